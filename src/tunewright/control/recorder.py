@@ -1,0 +1,76 @@
+"""The one writer: load, step, commit. Everything that changes a job goes through here."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tunewright.core.change import Change
+from tunewright.core.errors import StaleVersion
+from tunewright.core.events import Created, Event
+from tunewright.core.history import Fact
+from tunewright.core.job import Job
+from tunewright.core.machine import step
+from tunewright.core.ports import Clock, Store, Stored
+from tunewright.core.spec import JobSpec
+
+MAX_TRIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A job after a batch of events, and what the batch told the history."""
+
+    job: Job
+    version: int
+    facts: tuple[Fact, ...]
+
+
+class Recorder:
+    """Writes events to jobs. Safe to use from any thread and any process at the same time."""
+
+    def __init__(self, store: Store, clock: Clock, pause: Callable[[float], None]) -> None:
+        """`pause` waits between tries when others write to the same job (seconds)."""
+        self.store = store
+        self.clock = clock
+        self._pause = pause
+
+    def create(self, spec: JobSpec, tags: Mapping[str, str] | None = None) -> Stored:
+        """Accept a job. Raises AlreadyExists."""
+        event = Created(self.clock.now(), uuid.uuid4().hex, spec)
+        return self.store.create(step(None, event), [event], tags or {})
+
+    def record(self, uid: str, events: Sequence[Event], known: Stored | None = None) -> Recorded:
+        """Fold events into a job and commit them as one batch.
+
+        Args:
+            known: the job as the caller last saw it; saves a read when nobody else wrote since.
+
+        Raises:
+            NotFound: no such job.
+            StaleVersion: others kept writing through all tries.
+        """
+        for attempt in range(MAX_TRIES):
+            stored = known if known is not None and attempt == 0 else self.store.load(uid)
+            changes = fold(stored.job, events)
+            job = changes[-1].job if changes else stored.job
+            facts = tuple(fact for change in changes for fact in change.facts)
+            if job == stored.job and not facts:
+                return Recorded(stored.job, stored.version, ())
+            try:
+                return Recorded(job, self.store.commit(stored.version, changes, events), facts)
+            except StaleVersion:
+                self._pause(random.uniform(0, 0.001 * min(attempt + 1, 20)))
+        raise StaleVersion(f"job {uid} was changed by others through {MAX_TRIES} tries")
+
+
+def fold(job: Job, events: Sequence[Event]) -> list[Change]:
+    """The changes that a batch of events makes, in order."""
+    changes: list[Change] = []
+    for event in events:
+        change = step(job, event)
+        changes.append(change)
+        job = change.job
+    return changes

@@ -1,0 +1,67 @@
+"""What one event does to a job, gathered while it is worked out: the new job, rows to write, facts to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tunewright.core.history import Fact
+from tunewright.core.job import Ending, Job
+from tunewright.core.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A row of a metric's curve: the value of `metric` at `epoch`; a repeated epoch replaces."""
+
+    number: int
+    attempt: int
+    metric: str
+    epoch: int | None
+    value: float
+    at: float
+    objective: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event did: the job after it, the trial rows and points to write, the facts for the history."""
+
+    job: Job
+    trials: tuple[Trial, ...] = ()
+    points: tuple[CurvePoint, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+class Draft:
+    """A change in the making."""
+
+    def __init__(self, job: Job, at: float) -> None:
+        self.job = job
+        self.at = at
+        self.trials: dict[int, Trial] = {}
+        self.points: list[CurvePoint] = []
+        self.facts: list[Fact] = []
+
+    def put(self, trial: Trial) -> None:
+        """Write a live trial's row and keep it live."""
+        self.trials[trial.number] = trial
+        self.job = replace(self.job, live={**self.job.live, trial.number: trial})
+
+    def retire(self, trial: Trial) -> None:
+        """Write an ended trial's row and drop it from the live ones."""
+        self.trials[trial.number] = trial
+        live = {number: other for number, other in self.job.live.items() if number != trial.number}
+        self.job = replace(self.job, live=live, counters=self.job.counters.add(trial))
+
+    def current(self, number: int, attempt: int) -> Trial | None:
+        """The live trial that an event speaks of, or None when the event is stale."""
+        trial = self.job.live.get(number)
+        return trial if trial is not None and trial.attempt == attempt else None
+
+    def end(self, ending: Ending) -> None:
+        if self.job.ending is None:
+            self.job = replace(self.job, ending=ending)
+
+    def change(self, before: Job | None) -> Change:
+        job = self.job if self.job is before else replace(self.job, updated=max(self.job.updated, self.at))
+        return Change(job, tuple(self.trials.values()), tuple(self.points), tuple(self.facts))

@@ -1,0 +1,108 @@
+"""When a job is done, and when time alone will change something.
+
+Criteria that a result meets (target, no improvement) are looked at when the result arrives; those that a
+state meets (budget, exhaustion, run time, five attempts) whenever the job settles.
+"""
+
+from __future__ import annotations
+
+from tunewright.core.job import SPARE_SECONDS, Best, Ending, Job, JobStatus
+from tunewright.core.spec import Objective
+from tunewright.core.trial import Trial, TrialStatus
+
+MAX_ATTEMPTS = 5
+IMPROVEMENT = 0.01
+FIVE_ATTEMPTS = (
+    "No training job succeeded after 5 attempts. For additional details, please take a look at the training "
+    "job failures by listing training jobs for the hyperparameter tuning job."
+)
+
+
+def improves(job: Job, value: float) -> bool:
+    """Whether `value` is better than the best by at least 1 % of |best| (the first value always is)."""
+    if job.best is None:
+        return True
+    gain = value - job.best.value
+    if not _objective(job).better(1.0, 0.0):
+        gain = -gain
+    return gain > 0 and gain >= IMPROVEMENT * max(abs(job.best.value), 1e-12)
+
+
+def better_best(job: Job, trial: Trial, value: float) -> Best | None:
+    """The best after this trial ended with `value`."""
+    best, mine = job.best, Best(trial.number, trial.name, value)
+    if best is None or _objective(job).better(value, best.value):
+        return mine
+    return mine if value == best.value and trial.number < best.number else best
+
+
+def reached_target(job: Job, value: float) -> bool:
+    target = job.spec.completion.target
+    return target is not None and _objective(job).reaches(value, target)
+
+
+def target_ending(job: Job, trial: Trial, value: float, at: float) -> Ending:
+    why = f"target reached: {trial.name} has {value!r}, the target is {job.spec.completion.target!r}"
+    return Ending(JobStatus.COMPLETED, why, at, spared=trial.number)
+
+
+def result_ending(job: Job, at: float) -> Ending | None:
+    """The ending that the latest finished trial brings by failing to improve, if any."""
+    limit = job.spec.completion.not_improving
+    if limit is None or job.not_improving < limit or job.best is None:
+        return None
+    why = f"no improvement by 1 % over {job.best.value!r} in {job.not_improving} training jobs (limit {limit})"
+    return Ending(JobStatus.COMPLETED, why, at)
+
+
+def state_ending(job: Job, now: float) -> Ending | None:
+    """The ending that the job's own state brings, if any."""
+    if job.spec.tuning and not job.counters.succeeded and job.attempts >= MAX_ATTEMPTS:
+        return Ending(JobStatus.FAILED, FIVE_ATTEMPTS, now)
+    limit = job.spec.limits.max_runtime
+    if limit is not None and job.runtime(now) >= limit:
+        return Ending(JobStatus.COMPLETED, f"run time is up: {limit:g} s (MaxRuntimeInSeconds)", now)
+    if job.live:
+        return None
+    if job.budget is not None and job.launched >= job.budget:
+        return Ending(JobStatus.COMPLETED, f"all {job.budget} training jobs have run", now)
+    if job.exhausted:
+        return Ending(JobStatus.COMPLETED, f"search space exhausted ({job.launched})", now)
+    return None
+
+
+def final_status(job: Job, ending: Ending) -> tuple[JobStatus, str]:
+    """Status and FailureReason once the last live trial is gone: no success at all is a failure."""
+    if not job.spec.tuning or job.counters.succeeded or ending.status is JobStatus.STOPPED:
+        return ending.status, ""
+    first = ending.why if ending.status is JobStatus.FAILED else f"No training job succeeded ({ending.why})."
+    return JobStatus.FAILED, f"{first} Last failure: {job.hint}" if job.hint else first
+
+
+def overdue(job: Job, trial: Trial, now: float) -> bool:
+    """Whether the trial has run for its MaxRuntimeInSeconds."""
+    limit = job.spec.definitions[trial.definition].training.max_runtime
+    return limit is not None and trial.started is not None and now - trial.started >= limit
+
+
+def deadline(job: Job) -> float | None:
+    """The next moment at which Ticked would change the job, or None."""
+    if job.status.terminal:
+        return None
+    times = []
+    if job.spec.limits.max_runtime is not None and job.ending is None:
+        times.append(job.since + job.spec.limits.max_runtime - job.ran)
+    if job.ending is not None and job.ending.spared in job.live:
+        times.append(job.ending.at + SPARE_SECONDS)
+    for trial in job.live.values():
+        limit = job.spec.definitions[trial.definition].training.max_runtime
+        if limit is not None and trial.started is not None and trial.status is TrialStatus.RUNNING:
+            times.append(trial.started + limit)
+    return min(times, default=None)
+
+
+def _objective(job: Job) -> Objective:
+    """The objective, whose direction all definitions of a tuning job share."""
+    objective = job.spec.definitions[0].objective
+    assert objective is not None, "only tuning jobs compare results"
+    return objective

@@ -1,0 +1,38 @@
+"""The closed union of all that may be owed to a job. Effects are values: two equal ones are the same wish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Find configurations for trials `first` to `first + count - 1`."""
+
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    number: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Say whether the trial goes on, having seen its curve up to epoch `upto`."""
+
+    number: int
+    attempt: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    number: int
+    attempt: int
+
+
+Effect: TypeAlias = Propose | Launch | Judge | Kill

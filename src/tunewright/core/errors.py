@@ -1,0 +1,73 @@
+"""The error family. A message names the field, the value, the rule and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TunewrightError(Exception):
+    """The base of every error that Tunewright raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input.
+
+    Args:
+        path: where, in the caller's own words (`lr.min_value`, `hyperParameterTuningJobName`).
+        message: value, rule and remedy in one or two sentences.
+        extended_allows: whether extended mode would accept it; the text then says so.
+    """
+
+    path: str
+    message: str
+    extended_allows: bool = False
+
+    def __str__(self) -> str:
+        hint = " Extended mode allows it." if self.extended_allows else ""
+        return f"{self.path}: {self.message}{hint}" if self.path else f"{self.message}{hint}"
+
+
+class Invalid(TunewrightError):
+    """The input breaks one or more rules; `problems` lists all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def one(cls, path: str, message: str, *, extended_allows: bool = False) -> Invalid:
+        return cls([Problem(path, message, extended_allows)])
+
+
+class NotFound(TunewrightError):
+    """No such tuning job or training job."""
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"There is no {kind} called {name!r}.{' ' + hint if hint else ''}")
+
+
+class AlreadyExists(TunewrightError):
+    """The name is taken (names are compared without regard to case)."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"A {kind} with the name {name!r} already exists. Choose a different name.")
+
+
+class WrongState(TunewrightError):
+    """The operation is not possible in the state that the job is in."""
+
+    def __init__(self, kind: str, name: str, status: str, message: str) -> None:
+        self.kind, self.name, self.status = kind, name, status
+        super().__init__(message)
+
+
+class LimitExceeded(TunewrightError):
+    """A quota would be exceeded."""
+
+
+class StaleVersion(TunewrightError):
+    """Somebody else changed the job since it was read; read again and retry."""

@@ -1,0 +1,134 @@
+"""All that a strategy may see of a job: its spec and, per trial, the configuration, the curve and the end.
+
+A history is built by applying the facts that `step` lets out, one by one. The store can rebuild it at any
+time; the loop keeps one per job in memory and may lose it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from tunewright.core.space import Point
+from tunewright.core.spec import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Appeared:
+    """A trial exists from now on."""
+
+    number: int
+    definition: int
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """An objective value at an epoch; a repeated epoch replaces. May be NaN or infinite."""
+
+    number: int
+    epoch: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A new attempt began: the curve so far is void."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial is over.
+
+    Args:
+        value: its final objective when it counts, else None.
+        failed: the program failed, or its objective never appeared.
+        diverged: the last objective was NaN or infinite.
+        stopped: it was ended before its program was done.
+    """
+
+    number: int
+    value: float | None
+    failed: bool
+    diverged: bool
+    stopped: bool
+
+
+Fact: TypeAlias = Appeared | Emitted | Restarted | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One trial as a strategy sees it; `curve` maps epoch to objective and grows in place while it is live."""
+
+    number: int
+    definition: int
+    point: Point
+    curve: dict[int, float] = field(default_factory=dict)
+    ended: Ended | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.ended is None
+
+    @property
+    def value(self) -> float | None:
+        return None if self.ended is None else self.ended.value
+
+    def finite_curve(self) -> list[tuple[int, float]]:
+        """(epoch, value) in order of epoch; gaps where a value was not finite."""
+        return [(epoch, self.curve[epoch]) for epoch in sorted(self.curve) if math.isfinite(self.curve[epoch])]
+
+
+class History:
+    """The trials of one job by number. Mutable only through `apply`; give strategies a `snapshot`."""
+
+    def __init__(self, spec: JobSpec, parents: tuple[History, ...] = ()) -> None:
+        self.spec = spec
+        self.parents = parents
+        self.records: dict[int, Record] = {}
+        self.version = 0
+
+    def apply(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            self.version += 1
+            self._apply(fact)
+
+    def _apply(self, fact: Fact) -> None:
+        match fact:
+            case Appeared():
+                self.records[fact.number] = Record(fact.number, fact.definition, fact.point)
+            case Emitted():
+                self.records[fact.number].curve[fact.epoch] = fact.value
+            case Restarted():
+                self.records[fact.number] = replace(self.records[fact.number], curve={}, ended=None)
+            case Ended():
+                self.records[fact.number] = replace(self.records[fact.number], ended=fact)
+
+    def snapshot(self) -> History:
+        """A copy that later facts do not touch; ended records are shared, live ones are copied."""
+        copy = History(self.spec, self.parents)
+        copy.records = {n: replace(r, curve=dict(r.curve)) if r.live else r for n, r in self.records.items()}
+        copy.version = self.version
+        return copy
+
+    def finished(self) -> list[Record]:
+        """Ended trials in launch order."""
+        return [r for r in self.records.values() if not r.live]
+
+    def live(self) -> list[Record]:
+        return [r for r in self.records.values() if r.live]
+
+    def fingerprint(self) -> str:
+        """A digest of all that a strategy can see, for caching fits."""
+        digest = hashlib.sha256(repr((self.spec.name, self.spec.seed, self.spec.strategy)).encode())
+        for record in self.records.values():
+            digest.update(repr(record).encode())
+        for parent in self.parents:
+            digest.update(parent.fingerprint().encode())
+        return digest.hexdigest()

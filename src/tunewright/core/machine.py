@@ -1,0 +1,368 @@
+"""The state machine of a job. All that moves a job's state lives here, and nothing else does.
+
+Rules. `step(job, event)` folds one fact into a job; `todo(job)` lists what the outside still owes it. Both
+are pure. `step` is total: a stale or repeated event changes nothing. `todo` is read off the state, never
+remembered, so asking twice is asking once and a crash loses nothing but work in flight.
+
+Theory. A job is InProgress until an *ending* is decided (a criterion met, five attempts without success, a
+user's stop). From then on nothing is proposed and live trials are stopped; when the last one is gone the
+job takes the ending's status. A trial is Pending (decided, perhaps started just before a crash), InProgress,
+Stopping (a kill is owed), and then Completed, Stopped or Failed for good. What an event does to rows and to
+the history leaves `step` beside the job, so that the cost of an event does not grow with finished trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tunewright.core import completion
+from tunewright.core.change import Change, CurvePoint, Draft
+from tunewright.core.effects import Effect, Judge, Kill, Launch, Propose
+from tunewright.core.events import (
+    Created,
+    Event,
+    Exited,
+    Judged,
+    Launched,
+    Progressed,
+    Proposed,
+    Reported,
+    Resumed,
+    StopAsked,
+    Ticked,
+    TrialStopAsked,
+)
+from tunewright.core.history import Appeared, Emitted, Ended, Restarted
+from tunewright.core.job import SPARE_SECONDS, Ending, Job, JobStatus
+from tunewright.core.space import Point
+from tunewright.core.trial import (
+    Cursor,
+    Failure,
+    Observation,
+    Phase,
+    StopCause,
+    Transition,
+    Trial,
+    TrialStatus,
+    trial_name,
+)
+
+_MESSAGES = {
+    Phase.STARTING: "Preparing the training job",
+    Phase.DOWNLOADING: "Downloading input data",
+    Phase.TRAINING: "Training in progress.",
+    Phase.UPLOADING: "Uploading generated training model",
+    Phase.COMPLETED: "Training job completed",
+    Phase.RESTARTING: "Restarting the training job",
+    Phase.STOPPING: "Stopping the training job",
+}
+
+
+def step(job: Job | None, event: Event) -> Change:
+    """The change that `event` makes. `job` is None for Created alone.
+
+    Raises:
+        ValueError: an event other than Created for a job that does not exist.
+    """
+    if isinstance(event, Created):
+        return _created(event) if job is None else Change(job)
+    if job is None:
+        raise ValueError(f"{type(event).__name__} before Created")
+    draft = Draft(job, max(event.at, job.updated))
+    _HANDLERS[type(event)](draft, event)
+    _settle(draft)
+    return draft.change(job)
+
+
+def todo(job: Job) -> list[Effect]:
+    """What is owed: kills first, then launches and verdicts in launch order, then proposals."""
+    if job.status.terminal:
+        return []
+    kills: list[Effect] = []
+    others: list[Effect] = []
+    for trial in job.live.values():
+        if trial.status is TrialStatus.STOPPING:
+            kills.append(Kill(trial.number, trial.attempt))
+        elif trial.status is TrialStatus.PENDING:
+            others.append(Launch(trial.number, trial.attempt))
+        elif job.spec.judged and trial.epoch > trial.judged:
+            others.append(Judge(trial.number, trial.attempt, trial.epoch))
+    room = job.room()
+    return kills + others + ([Propose(job.next_number, room)] if room else [])
+
+
+# ---- events that move a job ----
+
+
+def _created(event: Created) -> Change:
+    draft = Draft(Job(event.uid, event.spec, event.at, event.at, event.at), event.at)
+    if not event.spec.tuning:
+        _add_trial(draft, event.spec.name, {}, 0)
+    return draft.change(None)
+
+
+def _add_trial(draft: Draft, name: str, point: Point, definition: int) -> None:
+    number = draft.job.next_number
+    started = (Transition(Phase.STARTING, draft.at, _MESSAGES[Phase.STARTING]),)
+    draft.put(Trial(number, name, point, draft.at, definition, transitions=started))
+    draft.job = replace(draft.job, next_number=number + 1)
+    draft.facts.append(Appeared(number, definition, point))
+
+
+def _proposed(draft: Draft, event: Proposed) -> None:
+    for proposal in event.proposals:
+        if proposal.number == draft.job.next_number and draft.job.room():
+            name = trial_name(draft.job.name, draft.job.uid, proposal.number)
+            _add_trial(draft, name, proposal.point, proposal.definition)
+    if draft.job.ending or draft.job.status.terminal:
+        return
+    if event.exhausted and not draft.job.exhausted:
+        draft.job = replace(draft.job, exhausted=True)
+    if event.converged and draft.job.converged_at is None:
+        draft.job = replace(draft.job, converged_at=draft.at)
+        if draft.job.spec.completion.on_convergence:
+            why = "converged: further training jobs are unlikely to improve the best by 1 %"
+            draft.end(Ending(JobStatus.COMPLETED, why, draft.at))
+
+
+def _stop_asked(draft: Draft, event: StopAsked) -> None:
+    if draft.job.status.terminal:
+        return
+    # A user's wish overrules an ending that is still under way.
+    ending = Ending(JobStatus.STOPPED, "stopped by the user", draft.at)
+    if draft.job.ending is None or draft.job.ending.status is not JobStatus.STOPPED:
+        draft.job = replace(draft.job, ending=ending, status=JobStatus.STOPPING)
+
+
+def _resumed(draft: Draft, event: Resumed) -> None:
+    job = draft.job
+    if job.spec.strict or job.status not in (JobStatus.STOPPED, JobStatus.COMPLETED):
+        return
+    draft.job = replace(
+        job,
+        status=JobStatus.IN_PROGRESS,
+        ending=None,
+        ended=None,
+        reason="",
+        since=draft.at,
+        added=job.added + max(0, event.add_jobs),
+        exhausted=False,
+        not_improving=0,
+        converged_at=None,
+    )
+
+
+def _ticked(draft: Draft, event: Ticked) -> None:
+    """Nothing of its own: settling looks at the time."""
+
+
+# ---- events that move a trial ----
+
+
+def _launched(draft: Draft, event: Launched) -> None:
+    trial = draft.current(event.number, event.attempt)
+    if trial is None or trial.handle == event.handle:
+        return
+    status = TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status
+    started = draft.at if trial.started is None else trial.started
+    draft.put(replace(trial, status=status, handle=event.handle, started=started))
+
+
+def _progressed(draft: Draft, event: Progressed) -> None:
+    trial = draft.current(event.number, event.attempt)
+    if trial is not None and trial.status is not TrialStatus.STOPPING and trial.phase is not event.phase:
+        draft.put(_enter(trial, event.phase, draft.at))
+
+
+def _enter(trial: Trial, phase: Phase, at: float, message: str | None = None) -> Trial:
+    text = _MESSAGES.get(phase, str(phase)) if message is None else message
+    return replace(trial, transitions=(*trial.transitions, Transition(phase, at, text)))
+
+
+def _reported(draft: Draft, event: Reported) -> None:
+    trial = draft.current(event.number, event.attempt)
+    if trial is None or event.since != trial.cursor:
+        return
+    trial = replace(trial, cursor=event.cursor, note=event.note)
+    # A verdict rests on the numbers it saw: what the program prints after it changes nothing.
+    frozen = trial.cause in (StopCause.EARLY, StopCause.MAX_RESOURCE)
+    objective = draft.job.spec.definitions[trial.definition].objective
+    for seen in () if frozen else event.observations:
+        if objective is not None and seen.metric == objective.metric:
+            trial = _emitted(draft, trial, seen)
+        else:
+            draft.points.append(_point(trial, seen, seen.step))
+    draft.put(trial)
+
+
+def _point(trial: Trial, seen: Observation, epoch: int | None, *, objective: bool = False) -> CurvePoint:
+    return CurvePoint(trial.number, trial.attempt, seen.metric, epoch, seen.value, seen.at, objective)
+
+
+def _emitted(draft: Draft, trial: Trial, seen: Observation) -> Trial:
+    """The trial after it emitted its objective; the epoch is the step it named, else the next index."""
+    epoch = trial.epoch + 1 if seen.step is None else seen.step
+    draft.points.append(_point(trial, seen, epoch, objective=True))
+    draft.facts.append(Emitted(trial.number, epoch, seen.value))
+    if draft.job.ending is None and math.isfinite(seen.value) and completion.reached_target(draft.job, seen.value):
+        draft.end(completion.target_ending(draft.job, trial, seen.value, draft.at))
+    return replace(trial, epoch=max(trial.epoch, epoch), last=seen.value)
+
+
+def _judged(draft: Draft, event: Judged) -> None:
+    trial = draft.current(event.number, event.attempt)
+    if trial is None or trial.status is not TrialStatus.RUNNING or event.upto <= trial.judged:
+        return
+    trial = replace(trial, judged=event.upto, verdict=event.verdict)
+    draft.put(_stopping(trial, event.verdict.cause, draft.at, event.verdict.why) if event.verdict.stop else trial)
+
+
+def _trial_stop_asked(draft: Draft, event: TrialStopAsked) -> None:
+    trial = draft.job.live.get(event.number)
+    if trial is not None and trial.status is not TrialStatus.STOPPING:
+        draft.put(_stopping(trial, StopCause.USER, draft.at))
+        if not draft.job.spec.tuning:
+            draft.end(Ending(JobStatus.STOPPED, "stopped by the user", draft.at))
+
+
+def _stopping(trial: Trial, cause: StopCause, at: float, why: str = "") -> Trial:
+    trial = replace(trial, status=TrialStatus.STOPPING, cause=cause, reason=why or cause.value)
+    return _enter(trial, Phase.STOPPING, at, why or cause.value)
+
+
+def _exited(draft: Draft, event: Exited) -> None:
+    trial = draft.current(event.number, event.attempt)
+    if trial is None:
+        return
+    if _retried(draft.job, trial, event):
+        again = _enter(trial, Phase.RESTARTING, draft.at, event.reason)
+        again = _enter(again, Phase.STARTING, draft.at)
+        cleared = replace(again, status=TrialStatus.PENDING, attempt=trial.attempt + 1, handle=None, epoch=0)
+        draft.put(replace(cleared, last=None, judged=0, cursor=Cursor(), note="", verdict=None))
+        draft.facts.append(Restarted(trial.number))
+        return
+    _finish(draft, _ended(trial, event, draft.at))
+
+
+def _retried(job: Job, trial: Trial, event: Exited) -> bool:
+    if job.ending or trial.status is TrialStatus.STOPPING or event.killed:
+        return False
+    retries = job.spec.definitions[trial.definition].training.retries
+    lost = event.failure is Failure.INTERNAL and trial.attempt <= retries
+    return lost or event.failure is Failure.INTERRUPTED
+
+
+def _ended(trial: Trial, event: Exited, at: float) -> Trial:
+    """The trial for good. A program that ended before its kill could be given keeps its own end."""
+    started = trial.started if trial.started is not None else event.started
+    trial = replace(trial, ended=at, started=started, exit_code=event.exit_code, model=event.model)
+    if event.killed:
+        overrun = trial.cause is StopCause.MAX_RUNTIME
+        trial = replace(trial, status=TrialStatus.STOPPED)
+        return _enter(trial, Phase.MAX_RUNTIME if overrun else Phase.STOPPED, at, trial.reason)
+    if event.failure is None:
+        trial = replace(trial, status=TrialStatus.COMPLETED, cause=None, reason="")
+        return _enter(trial, Phase.COMPLETED, at)
+    reason = f"{event.failure}: {event.reason}"[:1024]
+    trial = replace(trial, status=TrialStatus.FAILED, cause=None, failure=event.failure, reason=reason)
+    return _enter(trial, Phase.FAILED, at, reason)
+
+
+def _finish(draft: Draft, trial: Trial) -> None:
+    """Counters, best and criteria after a trial ended."""
+    value = trial.value
+    if draft.job.spec.tuning and value is None:
+        trial = replace(trial, objective_reason=_missing(draft.job, trial))
+    draft.retire(trial)
+    job = draft.job
+    failed = trial.status is TrialStatus.FAILED or (value is None and not trial.diverged)
+    stopped = trial.status is TrialStatus.STOPPED
+    draft.facts.append(Ended(trial.number, value, failed, trial.diverged, stopped))
+    if not job.spec.tuning:
+        _end_training(draft, trial)
+    elif value is None:
+        counts = failed and trial.cause is not StopCause.ENDING
+        hint = f"{trial.name}: {trial.reason or trial.objective_reason}"
+        draft.job = replace(job, attempts=job.attempts + counts, hint=hint)
+    else:
+        _succeeded(draft, trial, value)
+
+
+def _succeeded(draft: Draft, trial: Trial, value: float) -> None:
+    job = draft.job
+    count = 0 if completion.improves(job, value) else job.not_improving + 1
+    draft.job = replace(job, best=completion.better_best(job, trial, value), not_improving=count)
+    ending = completion.result_ending(draft.job, draft.at)
+    if ending is not None:
+        draft.end(ending)
+
+
+def _end_training(draft: Draft, trial: Trial) -> None:
+    """A plain training job ends with its one trial."""
+    outcome = {TrialStatus.FAILED: JobStatus.FAILED, TrialStatus.STOPPED: JobStatus.STOPPED}
+    status = outcome.get(trial.status, JobStatus.COMPLETED)
+    draft.job = replace(draft.job, ending=Ending(status, trial.reason, draft.at))
+
+
+def _missing(job: Job, trial: Trial) -> str:
+    """Why an ended trial has no objective that counts."""
+    objective = job.spec.definitions[trial.definition].objective
+    name = objective.metric if objective else ""
+    if trial.last is not None and not math.isfinite(trial.last):
+        return f"diverged: the last value of {name!r} is {trial.last!r}, which is not used"
+    if trial.status is TrialStatus.FAILED:
+        return "the training job failed"
+    return trial.note or f"{name!r} never appeared in the log"
+
+
+# ---- what needs no event of its own ----
+
+
+def _settle(draft: Draft) -> None:
+    """Endings that the state brings, overdue trials, and what an ending does to live trials."""
+    if draft.job.status.terminal:
+        return
+    if draft.job.ending is None:
+        ending = completion.state_ending(draft.job, draft.at)
+        if ending is not None:
+            draft.end(ending)
+    for trial in list(draft.job.live.values()):
+        if trial.status is not TrialStatus.STOPPING and (cause := _cause_to_stop(draft, trial)):
+            draft.put(_stopping(trial, cause, draft.at))
+    if draft.job.ending is not None and not draft.job.live:
+        _close(draft, draft.job.ending)
+
+
+def _cause_to_stop(draft: Draft, trial: Trial) -> StopCause | None:
+    ending = draft.job.ending
+    if ending is not None:
+        spared = trial.number == ending.spared and draft.at < ending.at + SPARE_SECONDS
+        if not spared:
+            return StopCause.ENDING if ending.status is not JobStatus.STOPPED else StopCause.USER
+    return StopCause.MAX_RUNTIME if completion.overdue(draft.job, trial, draft.at) else None
+
+
+def _close(draft: Draft, ending: Ending) -> None:
+    job = draft.job
+    status, reason = completion.final_status(job, ending)
+    if not job.spec.tuning:
+        reason = ending.why if status is JobStatus.FAILED else ""
+    ran = job.runtime(draft.at)
+    draft.job = replace(job, status=status, reason=reason[:1024], ended=draft.at, ran=ran)
+
+
+_HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
+    Proposed: _proposed,
+    Launched: _launched,
+    Progressed: _progressed,
+    Reported: _reported,
+    Judged: _judged,
+    Exited: _exited,
+    StopAsked: _stop_asked,
+    TrialStopAsked: _trial_stop_asked,
+    Resumed: _resumed,
+    Ticked: _ticked,
+}

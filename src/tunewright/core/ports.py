@@ -1,0 +1,418 @@
+"""The Protocols that the rooms around the heart implement or use, and the small values that cross them.
+
+Every implementation is checked against these by mypy where `assembly` joins them, and by the conformance
+suites in `tunewright.testing`. Nobody needs to import a Protocol to implement it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from tunewright.core.change import Change, CurvePoint
+from tunewright.core.events import Event, Proposal
+from tunewright.core.history import History
+from tunewright.core.job import Job, JobStatus
+from tunewright.core.spec import JobSpec, Training
+from tunewright.core.trial import Cursor, Failure, Phase, Trial, TrialStatus, Verdict
+
+
+class Clock(Protocol):
+    """Time as the loop sees it: never runs backwards, whatever happens to the machine's wall clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def at_least(self, at: float) -> None:
+        """Never answer less than `at` from now on (a store may have seen a later time than this process)."""
+        ...
+
+
+# ---- memory ----
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A job as read, and the version that a commit must name."""
+
+    job: Job
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that runs jobs: enough to tell whether it is still alive on its host."""
+
+    host: str
+    boot: str
+    pid: int
+    started: float
+
+    def text(self) -> str:
+        return f"{self.host}/{self.boot}/{self.pid}/{self.started!r}"
+
+
+class Store(Protocol):
+    """Durable memory. Every commit is one transaction: job row, trial rows, points, journal."""
+
+    def create(self, change: Change, events: Sequence[Event], tags: Mapping[str, str]) -> Stored:
+        """Write a new job with its Created event.
+
+        Raises:
+            AlreadyExists: a tuning job (or, for a plain training job, a training job) has this name in any case.
+        """
+        ...
+
+    def load(self, uid: str) -> Stored:
+        """Raises NotFound."""
+        ...
+
+    def find(self, name: str, *, tuning: bool) -> str:
+        """The uid of a job by name, ignoring case. Raises NotFound."""
+        ...
+
+    def commit(self, version: int, changes: Sequence[Change], events: Sequence[Event]) -> int:
+        """Write the changes of a batch of events on one job, in order; the new version.
+
+        The last change's job is the job's new row. New trial rows take over the job's tags.
+
+        Raises:
+            StaleVersion: the job has another version now; nothing was written.
+        """
+        ...
+
+    def versions(self) -> dict[str, int]:
+        """uid and version of every job that is not terminal, oldest first."""
+        ...
+
+    def history(self, uid: str) -> History:
+        """All trials and objective curves of a job, without parents."""
+        ...
+
+    def journal(self, uid: str) -> list[Event]:
+        """All events of a job in the order in which they were committed."""
+        ...
+
+    def delete(self, uid: str) -> None:
+        """Drop a tuning job's row, journal and lease; its trials stay as training jobs."""
+        ...
+
+    def tags(self, kind: str, name: str) -> dict[str, str]:
+        """Tags of a `tuning` or `training` job by name. Raises NotFound."""
+        ...
+
+    def set_tags(self, kind: str, name: str, add: Mapping[str, str], remove: Sequence[str]) -> dict[str, str]:
+        """Change tags; the tags afterwards. Raises NotFound."""
+        ...
+
+    def acquire(self, uid: str, owner: Owner, until: float, now: float, dead: Sequence[Owner]) -> bool:
+        """Take or renew a job's lease: granted when free, expired, already ours, or held by one of `dead`."""
+        ...
+
+    def release(self, uid: str, owner: Owner) -> None:
+        """Give a lease back; nothing happens when it is not ours."""
+        ...
+
+    def lease(self, uid: str) -> tuple[Owner, float] | None:
+        """Who holds a job and until when."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# ---- opinions ----
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """A strategy's answer: at most as many as asked for, numbered from the first that was asked."""
+
+    proposals: tuple[Proposal, ...]
+    exhausted: bool = False
+    converged: bool = False
+
+
+class Advisor(Protocol):
+    """Pure functions of a history. Same history and seed, same answer."""
+
+    def propose(self, history: History, first: int, count: int) -> Proposals: ...
+
+    def judge(self, history: History, number: int, upto: int) -> Verdict: ...
+
+
+# ---- hands ----
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that an executor needs to run one attempt of a training job.
+
+    Args:
+        name: the training job's name, unique in the store; with `attempt` the key of everything.
+        hyperparameters: what hyperparameters.json holds: static, tuned and `_tuning_objective_metric`, as strings.
+        objective: the objective metric's name, or "".
+        grace: seconds between SIGTERM and SIGKILL.
+        checkpoint_uri: where this training job's checkpoints are kept, or None.
+    """
+
+    job: str
+    name: str
+    attempt: int
+    number: int
+    training: Training
+    hyperparameters: Mapping[str, str]
+    objective: str = ""
+    grace: float = 30.0
+    arn: str = ""
+    region: str = "us-east-1"
+    checkpoint_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReport:
+    """A task entered a phase at a time."""
+
+    name: str
+    attempt: int
+    phase: Phase
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReport:
+    """A task is over: its processes are gone and its artifacts are where they belong.
+
+    Args: as in `events.Exited`; `started` and `ended` are seconds since the epoch.
+    """
+
+    name: str
+    attempt: int
+    exit_code: int | None
+    failure: Failure | None = None
+    reason: str = ""
+    model: str = ""
+    killed: bool = False
+    started: float | None = None
+    ended: float | None = None
+
+
+Report: TypeAlias = PhaseReport | ExitReport
+
+
+class Executor(Protocol):
+    """Runs tasks. Every call is idempotent by (name, attempt) and none waits for a training program."""
+
+    def launch(self, task: Task) -> str | None:
+        """Start a task, or find it started already; its handle. None: no slot is free now, ask again later."""
+        ...
+
+    def watch(self, task: Task, handle: str | None) -> None:
+        """Take over a task that an earlier controller launched; its end will be reported by `poll`."""
+        ...
+
+    def kill(self, task: Task) -> None:
+        """Begin to end a task: SIGTERM, `task.grace`, SIGKILL to the whole group; an ExitReport follows.
+
+        A task that never started leaves a tombstone, so that a launch that is still under way starts nothing;
+        its ExitReport says killed, with no exit code.
+        """
+        ...
+
+    def poll(self) -> list[Report]:
+        """What happened since the last poll, per task in order; an ExitReport is the task's last."""
+        ...
+
+    def sizes(self, name: str, attempt: int) -> Cursor:
+        """How many bytes each stream of a task holds now (zeros while nothing exists)."""
+        ...
+
+    def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
+        """Bytes of `stdout`, `stderr` or `metrics` from an offset, at most `limit`."""
+        ...
+
+    def wake(self) -> None:
+        """Make a `wait` in another thread return."""
+        ...
+
+    def wait(self, timeout: float) -> None:
+        """Return when `poll` may have something, when woken, or after `timeout` seconds."""
+        ...
+
+    def forget(self, name: str, attempt: int) -> None:
+        """The exit is committed; drop what is held in memory (files stay)."""
+        ...
+
+    def close(self) -> None:
+        """Release this process's resources. Training programs go on, but for function workers."""
+        ...
+
+
+# ---- files ----
+
+
+class Objects(Protocol):
+    """Files by URI: `s3://bucket/key` on the object directory, and `file:///absolute/path`."""
+
+    def path(self, uri: str) -> Path:
+        """Where a URI lies on this disk. Raises Invalid for other schemes and for paths that escape."""
+        ...
+
+    def exists(self, uri: str) -> bool:
+        """Whether a file or a non-empty prefix is there."""
+        ...
+
+    def fetch(self, uri: str, target: Path) -> int:
+        """Bring every file under a prefix (or the one file) below `target`; how many. Links where it can."""
+        ...
+
+    def put_file(self, source: Path, uri: str) -> None:
+        """Store one file atomically."""
+        ...
+
+    def put_tree(self, source: Path, uri: str) -> int:
+        """Store every file of a directory under a prefix; how many."""
+        ...
+
+
+# ---- read models ----
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """A filtered, sorted page of jobs; times are exclusive bounds in seconds since the epoch.
+
+    Args:
+        sort: `Name`, `Status` or `CreationTime`.
+        after: the position that the last page ended with, opaque.
+    """
+
+    tuning: bool = True
+    name_contains: str | None = None
+    status: JobStatus | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    modified_after: float | None = None
+    modified_before: float | None = None
+    sort: str = "Name"
+    descending: bool = False
+    limit: int = 10
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialQuery:
+    """A filtered, sorted page of training jobs, of one tuning job or of all.
+
+    Args:
+        job_uid: only this job's trials; None for all training jobs.
+        status: only this status; `InProgress` includes Pending.
+        sort: `Name`, `Status`, `CreationTime` or `FinalObjectiveMetricValue` (leaves out trials without one).
+        page_first: take the page before filtering by status (ListTrainingJobs' documented quirk).
+    """
+
+    job_uid: str | None = None
+    status: TrialStatus | None = None
+    name_contains: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    modified_after: float | None = None
+    modified_before: float | None = None
+    sort: str = "Name"
+    descending: bool = False
+    limit: int = 10
+    after: str | None = None
+    page_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as read. `live` of the job holds its live trials."""
+
+    job: Job
+    version: int
+    owner: Owner | None = None
+    lease_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """A trial with the job it belongs to; `spec` also when that tuning job was deleted."""
+
+    trial: Trial
+    job_uid: str
+    job_name: str
+    spec: JobSpec
+    modified: float
+    job_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    items: tuple[JobView, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPage:
+    items: tuple[TrialView, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """A metric's last value in a training job."""
+
+    metric: str
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    """The end of a training job's log.
+
+    Args:
+        path: the file, for a person.
+        text: its last lines, decoded with replacement.
+    """
+
+    path: str
+    text: str
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reads(Protocol):
+    """What faces, plots and pages may look at. Never blocks a run."""
+
+    def job(self, name: str, *, tuning: bool = True) -> JobView:
+        """Raises NotFound."""
+        ...
+
+    def jobs(self, query: JobQuery) -> JobPage: ...
+
+    def trial(self, name: str) -> TrialView:
+        """A training job by name, whether of a tuning job or plain. Raises NotFound."""
+        ...
+
+    def trials(self, query: TrialQuery) -> TrialPage: ...
+
+    def all_trials(self, job_uid: str) -> list[TrialView]:
+        """Every trial of a job in launch order."""
+        ...
+
+    def metrics(self, name: str) -> list[MetricValue]:
+        """The last value of each metric of a training job, in order of first appearance."""
+        ...
+
+    def curve(self, name: str, metric: str | None = None) -> list[CurvePoint]:
+        """The points of a training job, of one metric or of all, in order of emission (its latest attempt)."""
+        ...
+
+    def curves(self, job_uid: str) -> dict[int, list[CurvePoint]]:
+        """The objective curves of a job's trials by number."""
+        ...
+
+    def journal(self, job_uid: str) -> list[Event]: ...

@@ -1,0 +1,210 @@
+"""What was asked for: a job's specification, checked once and never changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tunewright.core.space import Space
+
+
+class Strategy(StrEnum):
+    BAYESIAN = "Bayesian"
+    RANDOM = "Random"
+    GRID = "Grid"
+    HYPERBAND = "Hyperband"
+
+
+class Direction(StrEnum):
+    MAXIMIZE = "Maximize"
+    MINIMIZE = "Minimize"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The metric that counts, and whether more or less of it is better."""
+
+    metric: str
+    direction: Direction
+
+    def better(self, one: float, other: float) -> bool:
+        """Whether `one` is strictly better than `other`; both finite."""
+        return one > other if self.direction is Direction.MAXIMIZE else one < other
+
+    def reaches(self, value: float, target: float) -> bool:
+        return value >= target if self.direction is Direction.MAXIMIZE else value <= target
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be spent.
+
+    Args:
+        max_jobs: training jobs in all; None runs until another criterion, or the quota.
+        max_parallel: training jobs at the same time.
+        max_runtime: seconds of wall clock for the tuning job, or None.
+    """
+
+    max_parallel: int = 1
+    max_jobs: int | None = None
+    max_runtime: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """When to end before the limits are used up; each criterion is off while None or False."""
+
+    target: float | None = None
+    not_improving: int | None = None
+    on_convergence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDefinition:
+    """A metric's name and the regular expression whose first group is its value in a line of the log."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One input of a training job.
+
+    Args:
+        name: the directory's name under input/data.
+        uri: `s3://...` or, in extended mode, `file:///...`.
+        data_type: `S3Prefix`, `ManifestFile` or `AugmentedManifestFile`.
+    """
+
+    name: str
+    uri: str
+    data_type: str = "S3Prefix"
+    distribution: str = "FullyReplicated"
+    input_mode: str = "File"
+    content_type: str | None = None
+    compression: str = "None"
+    record_wrapper: str = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Python function to train with: importable as `module:name`, or a pickle this user's own client stored.
+
+    Args:
+        reference: `package.module:name`, or the SHA-256 (hex) of a pickle in the home's function directory.
+        pickled: which of the two.
+        path: directories put in front of `sys.path` in the worker.
+    """
+
+    reference: str
+    pickled: bool = False
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What to run for one training job, and under which conditions.
+
+    Args:
+        image: AMT's TrainingImage, or None when `algorithm` is given.
+        metrics: what to read from the log.
+        channels: inputs.
+        output_path: where `<training job>/output/model.tar.gz` goes (`s3://` or `file://`).
+        static: hyperparameters that do not vary, as strings, without our own extension keys.
+        environment: variables for the program.
+        max_runtime: seconds for one training job over all attempts, or None.
+        retries: further attempts after an infrastructure error.
+        entrypoint, arguments: a plain training job's own command (ContainerEntrypoint, ContainerArguments).
+        python: interpreter that runs a script; None is the one Tunewright runs in.
+        function: a Python function instead of a script.
+        cpus, gpus: slots the training job takes while it runs.
+    """
+
+    image: str | None = None
+    algorithm: str | None = None
+    input_mode: str = "File"
+    metrics: tuple[MetricDefinition, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    output_path: str = ""
+    compression: str = "GZIP"
+    static: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    instance_type: str | None = None
+    instance_count: int = 1
+    max_runtime: float | None = None
+    retries: int = 0
+    checkpoint_uri: str | None = None
+    checkpoint_path: str = "/opt/ml/checkpoints"
+    entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    python: str | None = None
+    function: Function | None = None
+    cpus: int = 1
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One algorithm of a job: its space, its objective and how to train it."""
+
+    space: Space
+    objective: Objective | None
+    training: Training
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperband:
+    """Resources are objective emissions (epochs); `max_resource` None means it could not be inferred."""
+
+    min_resource: int = 1
+    max_resource: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """AMT's WarmStartType and the names of one to five parents."""
+
+    type: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A tuning job, or with `strategy=None` a plain training job (a Job of one trial).
+
+    Args:
+        name: the job's name; prefix of its training jobs' names.
+        definitions: one or more algorithms.
+        seed: always set; drawn at creation when the user gave none.
+        strict: AMT to the letter, or extended.
+        request: the accepted AMT request as JSON text, from which Describe answers.
+        options: extended features by name, each as JSON text (`hyperband_proposals`, ...).
+        stop_grace: seconds between SIGTERM and SIGKILL.
+    """
+
+    name: str
+    definitions: tuple[Definition, ...]
+    strategy: Strategy | None = Strategy.BAYESIAN
+    limits: Limits = Limits()
+    completion: Completion = Completion()
+    early_stopping: bool = False
+    hyperband: Hyperband | None = None
+    warm_start: WarmStart | None = None
+    seed: int = 0
+    strict: bool = False
+    request: str = "{}"
+    options: Mapping[str, str] = field(default_factory=dict)
+    stop_grace: float = 30.0
+
+    @property
+    def tuning(self) -> bool:
+        """Whether this is a tuning job rather than a plain training job."""
+        return self.strategy is not None
+
+    @property
+    def judged(self) -> bool:
+        """Whether running trials are judged while they report."""
+        return self.early_stopping or self.strategy is Strategy.HYPERBAND

@@ -1,0 +1,189 @@
+"""One training job: its configuration, its state and what it reported."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tunewright.core.space import Point
+
+
+class TrialStatus(StrEnum):
+    """AMT's training job status, and Pending for a trial that is decided but not started."""
+
+    PENDING = "Pending"
+    RUNNING = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    STOPPED = "Stopped"
+    FAILED = "Failed"
+
+    @property
+    def live(self) -> bool:
+        return self in _LIVE
+
+
+_LIVE = frozenset({TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPING})
+
+
+class ObjectiveStatus(StrEnum):
+    SUCCEEDED = "Succeeded"
+    PENDING = "Pending"
+    FAILED = "Failed"
+
+
+class Phase(StrEnum):
+    """AMT's SecondaryStatus."""
+
+    STARTING = "Starting"
+    PENDING = "Pending"
+    DOWNLOADING = "Downloading"
+    TRAINING = "Training"
+    UPLOADING = "Uploading"
+    INTERRUPTED = "Interrupted"
+    RESTARTING = "Restarting"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    MAX_RUNTIME = "MaxRuntimeExceeded"
+
+
+class StopCause(StrEnum):
+    """Why a trial is being stopped before its program ended."""
+
+    EARLY = "early stopping"
+    MAX_RESOURCE = "reached its maximum resource"
+    USER = "stopped by the user"
+    ENDING = "the tuning job ended"
+    MAX_RUNTIME = "ran for its MaxRuntimeInSeconds"
+
+
+class Failure(StrEnum):
+    """AMT's failure classes, used as FailureReason prefixes; only INTERNAL and INTERRUPTED may be retried."""
+
+    ALGORITHM = "AlgorithmError"
+    CLIENT = "ClientError"
+    INTERNAL = "InternalServerError"
+    INTERRUPTED = "Interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far each stream of a trial was read: bytes of complete lines already scraped."""
+
+    stdout: int = 0
+    stderr: int = 0
+    metrics: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One value that a trial emitted.
+
+    Args:
+        metric: its name.
+        value: the number; may be NaN or infinite.
+        at: seconds since the epoch when it was read.
+        step: the epoch that `report(step=...)` named, or None.
+    """
+
+    metric: str
+    value: float
+    at: float
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A secondary status entered at a time; it ends when the next one begins."""
+
+    phase: Phase
+    at: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer to Judge, with the numbers that were compared."""
+
+    stop: bool
+    why: str = ""
+    value: float | None = None
+    threshold: float | None = None
+    cause: StopCause = StopCause.EARLY
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A training job.
+
+    Args:
+        number: launch order within the job, from 1.
+        name: the training job's name.
+        definition: index into the spec's definitions.
+        point: the tuned hyperparameters, native values.
+        attempt: from 1; a retry is an attempt of the same training job.
+        epoch: the largest epoch of the objective seen so far; 0 before the first.
+        last: the last emitted objective, possibly NaN or infinite; None before the first.
+        judged: the epoch up to which verdicts were given.
+        cursor: how far its streams were scraped.
+        note: what the scraper saw that explains a missing objective.
+        reason: FailureReason, or why it was stopped.
+    """
+
+    number: int
+    name: str
+    point: Point
+    created: float
+    definition: int = 0
+    status: TrialStatus = TrialStatus.PENDING
+    attempt: int = 1
+    handle: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    epoch: int = 0
+    last: float | None = None
+    judged: int = 0
+    cursor: Cursor = Cursor()
+    note: str = ""
+    cause: StopCause | None = None
+    failure: Failure | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    objective_reason: str = ""
+    verdict: Verdict | None = None
+    model: str = ""
+    transitions: tuple[Transition, ...] = ()
+
+    @property
+    def value(self) -> float | None:
+        """The final objective of an ended trial that counts, else None (AMT: the last emitted value)."""
+        return self.last if self.objective_status is ObjectiveStatus.SUCCEEDED else None
+
+    @property
+    def objective_status(self) -> ObjectiveStatus:
+        if self.status.live:
+            return ObjectiveStatus.PENDING
+        ended_well = self.status is not TrialStatus.FAILED
+        finite = self.last is not None and math.isfinite(self.last)
+        return ObjectiveStatus.SUCCEEDED if ended_well and finite else ObjectiveStatus.FAILED
+
+    @property
+    def diverged(self) -> bool:
+        """Ended with a last objective that is NaN or infinite."""
+        ended_well = self.status in (TrialStatus.COMPLETED, TrialStatus.STOPPED)
+        return ended_well and self.last is not None and not math.isfinite(self.last)
+
+    @property
+    def phase(self) -> Phase:
+        return self.transitions[-1].phase if self.transitions else Phase.STARTING
+
+
+def trial_name(job: str, uid: str, number: int) -> str:
+    """AMT's child name `<job>-<NNN>-<8 hex>`, at most 63 characters; the hex follows from the job's uid."""
+    digest = hashlib.sha256(f"{uid}/{number}".encode()).hexdigest()[:8]
+    tail = f"-{number:03d}-{digest}"
+    return job[: 63 - len(tail)].rstrip("-") + tail

@@ -1,0 +1,93 @@
+"""Every knob, one frozen dataclass: from `TUNEWRIGHT_*` variables, else `tunewright.toml`, else defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from tunewright.core.errors import Invalid, Problem
+
+PREFIX = "TUNEWRIGHT_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this installation behaves.
+
+    Args:
+        home: directory of everything that Tunewright keeps; `~/.tunewright`.
+        store: SQLAlchemy URL; an SQLite file in `home` by default.
+        executor: `local`, or `ray://...` with the extra.
+        slots: training jobs that may run at once on this host, such as `8` or `cpu=8,gpu=2`.
+        objects: directory that `s3://` names live in, or the endpoint of a real S3.
+        lease_seconds: how long a silent controller on another host keeps its jobs.
+        stop_grace_seconds: seconds between SIGTERM and SIGKILL; None is 120 in strict, 30 in extended.
+        region, account: what ARNs are made of.
+    """
+
+    home: Path
+    store: str
+    executor: str = "local"
+    slots: str = ""
+    objects: str = ""
+    lease_seconds: float = 30.0
+    stop_grace_seconds: float | None = None
+    region: str = "us-east-1"
+    account: str = "000000000000"
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
+        """Settings from the environment and from `tunewright.toml` in `directory` (default: the current one).
+
+        Raises:
+            Invalid: the file cannot be read, holds an unknown name, or a value is not of its kind.
+        """
+        environment = os.environ if environment is None else environment
+        found = _from_file((directory or Path.cwd()) / "tunewright.toml")
+        for field in fields(cls):
+            if value := environment.get(PREFIX + field.name.upper()):
+                found[field.name] = value
+        return cls._make(found)
+
+    @classmethod
+    def _make(cls, found: Mapping[str, object]) -> Settings:
+        known = {field.name for field in fields(cls)}
+        problems = [
+            Problem(f"tunewright.toml: {name}", f"is not a setting; known are {', '.join(sorted(known))}.")
+            for name in found
+            if name not in known
+        ]
+        numbers: dict[str, float | None] = {"lease_seconds": 30.0, "stop_grace_seconds": None}
+        for name in numbers:
+            if name not in found:
+                continue
+            try:
+                numbers[name] = float(str(found[name]))
+                if not 0 <= float(str(found[name])) < float("inf"):
+                    raise ValueError
+            except ValueError:
+                problems.append(Problem(name, f"must be a number of seconds, got {found[name]!r}."))
+        if problems:
+            raise Invalid(problems)
+        home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
+        text = {name: str(found[name]) for name in ("executor", "slots", "region", "account") if found.get(name)}
+        return cls(
+            home=home,
+            store=str(found.get("store") or f"sqlite:///{home / 'tunewright.db'}"),
+            objects=str(found.get("objects") or home / "objects"),
+            lease_seconds=numbers["lease_seconds"] or 0.0,
+            stop_grace_seconds=numbers["stop_grace_seconds"],
+            **text,
+        )
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise Invalid.one(str(path), f"cannot be read: {error}.") from error
