@@ -54,23 +54,25 @@ class Recorder:
         """
         for attempt in range(MAX_TRIES):
             stored = known if known is not None and attempt == 0 else self.store.load(uid)
-            changes = fold(stored.job, events)
-            job = changes[-1].job if changes else stored.job
-            facts = tuple(fact for change in changes for fact in change.facts)
-            if job == stored.job and not facts:
+            moves = fold(stored.job, events)
+            if not moves:
                 return Recorded(stored.job, stored.version, ())
+            changes = [change for _, change in moves]
+            facts = tuple(fact for change in changes for fact in change.facts)
             try:
-                return Recorded(job, self.store.commit(stored.version, changes, events), facts)
+                version = self.store.commit(stored.version, changes, [event for event, _ in moves])
+                return Recorded(changes[-1].job, version, facts)
             except StaleVersion:
                 self._pause(random.uniform(0, 0.001 * min(attempt + 1, 20)))
         raise StaleVersion(f"job {uid} was changed by others through {MAX_TRIES} tries")
 
 
-def fold(job: Job, events: Sequence[Event]) -> list[Change]:
-    """The changes that a batch of events makes, in order."""
-    changes: list[Change] = []
+def fold(job: Job, events: Sequence[Event]) -> list[tuple[Event, Change]]:
+    """The events of a batch that change the job, in order, each with its change."""
+    moves: list[tuple[Event, Change]] = []
     for event in events:
         change = step(job, event)
-        changes.append(change)
+        if change.job is not job:
+            moves.append((event, change))
         job = change.job
-    return changes
+    return moves
