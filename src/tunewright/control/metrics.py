@@ -1,0 +1,252 @@
+"""Log bytes and metric definitions in, observations out.
+
+A stream is read from a byte cursor, which moves over complete lines only (a line ends at a newline or a
+carriage return). Patterns come from users and run on every line, so they run on RE2, whose time is linear in
+the line; a pattern that RE2 cannot take runs on `regex` with a timeout.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import re2
+import regex
+
+from tunewright.core.spec import MetricDefinition
+from tunewright.core.trial import Observation
+
+MAX_LINE = 64 * 1024
+"""Of a longer line only the first and the last so many bytes are looked at."""
+TIMEOUT = 0.05
+"""Seconds that a pattern outside RE2 may take on one line."""
+
+_ENDS = re.compile(rb"[\r\n]")
+
+
+class _Pattern(Protocol):
+    def first(self, line: str) -> str | None: ...
+
+    def may_match(self, text: str) -> bool: ...
+
+
+class _Linear:
+    """A pattern on RE2."""
+
+    def __init__(self, pattern: str) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        self._pattern = re2.compile(pattern, options)
+        self._anchored = any(mark in pattern for mark in ("^", "$", "\\A", "\\z"))
+
+    def first(self, line: str) -> str | None:
+        found = self._pattern.search(line)
+        return None if found is None else _group(found)
+
+    def may_match(self, text: str) -> bool:
+        """Whether any line of the text can match; without anchors a line's match is one of the whole text too."""
+        return self._anchored or self._pattern.search(text) is not None
+
+
+class _Timed:
+    """A pattern that needs backtracking, with a time limit for each line."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = regex.compile(pattern)
+
+    def first(self, line: str) -> str | None:
+        found = self._pattern.search(line, timeout=TIMEOUT)
+        return None if found is None else _group(found)
+
+    def may_match(self, text: str) -> bool:
+        return True
+
+
+class _Match(Protocol):
+    @property
+    def re(self) -> object: ...
+
+    def group(self, index: int, /) -> str | None: ...
+
+    def groups(self) -> Sequence[str | None]: ...
+
+
+def _group(found: _Match) -> str:
+    """The first capture group; the whole match for a pattern without groups."""
+    return (found.group(1) if found.groups() else found.group(0)) or ""
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(pattern: str) -> _Pattern:
+    """A bounded matcher for a metric's pattern.
+
+    Raises:
+        ValueError: the pattern is not a regular expression.
+    """
+    try:
+        return _Linear(pattern)
+    except re2.error:
+        pass
+    try:
+        return _Timed(pattern)
+    except regex.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+
+
+def parse_number(text: str) -> float | None:
+    """The number in a capture, which may be NaN or infinite; None when it is not a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def split_lines(data: bytes, *, final: bool) -> tuple[list[str], int]:
+    """Complete lines of a chunk, and how many bytes they take.
+
+    A chunk without any line end is left for later, unless it is the last one or longer than a line may be.
+    """
+    last = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+    if final or (last == 0 and len(data) > MAX_LINE):
+        last = len(data)
+    lines = []
+    for piece in _ENDS.split(data[:last]):
+        if piece:
+            cut = piece if len(piece) <= 2 * MAX_LINE else piece[:MAX_LINE] + b" " + piece[-MAX_LINE:]
+            lines.append(cut.decode("utf-8", "replace"))
+    return lines, last
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pattern's match in a line: what it captured, and the number if it is one."""
+
+    metric: str
+    captured: str
+    value: float | None
+
+
+class Scraper:
+    """Reads one training job's streams; remembers only what explains a missing objective."""
+
+    def __init__(self, definitions: Sequence[MetricDefinition], objective: str) -> None:
+        self._patterns = [(d.name, compile_pattern(d.regex)) for d in definitions]
+        self._objective = objective
+        self._defined = any(d.name == objective for d in definitions)
+        self._tokens = _tokens(objective, [d.regex for d in definitions if d.name == objective])
+        self._useless: dict[str, list[str]] = {}
+        self._names: dict[str, int] = {}
+        self._slow: set[str] = set()
+        self._close: tuple[int, str] = (0, "")
+        self._seen = False
+
+    def log(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
+        """Observations in a chunk of stdout or stderr, and the bytes consumed."""
+        lines, consumed = split_lines(data, final=final)
+        if not lines:
+            return [], consumed
+        text = "\n".join(lines)
+        live = [(name, p) for name, p in self._patterns if name not in self._slow and p.may_match(text)]
+        observations: list[Observation] = []
+        for line in lines:
+            for name, pattern in live:
+                found = self._match(name, pattern, line)
+                if found is not None and found.value is not None:
+                    observations.append(Observation(name, found.value, at))
+        if not self._seen:
+            self._remember(lines, observations)
+        return observations, consumed
+
+    def _match(self, name: str, pattern: _Pattern, line: str) -> Found | None:
+        try:
+            captured = pattern.first(line)
+        except TimeoutError:
+            self._slow.add(name)
+            return None
+        if captured is None:
+            return None
+        value = parse_number(captured.strip())
+        if value is None:
+            self._useless.setdefault(name, []).append(captured[:80])
+            del self._useless[name][:-1000]
+        return Found(name, captured, value)
+
+    def pushed(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
+        """Observations in a chunk of the file that `report()` appends to, and the bytes consumed."""
+        last = len(data) if final else data.rfind(b"\n") + 1
+        observations = [o for line in data[:last].split(b"\n") if line.strip() for o in _pushed_line(line, at)]
+        for observation in observations:
+            self._names[observation.metric] = self._names.get(observation.metric, 0) + 1
+        self._seen = self._seen or any(o.metric == self._objective for o in observations)
+        return observations, last
+
+    def _remember(self, lines: Sequence[str], observations: Sequence[Observation]) -> None:
+        """Whether the objective appeared; else the line that came closest to it so far."""
+        self._seen = any(o.metric == self._objective for o in observations)
+        for line in lines if self._tokens else ():
+            score = sum(token in line.lower() for token in self._tokens) if any(map(str.isdigit, line)) else 0
+            if score > self._close[0]:
+                self._close = (score, line.strip()[:120])
+
+    def note(self) -> str:
+        """Why the objective has not been seen so far; empty once it was."""
+        if self._seen or not self._objective:
+            return ""
+        useless = self._useless.get(self._objective)
+        if useless:
+            lines = "1 line" if len(useless) == 1 else f"{len(useless)} lines"
+            return f"pattern matched {lines}, captured {useless[-1]!r} (not a number)"
+        if self._objective in self._slow:
+            return f"the pattern of {self._objective!r} took too long on a line and was given up; simplify it"
+        if self._names:
+            names = ", ".join(repr(name) for name in sorted(self._names))
+            return f"{self._objective!r} never seen after {sum(self._names.values())} reports; seen: {names}"
+        missing = f"{self._objective!r} never appeared in the log"
+        if self._close[1]:
+            return f"{missing}; the line that came closest: {self._close[1]!r}"
+        return missing if self._defined else f"{missing} and was not reported with tunewright.report()"
+
+
+def _tokens(objective: str, patterns: Sequence[str]) -> list[str]:
+    words = re.findall(r"[A-Za-z_]{2,}", " ".join([objective, *patterns]))
+    return sorted({word.lower() for word in words})
+
+
+def _pushed_line(line: bytes, at: float) -> list[Observation]:
+    """The values of one pushed line; a line that is not ours is no observation."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return []
+    if not isinstance(entry, dict) or not isinstance(entry.get("values"), Mapping):
+        return []
+    step = entry.get("step")
+    when = entry.get("at")
+    moment = float(when) if isinstance(when, int | float) and math.isfinite(when) else at
+    observations = []
+    for name, raw in entry["values"].items():
+        value = parse_number(str(raw)) if not isinstance(raw, bool) else None
+        if value is not None:
+            valid = isinstance(step, int) and not isinstance(step, bool) and step >= 0
+            observations.append(Observation(str(name), value, moment, step if valid else None))
+    return observations
+
+
+def try_pattern(pattern: str, data: bytes) -> list[tuple[int, Found]]:
+    """What a pattern captures in a log: (line number from 1, what was found) for each line that matches.
+
+    Raises:
+        ValueError: the pattern is not a regular expression.
+    """
+    compiled = compile_pattern(pattern)
+    found = []
+    for number, line in enumerate(split_lines(data, final=True)[0], start=1):
+        captured = compiled.first(line)
+        if captured is not None:
+            found.append((number, Found("", captured, parse_number(captured.strip()))))
+    return found

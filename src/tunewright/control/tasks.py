@@ -1,0 +1,40 @@
+"""From a trial to the task that an executor runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tunewright.core.job import Job
+from tunewright.core.ports import Task
+from tunewright.core.trial import Trial
+
+OBJECTIVE_KEY = "_tuning_objective_metric"
+
+
+def hyperparameters(job: Job, trial: Trial) -> dict[str, str]:
+    """What the training program is given: static values, tuned ones, and the objective's name (AMT)."""
+    definition = job.spec.definitions[trial.definition]
+    tuned = definition.space.texts(trial.point) if job.spec.tuning else {}
+    named = {OBJECTIVE_KEY: definition.objective.metric} if definition.objective else {}
+    return {**definition.training.static, **tuned, **named}
+
+
+def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) -> Task:
+    """The task of a trial's current attempt; `arn` gives a training job's ARN by name."""
+    definition = job.spec.definitions[trial.definition]
+    checkpoints = definition.training.checkpoint_uri
+    if checkpoints is not None and job.spec.tuning:
+        checkpoints = f"{checkpoints.rstrip('/')}/{trial.name}"
+    return Task(
+        job=job.name,
+        name=trial.name,
+        attempt=trial.attempt,
+        number=trial.number,
+        training=definition.training,
+        hyperparameters=hyperparameters(job, trial),
+        objective=definition.objective.metric if definition.objective else "",
+        grace=job.spec.stop_grace,
+        arn=arn(trial.name),
+        region=region,
+        checkpoint_uri=checkpoints,
+    )

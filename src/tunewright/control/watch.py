@@ -1,0 +1,103 @@
+"""One running trial as the loop follows it: its streams, and its end once everything it printed was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from tunewright.control.metrics import Scraper
+from tunewright.core.events import Event, Exited, Progressed, Reported
+from tunewright.core.ports import Executor, ExitReport, PhaseReport, Task
+from tunewright.core.trial import Cursor, Observation, Trial
+
+CHUNK = 1 << 20
+"""Bytes read from one stream at once."""
+INLINE = 64 << 10
+"""A backlog up to this many bytes is read in the loop's own thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """What one pass over a trial's streams gave, and where the next pass begins."""
+
+    position: Cursor
+    observations: tuple[Observation, ...]
+    done: bool
+
+
+@dataclass(slots=True)
+class Watch:
+    """Memory that may be lost: a new watch begins again at the committed cursor.
+
+    Args:
+        position: how far the streams were read; ahead of the committed cursor while nothing was found.
+        exit: the executor's word that the task is over; told to the job when all was read.
+    """
+
+    task: Task
+    scraper: Scraper
+    position: Cursor
+    phases: list[PhaseReport] = field(default_factory=list)
+    exit: ExitReport | None = None
+    reading: Future[Scraped] | None = None
+    drained: bool = False
+    killed: bool = False
+
+    @classmethod
+    def of(cls, task: Task, trial: Trial) -> Watch:
+        return cls(task, Scraper(task.training.metrics, task.objective), trial.cursor)
+
+    def backlog(self, executor: Executor) -> int:
+        """Bytes not yet read."""
+        sizes = executor.sizes(self.task.name, self.task.attempt)
+        here = self.position
+        return max(0, sizes.stdout - here.stdout, sizes.stderr - here.stderr, sizes.metrics - here.metrics)
+
+    def read(self, executor: Executor, at: float) -> Scraped:
+        """One pass over the streams, at most CHUNK bytes of each."""
+        final = self.exit is not None
+        found: list[Observation] = []
+        moved = self.position
+        done = True
+        for stream in ("stdout", "stderr", "metrics"):
+            start: int = getattr(moved, stream)
+            data = executor.read(self.task.name, self.task.attempt, stream, start, CHUNK)
+            last = final and len(data) < CHUNK
+            scrape: Callable[..., tuple[list[Observation], int]]
+            scrape = self.scraper.pushed if stream == "metrics" else self.scraper.log
+            observations, consumed = scrape(data, at, final=last) if data else ([], 0)
+            found += observations
+            done = done and len(data) < CHUNK
+            moved = replace(moved, **{stream: start + consumed})
+        return Scraped(moved, tuple(found), done)
+
+    def told(self, trial: Trial, scraped: Scraped | None, at: float) -> list[Event]:
+        """The events that phases, a pass over the streams and, when all was read, the exit amount to."""
+        number, attempt = trial.number, self.task.attempt
+        events: list[Event] = [Progressed(p.at, number, attempt, p.phase) for p in self.phases]
+        self.phases.clear()
+        if scraped is not None:
+            self.position = scraped.position
+            self.drained = self.exit is not None and scraped.done
+        note = self.scraper.note()
+        over = self.exit is not None and self.drained
+        found = scraped.observations if scraped is not None else ()
+        if found or (over and (self.position != trial.cursor or note != trial.note)):
+            events.append(Reported(at, number, attempt, trial.cursor, self.position, found, note))
+        if over and self.exit is not None:
+            events.append(self._exited(number, self.exit, at))
+        return events
+
+    def _exited(self, number: int, report: ExitReport, at: float) -> Exited:
+        return Exited(
+            at=report.ended if report.ended is not None else at,
+            number=number,
+            attempt=report.attempt,
+            exit_code=report.exit_code,
+            failure=report.failure,
+            reason=report.reason,
+            model=report.model,
+            killed=report.killed,
+            started=report.started,
+        )
