@@ -47,12 +47,14 @@ class LoopOptions:
     arn: a training job's ARN by name.
     region: what training programs are told.
     mine: which jobs this loop may take, by uid; None for all.
+    dead: whether a lease's owner is surely gone.
     """
 
     arn: Callable[[str], str]
     region: str = "us-east-1"
     lease_seconds: float = 30.0
     mine: Callable[[str], bool] | None = None
+    dead: Callable[[Owner], bool] = is_dead
 
 
 class Loop:
@@ -155,7 +157,7 @@ class Loop:
 
     def _lease(self, uid: str, now: float) -> bool:
         holder = self._store.lease(uid)
-        dead = [holder[0]] if holder is not None and is_dead(holder[0]) else []
+        dead = [holder[0]] if holder is not None and self.options.dead(holder[0]) else []
         return self._store.acquire(uid, self.owner, now + self.options.lease_seconds, now, dead)
 
     def _adopt(self, held: Held) -> None:
