@@ -1,0 +1,159 @@
+"""Log bytes in, observations out: streams as programs really write them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunewright.control.metrics import MAX_LINE, Scraper, compile_pattern, split_lines, try_pattern
+from tunewright.core.spec import MetricDefinition
+
+
+def scraper(regex: str, name: str = "acc") -> Scraper:
+    return Scraper([MetricDefinition(name, regex)], name)
+
+
+def values(reader: Scraper, data: bytes, *, final: bool = True) -> list[float]:
+    return [o.value for o in reader.log(data, 1.0, final=final)[0]]
+
+
+def test_a_lazy_group_that_captures_nothing_is_explained() -> None:
+    reader = scraper("F1=(.*?)", "F1")
+    assert values(reader, b"F1=0.83\n") == []
+    assert reader.note() == "pattern matched 1 line, captured '' (not a number)"
+    assert values(scraper("F1=(.*?);", "F1"), b"F1=0.83;\n") == [0.83]
+
+
+def test_values_between_carriage_returns_are_lines_of_their_own() -> None:
+    data = b"\rstep 1 val_loss=0.50;\rstep 2 val_loss=0.25;\n"
+    assert values(scraper("val_loss=(.*?);"), data) == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("-2.5E+10", -2.5e10), ("+7", 7.0), (" 0.5 ", 0.5), ("inf", math.inf), ("-Infinity", -math.inf)],
+)
+def test_numbers_as_programs_print_them(text: str, value: float) -> None:
+    assert values(scraper("acc=(.*);"), f"acc={text};\n".encode()) == [value]
+
+
+def test_nan_is_a_value_and_words_are_not() -> None:
+    assert math.isnan(values(scraper("acc=(.*);"), b"acc=nan;\n")[0])
+    reader = scraper("acc=(.*);")
+    assert values(reader, b"acc=N/A;\n") == []
+    assert "'N/A'" in reader.note()
+
+
+def test_an_incomplete_line_waits_for_its_end() -> None:
+    reader = scraper("acc=([0-9.]+)")
+    assert reader.log(b"acc=0.1\nacc=0.", 1.0, final=False)[1] == len(b"acc=0.1\n")
+    assert values(reader, b"acc=0.25\n", final=False) == [0.25]
+
+
+@given(st.lists(st.integers(0, 999), min_size=1, max_size=20), st.integers(1, 17))
+def test_the_cuts_between_reads_do_not_matter(numbers: list[int], size: int) -> None:
+    data = b"".join(b"x acc=%d; y\r\n" % n for n in numbers)
+    reader, seen, start, read = scraper("acc=([0-9]+);"), [], 0, 0
+    while start < len(data):
+        read = min(len(data), read + size)
+        found, consumed = reader.log(data[start:read], 1.0, final=read == len(data))
+        seen += [o.value for o in found]
+        start += consumed
+        if read == len(data):
+            break
+    assert seen == numbers
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_taken(data: bytes) -> None:
+    _, consumed = scraper("acc=([0-9.]+)").log(data, 1.0, final=True)
+    assert consumed == len(data)
+
+
+def test_bytes_that_are_not_utf8_do_not_hide_the_value() -> None:
+    assert values(scraper("acc=([0-9.]+)"), b"\xff\xfe caf\xe9 acc=0.5 \x80\n") == [0.5]
+
+
+def test_a_line_of_megabytes_is_cut_at_both_ends_and_moves_on() -> None:
+    filler = b"z" * (20 * MAX_LINE)
+    assert values(scraper("acc=([0-9.]+);"), b"acc=0.5; " + filler + b" acc=0.7;\n") == [0.5]
+    lines, consumed = split_lines(filler, final=False)
+    assert consumed == len(filler) and len(lines) == 1
+
+
+def test_a_pattern_that_backtracks_for_ever_is_given_up() -> None:
+    reader = scraper(r"(?=.)(a|aa)+$")
+    data = b"a" * 5000 + b"!\n"
+    assert values(reader, data * 3) == []
+    assert "took too long" in reader.note()
+
+
+def test_linear_patterns_take_hostile_lines_in_their_stride() -> None:
+    assert values(scraper(r"(a+)+$"), b"a" * 30000 + b"!\n") == []
+
+
+def test_anchors_mean_a_line() -> None:
+    assert values(scraper(r"^acc=([0-9.]+)$"), b"first\nacc=0.5\nnot acc=0.6\nacc=0.7\n") == [0.5, 0.7]
+
+
+def test_lookbehind_runs_outside_the_linear_engine() -> None:
+    assert values(scraper(r"(?<=val_)acc=([0-9.]+)"), b"acc=0.1\nval_acc=0.2\n") == [0.2]
+
+
+def test_a_pattern_without_a_group_gives_its_whole_match() -> None:
+    assert values(scraper(r"[0-9]\.[0-9]+"), b"now 0.25 of it\n") == [0.25]
+
+
+def test_something_that_is_no_pattern_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a regular expression"):
+        compile_pattern("acc=(")
+
+
+def test_every_definition_is_read() -> None:
+    reader = Scraper([MetricDefinition("a", "a=([0-9]+)"), MetricDefinition("b", "b=([0-9]+)")], "a")
+    found, _ = reader.log(b"a=1 b=2\nb=3\n", 5.0, final=True)
+    assert [(o.metric, o.value, o.at) for o in found] == [("a", 1.0, 5.0), ("b", 2.0, 5.0), ("b", 3.0, 5.0)]
+
+
+def test_the_line_that_came_closest_is_named() -> None:
+    reader = scraper("validation accuracy: ([0-9.]+)", "validation:accuracy")
+    reader.log(b"epoch 1\nvalidation accuracy = 0.93\n", 1.0, final=True)
+    assert "validation accuracy = 0.93" in reader.note()
+
+
+def push(**entry: object) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
+
+
+def test_pushed_values_carry_step_and_time() -> None:
+    reader = Scraper([], "acc")
+    data = push(at=7.0, step=3, values={"acc": 0.5, "loss": "NaN"}) + push(
+        at=8.0, step=None, values={"acc": "Infinity"}
+    )
+    found, consumed = reader.pushed(data, 1.0, final=False)
+    assert consumed == len(data)
+    assert [(o.metric, o.step, o.at) for o in found] == [("acc", 3, 7.0), ("loss", 3, 7.0), ("acc", None, 8.0)]
+    assert math.isnan(found[1].value) and found[2].value == math.inf
+    assert reader.note() == ""
+
+
+@pytest.mark.parametrize(
+    "line", [b"{}\n", b"[1]\n", b"nonsense\n", b'{"values": 3}\n', b'{"values": {"a": true}}\n', b"\n"]
+)
+def test_pushed_lines_of_other_kinds_are_passed_over(line: bytes) -> None:
+    assert Scraper([], "acc").pushed(line, 1.0, final=False) == ([], len(line))
+
+
+def test_a_name_that_differs_by_a_blank_is_shown_quoted() -> None:
+    reader = Scraper([], "test_acc")
+    reader.pushed(push(at=1.0, step=None, values={"test_acc ": 0.5}) * 3, 1.0, final=True)
+    assert reader.note() == "'test_acc' never seen after 3 reports; seen: 'test_acc '"
+
+
+def test_trying_a_pattern_gives_the_same_answers_as_a_job() -> None:
+    found = try_pattern("F1=(.*?)", b"start\nF1=0.83\n")
+    assert [(number, f.captured, f.value) for number, f in found] == [(2, "", None)]
