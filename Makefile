@@ -1,0 +1,57 @@
+# Everything here sets up what it needs: Python 3.11 or newer and make are enough.
+# Another interpreter: make PYTHON=/path/to/python3.13 test
+
+VENV := .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := .demo
+# Two workers on small machines; numbers stay single-threaded so that they do not fight over the cores.
+WORKERS ?= 2
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test test-slow check format bench clean
+
+help:
+	@echo 'make demo       tune a real classifier on real data, in under two minutes'
+	@echo 'make test       lint, types and the test suite'
+	@echo 'make test-slow  the long crash and fault runs'
+	@echo 'make check      lint, formatting and types only'
+	@echo 'make bench      search quality and speed'
+	@echo 'make format     format the code'
+	@echo 'make clean      remove what these made'
+
+# Done again only when the declared dependencies changed.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found; say make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv $(VENV) || { echo 'python -m venv failed; Debian and Ubuntu need the package python3-venv' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/python examples/digits/prepare.py $(DEMO)/data
+	@TUNEWRIGHT_HOME="$(CURDIR)/$(DEMO)/home" $(BIN)/tunewright run examples/digits/tune.yaml
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $(WORKERS) -m 'not slow'
+
+test-slow: $(READY)
+	$(BIN)/pytest -n $(WORKERS) -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(DEMO) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
