@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
+from tunewright.control.aside import Aside
 from tunewright.control.held import Held
 from tunewright.control.owner import is_dead
 from tunewright.control.recorder import Recorder
@@ -28,9 +27,6 @@ from tunewright.core.ports import Advisor, Executor, ExitReport, Owner, Proposal
 from tunewright.core.spec import Strategy
 from tunewright.core.trial import Failure, Trial, TrialStatus
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 _LOG = logging.getLogger("tunewright")
 
 LOOK_SECONDS = 0.2
@@ -46,14 +42,12 @@ class LoopOptions:
     lease_seconds: how long a lease lasts; it is renewed after a third of that.
     arn: a training job's ARN by name.
     region: what training programs are told.
-    mine: which jobs this loop may take, by uid; None for all.
     dead: whether a lease's owner is surely gone.
     """
 
     arn: Callable[[str], str]
     region: str = "us-east-1"
     lease_seconds: float = 30.0
-    mine: Callable[[str], bool] | None = None
     dead: Callable[[Owner], bool] = is_dead
 
 
@@ -70,7 +64,7 @@ class Loop:
         self.options = options
         self.held: dict[str, Held] = {}
         self._by_name: dict[tuple[str, int], tuple[str, int]] = {}
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tunewright")
+        self._aside = Aside(2, executor.wake)
         self._refreshed = float("-inf")
         self._crowded = False
 
@@ -112,7 +106,7 @@ class Loop:
 
     def close(self) -> None:
         """Give the leases back. Training programs go on."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._aside.close()
         for held in list(self.held.values()):
             if held.pending:
                 held.commit(self.recorder, None)
@@ -142,8 +136,6 @@ class Loop:
                 self._drop(held)
 
     def _take(self, uid: str, now: float) -> None:
-        if self.options.mine is not None and not self.options.mine(uid):
-            return
         if not self._lease(uid, now):
             return
         try:
@@ -212,7 +204,7 @@ class Loop:
         elif not watch.drained:
             backlog = watch.backlog(self.executor)
             if backlog > INLINE:
-                watch.reading = self._submit(watch.read, self.executor, now)
+                watch.reading = self._aside.submit(watch.read, self.executor, now)
             elif backlog or watch.exit is not None:
                 scraped = watch.read(self.executor, now)
         return watch.told(trial, scraped, now)
@@ -319,7 +311,7 @@ class Loop:
             held.add([answer] if answer is not None else [], now)
         else:
             propose = self.advisor.propose
-            held.proposing = self._submit(propose, history.snapshot(), effect.first, effect.count)
+            held.proposing = self._aside.submit(propose, history.snapshot(), effect.first, effect.count)
 
     def _proposed(self, held: Held, now: float) -> None:
         """Take an answer that was computed aside; a failure is logged and asked again, later each time."""
@@ -348,11 +340,6 @@ class Loop:
                 yield self._store.history(self._store.find(name, tuning=True))
             except NotFound:
                 _LOG.warning("the parent tuning job %s is gone; its results are not used", name)
-
-    def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future = self._pool.submit(call, *args, **kwargs)
-        future.add_done_callback(lambda _: self.executor.wake())
-        return future
 
     def _patience(self, held: Held, now: float) -> float:
         """Seconds until this job needs a look although nothing happens."""
