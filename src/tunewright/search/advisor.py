@@ -1,0 +1,133 @@
+"""The engine: `core.ports.Advisor` over all strategies.
+
+`propose` chooses the strategy by the job's spec, gives each definition of a job with several its own history,
+and puts the user's initial points first. `judge` chooses the rule that stops trials.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+
+from tunewright.core.events import Proposal
+from tunewright.core.history import History, Record
+from tunewright.core.ports import Proposals
+from tunewright.core.spec import JobSpec
+from tunewright.core.spec import Strategy as Name
+from tunewright.core.trial import Verdict
+from tunewright.search.allocate import allocate
+from tunewright.search.grid import GridSearch
+from tunewright.search.initial import initial_points
+from tunewright.search.random import RandomSearch
+from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
+from tunewright.search.table import Tables, sign_of
+
+
+class Engine:
+    """All strategies behind one door. Safe to use from several threads; keeps nothing that matters."""
+
+    def __init__(self) -> None:
+        self._tables = Tables()
+        self._strategies: dict[str, Strategy] = {}
+        self._parts: OrderedDict[int, tuple[JobSpec, list[JobSpec]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def propose(self, history: History, first: int, count: int) -> Proposals:
+        """Configurations for trials `first` to `first + count - 1`.
+
+        Raises:
+            Invalid: the strategy cannot work on this space, or is not installed.
+        """
+        if count < 1:
+            return Proposals(())
+        if len(history.spec.definitions) > 1:
+            return self._several(history, first, count)
+        if "initial_points" in history.spec.options:
+            return self._initial(history, first, count)
+        return self.strategy(history.spec).propose(history, first, count)
+
+    def judge(self, history: History, number: int, upto: int) -> Verdict:
+        """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""
+        spec = history.spec
+        strategy = self.strategy(spec)
+        if isinstance(strategy, Judge):
+            return strategy.judge(history, number, upto)
+        return Verdict(False)
+
+    def strategy(self, spec: JobSpec) -> Strategy:
+        """The strategy that a spec names."""
+        name = chosen_name(spec)
+        with self._lock:
+            if name not in self._strategies:
+                builders = self._builders()
+                self._strategies[name] = builders[name]() if name in builders else load_installed(name)
+            return self._strategies[name]
+
+    def _builders(self) -> dict[str, Callable[[], Strategy]]:
+        return {
+            Name.RANDOM: lambda: RandomSearch(self._tables),
+            Name.GRID: lambda: GridSearch(self._tables),
+        }
+
+    # ---- points that come first ----
+
+    def _initial(self, history: History, first: int, count: int) -> Proposals:
+        wanted = initial_points(history.spec)
+        table = self._tables.of(history)
+        seen = set(table.keys)
+        grown = history.snapshot()
+        proposals: list[Proposal] = []
+        for number in range(first, first + count):
+            answer = self.strategy(history.spec).propose(grown, number, 1)
+            if number <= len(wanted):
+                base = answer.proposals[0].point if answer.proposals else table.cube.decode(table.cube.centre())
+                point = {**base, **wanted[number - 1]}
+                if table.cube.key(table.cube.encode(point)) not in seen:
+                    answer = Proposals((Proposal(number, point),))
+            if not answer.proposals:
+                return replace(answer, proposals=tuple(proposals))
+            proposals.append(answer.proposals[0])
+            seen.add(table.cube.key(table.cube.encode(answer.proposals[0].point)))
+            grown.records[number] = Record(number, 0, answer.proposals[0].point)
+        return replace(answer, proposals=tuple(proposals))
+
+    # ---- several definitions ----
+
+    def _several(self, history: History, first: int, count: int) -> Proposals:
+        """One proposal at a time, each from the definition that the allocator gives the trial to."""
+        spec = history.spec
+        records = dict(history.records)
+        proposals: list[Proposal] = []
+        open_to = list(range(len(spec.definitions)))
+        for number in range(first, first + count):
+            found = None
+            while open_to and found is None:
+                definition = allocate(spec, records, number, sign_of(spec), open_to)
+                answer = self._part(spec, records, definition, number)
+                if answer.proposals:
+                    found = replace(answer.proposals[0], definition=definition)
+                else:
+                    open_to.remove(definition)
+            if found is None:
+                return Proposals(tuple(proposals), exhausted=True)
+            proposals.append(found)
+            records[number] = Record(number, found.definition, found.point)
+        return Proposals(tuple(proposals))
+
+    def _part(self, spec: JobSpec, records: dict[int, Record], definition: int, number: int) -> Proposals:
+        part = History(self._part_specs(spec)[definition])
+        part.records = {n: record for n, record in records.items() if record.definition == definition}
+        return self.strategy(spec).propose(part, number, 1)
+
+    def _part_specs(self, spec: JobSpec) -> list[JobSpec]:
+        """A spec for each definition; the same objects while the job's spec is the same object."""
+        with self._lock:
+            known = self._parts.get(id(spec))
+            if known is None or known[0] is not spec:
+                parts = [replace(spec, definitions=(definition,)) for definition in spec.definitions]
+                known = self._parts[id(spec)] = (spec, parts)
+                while len(self._parts) > 32:
+                    self._parts.popitem(last=False)
+            return known[1]

@@ -1,0 +1,226 @@
+"""`Search`: the engine alone, ask and tell. A thin face of History and Engine, for loops of one's own."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tunewright.core.errors import Invalid, Problem, TunewrightError
+from tunewright.core.history import Appeared, Emitted, Ended, History
+from tunewright.core.space import Parameter, Point, Space, Value
+from tunewright.core.spec import (
+    Definition,
+    Direction,
+    Hyperband,
+    JobSpec,
+    Objective,
+    Strategy,
+    Training,
+    WarmStart,
+)
+from tunewright.search.advisor import Engine
+from tunewright.search.table import State, sign_of, state_of
+
+
+class Exhausted(TunewrightError):
+    """Every configuration of the space has been suggested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A configuration to try.
+
+    Args:
+        number: what `tell` and `report` want to know it by, from 1.
+        values: parameter name to value, with native types.
+    """
+
+    number: int
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A configuration with its finite objective."""
+
+    number: int
+    values: Mapping[str, Value]
+    value: float
+
+
+class Search:
+    """Suggests configurations and learns from their results. Same calls and seed, same suggestions.
+
+    Args:
+        space: name to ContinuousParameter, IntegerParameter or CategoricalParameter.
+        strategy: Bayesian, Random, Grid, Hyperband, or the name of an installed strategy.
+        objective_type: Minimize or Maximize.
+        seed: a whole number >= 0.
+        parents: earlier searches (or lists of (values, value) pairs) to start from.
+        warm_start_type: TransferLearning, or IdenticalDataAndAlgorithm to take the parents' results as own ones.
+        min_resource, max_resource: Hyperband's range of epochs.
+        early_stopping: whether `report` applies the median rule.
+        options: further extended options by name, each as JSON text (`initial_points`, ...).
+
+    Raises:
+        Invalid: all that is wrong with the arguments.
+    """
+
+    def __init__(
+        self,
+        space: Mapping[str, Parameter],
+        strategy: str = "Bayesian",
+        objective_type: str = "Minimize",
+        seed: int = 0,
+        *,
+        parents: Sequence[Search | Sequence[tuple[Point, float]]] = (),
+        warm_start_type: str = "TransferLearning",
+        min_resource: int = 1,
+        max_resource: int | None = None,
+        early_stopping: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        checked = Space(dict(space))
+        _check(checked, strategy, objective_type, seed, max_resource)
+        extended = dict(options or {})
+        known = strategy in set(Strategy)
+        if not known:
+            extended["strategy"] = json.dumps(strategy)
+        definition = Definition(checked, Objective("objective", Direction(objective_type)), Training())
+        names = tuple(f"parent-{place}" for place in range(1, len(parents) + 1))
+        spec = JobSpec(
+            name="search",
+            definitions=(definition,),
+            strategy=Strategy(strategy) if known else Strategy.BAYESIAN,
+            early_stopping=early_stopping,
+            hyperband=Hyperband(min_resource, max_resource) if strategy == Strategy.HYPERBAND else None,
+            warm_start=WarmStart(warm_start_type, names) if parents else None,
+            seed=seed,
+            options=extended,
+        )
+        self._engine = Engine()
+        self._history = History(spec, tuple(_parent(spec, parent) for parent in parents))
+        self._converged = False
+        self._engine.strategy(spec)
+
+    @property
+    def history(self) -> History:
+        """All that happened, as strategies see it."""
+        return self._history
+
+    def ask(self) -> Suggestion:
+        """The next configuration; several may be pending.
+
+        Raises:
+            Exhausted: every configuration of a finite space has been suggested.
+        """
+        number = self._next
+        answer = self._engine.propose(self._history, number, 1)
+        self._converged = self._converged or answer.converged
+        if not answer.proposals:
+            count = len(self._history.records)
+            raise Exhausted(f"search space exhausted ({count}): every configuration has been suggested.")
+        point = dict(answer.proposals[0].point)
+        self._history.apply([Appeared(number, 0, point)])
+        return Suggestion(number, dict(point))
+
+    def tell(self, number: int, value: float | None) -> None:
+        """The final objective of a suggestion; None when its training failed, NaN or infinity when it diverged.
+
+        Raises:
+            Invalid: there is no such suggestion, or its result has been told.
+        """
+        record = self._history.records.get(number)
+        if record is None:
+            raise Invalid.one("number", f"{number!r} was never suggested; use the number that ask() gave.")
+        if record.ended is not None and not record.ended.stopped:
+            raise Invalid.one("number", f"the result of suggestion {number} has been told; ask() for a new one.")
+        stopped = record.ended is not None
+        self._history.apply([_ended(number, value, stopped=stopped)])
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """An intermediate objective at an epoch (from 1): whether training should go on.
+
+        On False the last value counts as the suggestion's result; telling another one is allowed.
+        """
+        record = self._history.records.get(number)
+        if record is None or record.ended is not None:
+            raise Invalid.one("number", f"suggestion {number!r} is not pending; nothing can be reported for it.")
+        self._history.apply([Emitted(number, step, float(value))])
+        if self._engine.judge(self._history, number, step).stop:
+            self._history.apply([_ended(number, float(value), stopped=True)])
+            return False
+        return True
+
+    def add(self, values: Point, value: float | None) -> int:
+        """A result from elsewhere, inside or outside the ranges; the number it got.
+
+        Raises:
+            Invalid: a parameter is missing, unknown or of the wrong kind.
+        """
+        number = self._next
+        point = self._cast(values)
+        self._history.apply([Appeared(number, 0, point), _ended(number, value, stopped=False)])
+        return number
+
+    @property
+    def best(self) -> Result | None:
+        """The best result told so far, the earliest of equals; None until a finite value was told."""
+        sign = sign_of(self._history.spec)
+        good = [r for r in self._history.records.values() if state_of(r) is State.GOOD and r.value is not None]
+        if not good:
+            return None
+        record = min(good, key=lambda r: (sign * r.value if r.value is not None else math.inf, r.number))
+        assert record.value is not None, "good records have a value"
+        return Result(record.number, dict(record.point), record.value)
+
+    @property
+    def converged(self) -> bool:
+        """Whether further trials are unlikely to improve the best by 1 %, as of the last `ask`."""
+        return self._converged
+
+    @property
+    def _next(self) -> int:
+        return next(reversed(self._history.records), 0) + 1
+
+    def _cast(self, values: Point) -> dict[str, Value]:
+        space = self._history.spec.definitions[0].space
+        return dict(space.cast(space.texts(values))) if set(values) == set(space.parameters) else _refuse(space, values)
+
+
+def _refuse(space: Space, values: Point) -> dict[str, Value]:
+    missing = [Problem(name, "has no value.") for name in space.parameters if name not in values]
+    unknown = [Problem(name, "is not a parameter of this space.") for name in values if name not in space.parameters]
+    raise Invalid(missing + unknown)
+
+
+def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:
+    if value is None:
+        return Ended(number, None, failed=True, diverged=False, stopped=stopped)
+    finite = math.isfinite(float(value))
+    return Ended(number, float(value) if finite else None, failed=False, diverged=not finite, stopped=stopped)
+
+
+def _check(space: Space, strategy: str, objective_type: str, seed: int, max_resource: int | None) -> None:
+    problems = space.problems(strict=False)
+    if not space.parameters:
+        problems.append(Problem("space", "is empty; give at least one parameter."))
+    if objective_type not in set(Direction):
+        problems.append(Problem("objective_type", f"{objective_type!r} is neither Minimize nor Maximize."))
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        problems.append(Problem("seed", f"{seed!r} is not a whole number >= 0."))
+    if strategy == Strategy.HYPERBAND and max_resource is None:
+        problems.append(Problem("max_resource", "Hyperband needs it: the number of epochs of a full training."))
+    if problems:
+        raise Invalid(problems)
+
+
+def _parent(spec: JobSpec, parent: Search | Sequence[tuple[Point, float]]) -> History:
+    if isinstance(parent, Search):
+        return parent.history
+    history = History(spec)
+    for number, (values, value) in enumerate(parent, start=1):
+        history.apply([Appeared(number, 0, dict(values)), _ended(number, value, stopped=False)])
+    return history

@@ -1,0 +1,59 @@
+"""Grid search: every point of a finite space once, in a stable order.
+
+The order is mixed-radix counting: parameters and values in the order given, the last parameter fastest.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from tunewright.core.errors import Invalid
+from tunewright.core.history import History
+from tunewright.core.ports import Proposals
+from tunewright.search.encode import Cube, Floats
+from tunewright.search.random import Taken, fill
+from tunewright.search.table import Tables
+
+
+class GridSearch:
+    """All points in counting order; those that already have a trial are passed over."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._tables = tables or Tables()
+        self._places: OrderedDict[int, tuple[Cube, int]] = OrderedDict()
+
+    def propose(self, history: History, first: int, count: int) -> Proposals:
+        """The next points.
+
+        Raises:
+            Invalid: the space has continuous parameters, so that it cannot be counted.
+        """
+        table = self._tables.of(history)
+        endless = [name for name, axis in zip(table.cube.names, table.cube.axes, strict=True) if axis.size is None]
+        if endless:
+            raise Invalid.one(
+                ", ".join(endless), "Grid needs a finite number of values; use a categorical or an integer range."
+            )
+        with table.lock:
+            return fill(table, first, count, lambda number, taken: self._row(table.cube, taken))
+
+    def _row(self, cube: Cube, taken: Taken) -> Floats | None:
+        """The first free point. What the history holds stays taken: the place up to which all is, is kept."""
+        known, place = self._places.pop(id(cube), (cube, 0))
+        if known is not cube:
+            place = 0
+        assert cube.size is not None, "checked before"
+        found = None
+        at = place
+        while at < cube.size and found is None:
+            row = cube.row_at(at)
+            key = cube.key(row)
+            if key not in taken:
+                found = row
+            elif at == place and key in taken.known:
+                place += 1
+            at += 1
+        self._places[id(cube)] = (cube, place)
+        while len(self._places) > 64:
+            self._places.popitem(last=False)
+        return found

@@ -1,0 +1,137 @@
+"""Random search: the k-th trial's configuration follows from the seed and k.
+
+Numeric parameters are uniform in their scaled value. A finite space is drawn without replacement: no point
+comes twice while another one is left.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from tunewright.core.events import Proposal
+from tunewright.core.history import History
+from tunewright.core.ports import Proposals
+from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.table import Table, Tables
+
+MAX_ORDERED = 1 << 17
+"""Finite spaces up to this size are put in a random order once; in larger ones collisions are drawn again."""
+
+_TRIES = 64
+
+
+class RandomSearch:
+    """Independent draws, one generator per trial number."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._tables = tables or Tables()
+        self._orders: OrderedDict[int, _Order] = OrderedDict()
+
+    def propose(self, history: History, first: int, count: int) -> Proposals:
+        """Configurations for trials `first` to `first + count - 1`; fewer when the space is used up."""
+        table = self._tables.of(history)
+        with table.lock:
+            return fill(table, first, count, lambda number, taken: self._row(table, number, taken))
+
+    def _row(self, table: Table, number: int, taken: Taken) -> Floats | None:
+        cube, seed = table.cube, table.spec.seed
+        if cube.size is None:
+            return random_row(cube, seed, number)
+        if cube.size <= MAX_ORDERED:
+            return self._order(cube, seed).first_free(taken)
+        for attempt in range(_TRIES):
+            row = random_row(cube, seed, number, attempt)
+            if cube.key(row) not in taken:
+                return row
+        return next_free(cube, row, taken)
+
+    def _order(self, cube: Cube, seed: int) -> _Order:
+        found = self._orders.get(id(cube))
+        if found is None or found.cube is not cube:
+            found = self._orders[id(cube)] = _Order(cube, seed)
+            while len(self._orders) > 16:
+                self._orders.popitem(last=False)
+        return found
+
+
+class Taken:
+    """Keys of points that must not be proposed again: those of a history, and those just proposed beside them."""
+
+    def __init__(self, known: Mapping[bytes, int]) -> None:
+        self.known = known
+        self.new: set[bytes] = set()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self.known or key in self.new
+
+    def __len__(self) -> int:
+        return len(self.known) + len(self.new)
+
+
+class Chooser(Protocol):
+    """Finds a free row for a trial, or None when the space is used up."""
+
+    def __call__(self, number: int, taken: Taken, /) -> Floats | None: ...
+
+
+def fill(table: Table, first: int, count: int, choose: Chooser) -> Proposals:
+    """Ask `choose` for `count` rows in turn; says `exhausted` as soon as no point is left."""
+    cube, taken = table.cube, Taken(table.keys)
+    chosen: list[Proposal] = []
+    for number in range(first, first + count):
+        row = choose(number, taken)
+        if row is None:
+            break
+        taken.new.add(cube.key(row))
+        chosen.append(Proposal(number, cube.decode(row)))
+    used_up = cube.size is not None and table.inside(len(taken.new)) >= cube.size
+    return Proposals(tuple(chosen), exhausted=len(chosen) < count or used_up)
+
+
+def random_row(cube: Cube, seed: int, number: int, attempt: int = 0) -> Floats:
+    """The row that trial `number` draws; further attempts when it is taken."""
+    rng = np.random.default_rng([seed, number, attempt] if attempt else [seed, number])
+    return np.asarray(cube.draw(rng.random((1, cube.d)))[0])
+
+
+def next_free(cube: Cube, row: Floats, taken: Taken) -> Floats | None:
+    """The first free point from `row` on in counting order, for finite spaces that are nearly used up."""
+    assert cube.size is not None, "only finite spaces are counted through"
+    start = cube.index_of(row)
+    for step in range(min(cube.size, len(taken) + 1)):
+        candidate = cube.row_at((start + step) % cube.size)
+        if cube.key(candidate) not in taken:
+            return candidate
+    return None
+
+
+class _Order:
+    """A finite space in random order, likelier points earlier.
+
+    Sorting by exponential variates over the weights is the same as drawing one point after the other without
+    replacement (Efraimidis and Spirakis 2006).
+    """
+
+    def __init__(self, cube: Cube, seed: int) -> None:
+        assert cube.size is not None, "only finite spaces have an order"
+        self.cube = cube
+        weights = np.ones(1)
+        for axis in cube.axes:
+            weights = np.outer(weights, axis.shares()).ravel()
+        self._order: Ints = np.argsort(np.random.default_rng([seed, 0]).exponential(size=cube.size) / weights)
+        self._taken = 0
+
+    def first_free(self, taken: Taken) -> Floats | None:
+        """The first point that is not taken. What the history holds stays taken: it is skipped once."""
+        for place in range(self._taken, len(self._order)):
+            row = self.cube.row_at(int(self._order[place]))
+            key = self.cube.key(row)
+            if key not in taken:
+                return row
+            if place == self._taken and key in taken.known:
+                self._taken += 1
+        return None
