@@ -1,0 +1,185 @@
+"""A training job's directory: what lies where. Laid out like `/opt/ml`, with the executor's own files beside.
+
+    <home>/jobs/<training job>/          first attempt; later ones in attempt-<n>/ below it
+        input/config/*.json   input/data/<channel>/   model/   output/data/   output/failure   code/   checkpoints/
+        stdout.log  stderr.log  metrics.jsonl             what the program said
+        lock        held by the one process that runs this attempt; inside: who that is, and the phases
+        exit.json   how it ended, written whole or not at all       tombstone   it shall end, or never start
+
+No directory name holds hyperparameters, and no path of ours is longer than 240 characters for a home of 100.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunewright.core.errors import Invalid
+from tunewright.core.ports import ExitReport
+from tunewright.core.trial import Cursor, Failure
+
+STREAMS = ("stdout", "stderr", "metrics")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Workdir:
+    """Paths of one attempt of a training job. Making one touches nothing on disk.
+
+    Args:
+        base: the attempt's directory, absolute.
+        shared: the training job's directory, the same for every attempt; holds the checkpoints.
+    """
+
+    base: str
+    shared: str
+
+    @classmethod
+    def of(cls, home: Path | str, name: str, attempt: int = 1) -> Workdir:
+        """The directory of an attempt below `home`.
+
+        Raises:
+            Invalid: the name is not a training job's name (it becomes a directory's name).
+        """
+        if not _NAME.fullmatch(name) or attempt < 1:
+            raise Invalid.one(name, "is not a training job's name: 1 to 63 letters, digits and hyphens.")
+        shared = os.path.join(home, "jobs", name)
+        return cls(shared if attempt == 1 else os.path.join(shared, f"attempt-{attempt}"), shared)
+
+    def at(self, *parts: str) -> str:
+        """A path below the attempt's directory."""
+        return "/".join((self.base, *parts))
+
+    @property
+    def config(self) -> str:
+        return self.base + "/input/config"
+
+    @property
+    def data(self) -> str:
+        return self.base + "/input/data"
+
+    @property
+    def model(self) -> str:
+        return self.base + "/model"
+
+    @property
+    def output(self) -> str:
+        return self.base + "/output"
+
+    @property
+    def output_data(self) -> str:
+        return self.base + "/output/data"
+
+    @property
+    def failure(self) -> str:
+        return self.base + "/output/failure"
+
+    @property
+    def code(self) -> str:
+        return self.base + "/code"
+
+    @property
+    def checkpoints(self) -> str:
+        return self.shared + "/checkpoints"
+
+    @property
+    def lock(self) -> str:
+        return self.base + "/lock"
+
+    @property
+    def exit(self) -> str:
+        return self.base + "/exit.json"
+
+    @property
+    def tombstone(self) -> str:
+        return self.base + "/tombstone"
+
+    def stream(self, name: str) -> str:
+        """The file of `stdout`, `stderr` or `metrics`. Raises KeyError for anything else."""
+        return f"{self.base}/{_FILES[name]}"
+
+    def channel(self, name: str) -> str:
+        """The directory of an input channel. Raises Invalid when the name is not one of a directory here."""
+        if not name or name in (".", "..") or "/" in name or "\0" in name:
+            raise Invalid.one(name, "cannot be the name of an input channel; use letters, digits, '-', '_' and '.'.")
+        return f"{self.data}/{name}"
+
+    def make(self) -> None:
+        """Make the directories that a program may rely on."""
+        os.makedirs(self.config, exist_ok=True)
+        for path in (self.data, self.model, self.output, self.output_data, self.code, self.checkpoints):
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                continue
+            except FileNotFoundError:
+                os.makedirs(path, exist_ok=True)
+
+    def sizes(self) -> Cursor:
+        """Bytes of each stream; zeros while a file does not exist."""
+        return Cursor(*(_size(self.stream(name)) for name in STREAMS))
+
+    def read(self, stream: str, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes of a stream from `offset`; empty while there is nothing."""
+        try:
+            handle = os.open(self.stream(stream), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        try:
+            return os.pread(handle, limit, offset)
+        finally:
+            os.close(handle)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a small file so that readers see all of it or nothing. Its directory must exist."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        _write_all(handle, text.encode())
+    finally:
+        os.close(handle)
+    os.replace(temporary, path)
+
+
+def write_plain(path: str, text: str) -> None:
+    """Write a small file that nobody reads before its writer is done."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        _write_all(handle, text.encode())
+    finally:
+        os.close(handle)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(handle, data) :]
+
+
+def write_exit(workdir: Workdir, report: ExitReport) -> None:
+    """Record for good how an attempt ended. Its directory is made when missing."""
+    record = {name: getattr(report, name) for name in ExitReport.__slots__}
+    os.makedirs(workdir.base, exist_ok=True)
+    write_whole(workdir.exit, json.dumps(record))
+
+
+def read_exit(workdir: Workdir) -> ExitReport | None:
+    """How an attempt ended, or None while it has not."""
+    try:
+        with open(workdir.exit, encoding="utf-8") as file:
+            record = json.load(file)
+    except FileNotFoundError:
+        return None
+    failure = record.pop("failure")
+    return ExitReport(**record, failure=None if failure is None else Failure(failure))
