@@ -1,0 +1,79 @@
+"""Algorithms that bring their own metric definitions, recognised by image or name as AMT does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tunewright.core.spec import Direction, MetricDefinition, Objective
+
+_NUMBER = r"[-+]?(?:[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
+_MAXIMISED = frozenset({"accuracy", "auc", "aucpr", "f1", "f1_binary", "f1_macro", "map", "ndcg", "r2", "recall"})
+_MAXIMISED_MORE = frozenset({"balanced_accuracy", "precision", "precision_macro", "precision_micro", "recall_macro"})
+XGBOOST_METRICS = (
+    "accuracy",
+    "auc",
+    "aucpr",
+    "error",
+    "f1",
+    "logloss",
+    "mae",
+    "map",
+    "mape",
+    "merror",
+    "mlogloss",
+    "mse",
+    "ndcg",
+    "poisson-nloglik",
+    "r2",
+    "rmse",
+    "rmsle",
+)
+_IMAGE = re.compile(r"(?:^|/)(?:sagemaker-)?(xgboost)(?:[:@]|$)")
+_NAME = re.compile(r"(?:^|/)(xgboost)$")
+
+
+def algorithm_of(specification: Mapping[str, Any], static: Mapping[str, str]) -> str | None:
+    """The built-in algorithm that a definition runs, or None: custom images, and script mode on its image."""
+    if "sagemaker_program" in static:
+        return None
+    found = _IMAGE.search(specification.get("TrainingImage", ""))
+    found = found or _NAME.search(specification.get("AlgorithmName", ""))
+    return found[1] if found else None
+
+
+def metrics_of(algorithm: str) -> tuple[MetricDefinition, ...]:
+    """What a built-in algorithm prints: `[3]<TAB>train-rmse:1.5<TAB>validation-rmse:1.7` for XGBoost."""
+    if algorithm != "xgboost":
+        raise KeyError(algorithm)
+    return tuple(
+        MetricDefinition(f"{part}:{metric}", rf".*\[[0-9]+\].*(?:#011|\s){part}-{re.escape(metric)}:({_NUMBER}).*")
+        for part in ("train", "validation")
+        for metric in XGBOOST_METRICS
+    )
+
+
+def names() -> tuple[str, ...]:
+    return ("xgboost",)
+
+
+def default_objective(static: Mapping[str, str]) -> Objective:
+    """What XGBoost is tuned for when Autotune leaves the choice to us: the metric of its own objective."""
+    kind = static.get("objective", "reg:squarederror").strip('"')
+    metric = static.get("eval_metric", "").strip('"').split(",")[0].strip()
+    if metric not in XGBOOST_METRICS:
+        by_kind = {"binary": "logloss", "multi": "mlogloss", "rank": "ndcg", "count": "poisson-nloglik"}
+        metric = by_kind.get(kind.split(":")[0], "rmse")
+    return Objective(f"validation:{metric}", direction_of(f"validation:{metric}") or Direction.MINIMIZE)
+
+
+def direction_of(metric: str) -> Direction | None:
+    """The direction that a metric's name speaks for, or None when it says nothing."""
+    words = set(re.split(r"[^a-z0-9]+", metric.lower()))
+    name = metric.lower().split(":")[-1]
+    if name in _MAXIMISED | _MAXIMISED_MORE or words & {"accuracy", "acc", "auc", "f1", "r2", "precision", "recall"}:
+        return Direction.MAXIMIZE
+    if words & {"loss", "logloss", "mlogloss", "rmse", "rmsle", "mse", "mae", "mape", "error", "merror", "perplexity"}:
+        return Direction.MINIMIZE
+    return None

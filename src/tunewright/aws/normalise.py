@@ -1,0 +1,117 @@
+"""What Describe changes against the request, as the live service does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunewright.aws.names import Arns
+from tunewright.aws.parts import LISTS, OBJECTIVE_KEY
+from tunewright.aws.protocol import Wire
+from tunewright.aws.rules_training import DAY
+from tunewright.core.spec import Definition, JobSpec, MetricDefinition, Strategy
+
+OBJECTIVE_METRIC = "ObjectiveMetric"
+_SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
+
+
+def normal_config(config: Wire, spec: JobSpec) -> Wire:
+    """HyperParameterTuningJobConfig with its defaults filled in."""
+    limits = dict(config["ResourceLimits"])
+    if spec.strategy is Strategy.GRID:
+        limits["MaxNumberOfTrainingJobs"] = spec.limits.max_jobs
+    normal = {**config, "ResourceLimits": limits}
+    normal.setdefault("TrainingJobEarlyStoppingType", "Off")
+    if "ParameterRanges" in config or len(spec.definitions) == 1:
+        normal["ParameterRanges"] = normal_ranges(config.get("ParameterRanges", {}))
+    return normal
+
+
+def normal_ranges(ranges: Wire) -> Wire:
+    """The three lists, always, with ScalingType filled in; what else was sent follows."""
+    lists: Wire = {}
+    for kind in LISTS:
+        numeric = kind != "CategoricalParameterRanges"
+        lists[kind] = [{**entry, **_scaling(entry, numeric=numeric)} for entry in ranges.get(kind, [])]
+    return {**lists, **{name: value for name, value in ranges.items() if name not in LISTS}}
+
+
+def _scaling(entry: Wire, *, numeric: bool) -> Wire:
+    return {"ScalingType": entry.get("ScalingType", "Auto")} if numeric else {}
+
+
+def normal_definition(body: Wire, definition: Definition) -> Wire:
+    """A HyperParameterTrainingJobDefinition as Describe returns it."""
+    normal = {**body, **training_defaults(body)}
+    objective = {OBJECTIVE_KEY: definition.objective.metric} if definition.objective else {}
+    normal["StaticHyperParameters"] = {**body.get("StaticHyperParameters", {}), **objective}
+    normal["AlgorithmSpecification"] = algorithm_specification(body["AlgorithmSpecification"], definition)
+    normal["OutputDataConfig"] = without(body["OutputDataConfig"], "CompressionType")
+    normal["StoppingCondition"] = without(normal["StoppingCondition"], "MaxPendingTimeInSeconds")
+    if "HyperParameterRanges" in body:
+        normal["HyperParameterRanges"] = normal_ranges(body["HyperParameterRanges"])
+    resources = resource_config(body)
+    if resources is not None:
+        normal["ResourceConfig"] = resources
+        normal.pop("HyperParameterTuningResourceConfig", None)
+    return normal
+
+
+def training_defaults(body: Wire) -> Wire:
+    """Members that come back though they were not sent."""
+    stopping = {"MaxRuntimeInSeconds": int(DAY), **body.get("StoppingCondition", {})}
+    defaults: Wire = {"StoppingCondition": stopping}
+    defaults |= {name: body.get(name, False) for name in _SWITCHES}
+    if "InputDataConfig" in body:
+        defaults["InputDataConfig"] = [_normal_channel(channel) for channel in body["InputDataConfig"]]
+    return defaults
+
+
+def _normal_channel(channel: Wire) -> Wire:
+    source = channel["DataSource"].get("S3DataSource")
+    if source is None:
+        return channel
+    kept = {"S3DataDistributionType": "FullyReplicated", **without(source, "InstanceGroupNames")}
+    defaults = {"CompressionType": "None", "RecordWrapperType": "None"}
+    return {**defaults, **channel, "DataSource": {**channel["DataSource"], "S3DataSource": kept}}
+
+
+def algorithm_specification(body: Mapping[str, Any], definition: Definition) -> Wire:
+    """AlgorithmSpecification with the metric definitions in force, and a built-in's name as an ARN."""
+    normal = dict(body)
+    normal["MetricDefinitions"] = [{"Name": m.name, "Regex": m.regex} for m in with_objective(definition)]
+    return normal
+
+
+def with_objective(definition: Definition) -> tuple[MetricDefinition, ...]:
+    """The metric definitions, and once more the objective's under the name ObjectiveMetric."""
+    metrics = definition.training.metrics
+    objective = definition.objective.metric if definition.objective else None
+    patterns = [metric.regex for metric in metrics if metric.name == objective]
+    if not patterns or any(metric.name == OBJECTIVE_METRIC for metric in metrics):
+        return metrics
+    return (*metrics, MetricDefinition(OBJECTIVE_METRIC, patterns[0]))
+
+
+def resource_config(body: Wire) -> Wire | None:
+    """ResourceConfig; the tuning form's flat fields come back under this name, its list does not."""
+    given: Wire | None = body.get("ResourceConfig")
+    if given is not None:
+        return given
+    tuned: Wire = body.get("HyperParameterTuningResourceConfig", {})
+    if "InstanceConfigs" in tuned:
+        return None
+    return without(tuned, "AllocationStrategy") or None
+
+
+def with_algorithm_arn(specification: Wire, arns: Arns) -> Wire:
+    """AlgorithmName comes back as an ARN."""
+    name = specification.get("AlgorithmName")
+    if name is None or name.startswith("arn:"):
+        return specification
+    arn = f"arn:aws:sagemaker:{arns.region}:{arns.account}:algorithm/{name}"
+    return {**specification, "AlgorithmName": arn}
+
+
+def without(body: Mapping[str, Any], *names: str) -> Wire:
+    return {name: value for name, value in body.items() if name not in names}

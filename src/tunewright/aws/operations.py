@@ -1,0 +1,113 @@
+"""The one entry of the wire: an operation's name and a body in; a status, headers and a body out."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from tunewright.aws import faults
+from tunewright.aws.faults import Answer
+from tunewright.aws.names import Arns
+from tunewright.aws.protocol import (
+    UnknownOperation,
+    Violation,
+    Wire,
+    encode_answer,
+    load_json,
+    operation_model,
+    read_request,
+)
+from tunewright.aws.service import EXTENDED_GRACE, STRICT_GRACE, Service
+from tunewright.aws.tags import TagOperations
+from tunewright.aws.training import TrainingOperations
+from tunewright.aws.translate_request import Manner
+from tunewright.aws.tuning import TuningOperations
+from tunewright.control.recorder import Recorder
+from tunewright.core.ports import Objects, Reads, Store
+from tunewright.settings import Settings
+
+Method: TypeAlias = Callable[[Wire], Wire]
+Creation: TypeAlias = Callable[[Wire, Sequence[Violation]], Wire]
+
+log = logging.getLogger(__name__)
+
+
+def draw_seed() -> int:
+    """A seed for a job that names none."""
+    return secrets.randbelow(2**31)
+
+
+class Operations:
+    """SageMaker's tuning and training operations on a store. Safe to call from any thread.
+
+    Args:
+        strict: AMT to the letter, or extended. Services of both kinds may share a store.
+        wake: told the uid of a job for which something may be owed now.
+        draw_seed: where a missing RandomSeed comes from.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        store: Store,
+        reads: Reads,
+        objects: Objects,
+        settings: Settings,
+        strict: bool,
+        wake: Callable[[str], None],
+        draw_seed: Callable[[], int] = draw_seed,
+    ) -> None:
+        grace = settings.stop_grace_seconds
+        if grace is None:
+            grace = STRICT_GRACE if strict else EXTENDED_GRACE
+        manner = Manner(strict, grace, draw_seed)
+        service = Service(recorder, store, reads, objects, Arns.of(settings), manner, wake)
+        tuning, training, tags = TuningOperations(service), TrainingOperations(service), TagOperations(service)
+        self.strict = strict
+        self.creations: dict[str, Creation] = {
+            "CreateHyperParameterTuningJob": tuning.create,
+            "CreateTrainingJob": training.create,
+        }
+        self.methods: dict[str, Method] = {
+            "DescribeHyperParameterTuningJob": tuning.describe,
+            "ListHyperParameterTuningJobs": tuning.list,
+            "ListTrainingJobsForHyperParameterTuningJob": tuning.list_training_jobs,
+            "StopHyperParameterTuningJob": tuning.stop,
+            "DeleteHyperParameterTuningJob": tuning.delete,
+            "DescribeTrainingJob": training.describe,
+            "ListTrainingJobs": training.list,
+            "StopTrainingJob": training.stop,
+            "DeleteTrainingJob": training.delete,
+            "AddTags": tags.add,
+            "ListTags": tags.list,
+            "DeleteTags": tags.delete,
+        }
+
+    def handle(self, operation: str, body: bytes) -> Answer:
+        """Answer one request. Never raises."""
+        try:
+            return faults.answer(encode_answer(operation, self.call(operation, load_json(body))))
+        except Exception as error:
+            fault = faults.fault_of(error)
+            if fault.status >= 500:
+                log.exception("%s failed", operation)
+            return faults.error_answer(fault)
+
+    def call(self, operation: str, body: Wire) -> Wire:
+        """An operation on a request, both as wire dictionaries.
+
+        Raises:
+            Fault, TunewrightError: as `faults.fault_of` turns them into answers.
+        """
+        if operation not in self.methods and operation not in self.creations:
+            operation_model(operation)
+            known = ", ".join(sorted([*self.creations, *self.methods]))
+            raise UnknownOperation(f"{operation} is not supported here; supported are {known}.")
+        request, violations = read_request(operation, body, strict=self.strict)
+        if operation in self.creations:
+            return self.creations[operation](request, violations)
+        if violations:
+            raise faults.invalid(violations)
+        return self.methods[operation](request)

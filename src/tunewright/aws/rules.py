@@ -1,0 +1,286 @@
+"""Service rules of a tuning job that the model does not hold; every problem is found, not the first alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from tunewright.aws.extension import unpack
+from tunewright.aws.limits import LIMITS
+from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems, unknown_names
+from tunewright.aws.protocol import Wire
+from tunewright.aws.rules_training import objective_problem, training_problems
+from tunewright.core.errors import Invalid, LimitExceeded, Problem
+from tunewright.core.ports import Objects
+from tunewright.core.space import CategoricalParameter, IntegerParameter, Space, decode_value
+from tunewright.core.spec import MetricDefinition
+
+CONFIG = "hyperParameterTuningJobConfig"
+MAX_RESOURCE_KEYS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+NO_MAX_RESOURCE = (
+    "MaxResource parameter is not provided and could not be inferred from provided static hyperparameters of"
+    " TrainingJobDefinition."
+)
+
+
+def tuning_problems(
+    request: Wire, objects: Objects, inherited: Sequence[MetricDefinition], *, strict: bool
+) -> list[Problem]:
+    """All that is wrong with a request that fits the model.
+
+    Args:
+        inherited: the metric definitions of its warm-start parents, for a request that has none.
+    """
+    problems = list(_forms(request))
+    parts = parts_of(request) if not problems else []
+    for part in parts:
+        problems += _part_problems(part, inherited, strict=strict)
+        problems += training_problems(part.path, part.body, part.static, objects, strict=strict)
+    if parts:
+        problems += _together(request, parts, strict=strict)
+    readable = not any(space_problems(part, strict=strict) for part in parts)
+    if parts and readable:
+        problems += _budget(request, parts, strict=strict)
+    problems += _hyperband(request, parts)
+    return problems
+
+
+def _forms(request: Wire) -> Iterator[Problem]:
+    """Exactly one form of definitions, each with the fields of its own form."""
+    config = request["HyperParameterTuningJobConfig"]
+    single, several = request.get("TrainingJobDefinition"), request.get("TrainingJobDefinitions")
+    if (single is None) == (several is None):
+        what = "neither is" if single is None else "both are"
+        text = f"give exactly one of TrainingJobDefinition and TrainingJobDefinitions; {what} given."
+        yield Problem("trainingJobDefinition", text)
+        return
+    if single is not None:
+        for name in ("TuningObjective", "HyperParameterRanges"):
+            if name in single:
+                text = f"{name} belongs to TrainingJobDefinitions; put it into HyperParameterTuningJobConfig."
+                yield Problem("trainingJobDefinition", text)
+        return
+    for name in ("HyperParameterTuningJobObjective", "ParameterRanges"):
+        if name in config:
+            yield Problem(CONFIG, f"{name} can't be combined with TrainingJobDefinitions; put it into each of them.")
+    names = [definition.get("DefinitionName") for definition in several or ()]
+    for number, name in enumerate(names, start=1):
+        if name is None:
+            yield Problem(f"trainingJobDefinitions.{number}.member.definitionName", "is required in the list form.")
+        elif names.index(name) != number - 1:
+            path = f"trainingJobDefinitions.{number}.member.definitionName"
+            yield Problem(path, f"{name!r} is used more than once; names must be unique.")
+
+
+def _part_problems(part: Part, inherited: Sequence[MetricDefinition], *, strict: bool) -> Iterator[Problem]:
+    yield from space_problems(part, strict=strict)
+    ranges = range_count(part.ranges)
+    if ranges == 0:
+        yield Problem(part.ranges_path, "there is nothing to tune; give at least one range.")
+    if LIMITS["ranges"].exceeded(ranges, strict):
+        top = LIMITS["ranges"].strict
+        text = f"has {ranges} ranges in all; at most {top} are allowed ({ranges}/{top})."
+        yield Problem(part.ranges_path, text, True)
+    total = ranges + len([key for key in part.static if key != OBJECTIVE_KEY]) + 1
+    if LIMITS["hyperparameters"].exceeded(total, strict):
+        text = f"makes {total} hyperparameters with the ranges and {OBJECTIVE_KEY}; at most 100 are allowed."
+        yield Problem(f"{part.path}.staticHyperParameters", text, True)
+    yield from _objective(part, inherited, strict=strict)
+    if not strict:
+        yield from _extended(part)
+
+
+def _objective(part: Part, inherited: Sequence[MetricDefinition], *, strict: bool) -> Iterator[Problem]:
+    if part.objective is None:
+        yield Problem(f"{part.path}.tuningObjective" if "DefinitionName" in part.body else CONFIG, "has no objective.")
+        return
+    metrics = part.metrics() or inherited
+    pushed = not strict and not metrics
+    if not pushed and part.objective["MetricName"] not in [metric.name for metric in metrics]:
+        yield objective_problem(part.path, part.objective["MetricName"], [metric.name for metric in metrics])
+
+
+def _extended(part: Part) -> Iterator[Problem]:
+    """Extended features must speak of parameters that exist."""
+    try:
+        options = unpack(part.static).options
+    except Invalid:
+        return
+    names = space_of(part.ranges).parameters if not space_problems(part, strict=False) else {}
+    path = f"{part.path}.staticHyperParameters._tunewright"
+    for number, point in enumerate(json.loads(options.get("initial_points", "[]")), start=1):
+        where = f"{path}.initial_points.{number}"
+        if not isinstance(point, dict):
+            yield Problem(where, f"must be an object of parameter name to value, got {point!r}.")
+        else:
+            yield from unknown_names(where, point, names)
+    for name in ("conditions", "steps"):
+        yield from unknown_names(f"{path}.{name}", json.loads(options.get(name, "{}")), names)
+    for name, step in json.loads(options.get("steps", "{}")).items():
+        good = isinstance(step, int | float) and not isinstance(step, bool) and step > 0
+        if not good or isinstance(names.get(name), CategoricalParameter):
+            yield Problem(f"{path}.steps.{name}", f"needs a number above 0 for a numeric range, got {step!r}.")
+
+
+def _together(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[Problem]:
+    """Rules between definitions."""
+    config = request["HyperParameterTuningJobConfig"]
+    variables = sum(len(part.body.get("Environment", {})) for part in parts)
+    if len(parts) > 1:
+        if LIMITS["environment"].exceeded(variables, strict):
+            text = f"the definitions have {variables} environment variables in all; at most 48 are allowed."
+            yield Problem("trainingJobDefinitions", text, True)
+        directions = {part.objective["Type"] for part in parts if part.objective}
+        if len(directions) > 1:
+            text = f"all definitions must have the same objective Type, got {' and '.join(sorted(directions))}."
+            yield Problem("trainingJobDefinitions", text)
+        if config.get("TrainingJobEarlyStoppingType") == "Auto":
+            yield Problem(f"{CONFIG}.trainingJobEarlyStoppingType", "Auto needs a single definition; use Off.")
+        if "WarmStartConfig" in request:
+            text = f"is for jobs with a single definition, this one has {len(parts)}; leave it out."
+            yield Problem("warmStartConfig", text)
+    yield from _same_options(parts)
+
+
+def _same_options(parts: Sequence[Part]) -> Iterator[Problem]:
+    """The job's own options may stand in any definition, but not differ."""
+    seen: dict[str, str] = {}
+    for part in parts:
+        try:
+            options = unpack(part.static).options
+        except Invalid:
+            return
+        for name, text in options.items():
+            if seen.setdefault(name, text) != text:
+                path = f"{part.path}.staticHyperParameters._tunewright.{name}"
+                yield Problem(path, "differs between definitions; it is an option of the whole job.")
+
+
+def combinations(parts: Sequence[Part], *, stepped: bool = False) -> int | None:
+    """Distinct configurations over all definitions; None when a continuous range makes them infinite."""
+    total = 0
+    for part in parts:
+        steps = json.loads(unpack(part.static).options.get("steps", "{}")) if stepped else {}
+        size = grid_size(space_of(part.ranges), steps)
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def grid_size(space: Space, steps: Mapping[str, float]) -> int | None:
+    """Distinct points of a space whose numeric ranges may be cut into steps."""
+    total = 1
+    for name, parameter in space.parameters.items():
+        if isinstance(parameter, CategoricalParameter):
+            total *= len(parameter.values)
+        elif name in steps or isinstance(parameter, IntegerParameter):
+            step = steps.get(name, 1)
+            total *= math.floor((parameter.max_value - parameter.min_value) / step + 1e-9) + 1
+        elif parameter.min_value != parameter.max_value:
+            return None
+    return total
+
+
+def _budget(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[Problem]:
+    """The number of training jobs against the number of configurations there are."""
+    config = request["HyperParameterTuningJobConfig"]
+    asked = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    try:
+        size = combinations(parts, stepped=not strict)
+    except Invalid:
+        return
+    path = f"{CONFIG}.resourceLimits.maxNumberOfTrainingJobs"
+    if config["Strategy"] == "Grid":
+        yield from _grid(parts, size, asked, path, strict=strict)
+    elif asked is not None and size is not None and size < asked and strict:
+        text = (
+            "You don't have enough combinations of hyperparameter ranges. The total number of combinations for the"
+            f" provided ranges [{float(size)}] must be equal or greater than the value of MaxNumberOfJobs, [{asked}]."
+            f" Provide additional ranges. ({size} < {asked})"
+        )
+        yield Problem("", text, True)
+
+
+def _grid(parts: Sequence[Part], size: int | None, asked: int | None, path: str, *, strict: bool) -> Iterator[Problem]:
+    numeric = [
+        name
+        for part in parts
+        for name, parameter in space_of(part.ranges).parameters.items()
+        if not isinstance(parameter, CategoricalParameter)
+    ]
+    if numeric and strict:
+        names = ", ".join(numeric)
+        text = f"Grid takes categorical ranges only, got the numeric {names}; list their values as categories."
+        yield Problem(f"{CONFIG}.strategy", text, True)
+    elif size is None:
+        text = f"Grid needs a finite space; give {', '.join(numeric)} a step (`steps`) or list values as categories."
+        yield Problem(f"{CONFIG}.strategy", text)
+    elif asked is not None and asked != size and (strict or asked < size):
+        text = (
+            f"with Grid it must equal the number of distinct combinations, {size}, got {asked};"
+            " leave it out and it is inferred."
+        )
+        yield Problem(path, text, asked > size)
+
+
+def inferred_max_resource(static: Mapping[str, str]) -> int | None:
+    """Hyperband's MaxResource from the static hyperparameters, as AMT does."""
+    for key in MAX_RESOURCE_KEYS:
+        if key not in static:
+            continue
+        value = decode_value(static[key])
+        text = str(value).strip()
+        if not isinstance(value, bool) and text.isascii() and text.isdigit() and 0 < len(text) <= 9 and int(text):
+            return int(text)
+    return None
+
+
+def hyperband_resources(request: Wire, parts: Sequence[Part]) -> tuple[int, int | None]:
+    """MinResource, and MaxResource as given or inferred (the largest of several definitions)."""
+    config = request["HyperParameterTuningJobConfig"]
+    given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    inferred = [found for part in parts if (found := inferred_max_resource(part.static)) is not None]
+    return given.get("MinResource", 1), given.get("MaxResource", max(inferred, default=None))
+
+
+def _hyperband(request: Wire, parts: Sequence[Part]) -> Iterator[Problem]:
+    config = request["HyperParameterTuningJobConfig"]
+    if config["Strategy"] != "Hyperband":
+        return
+    if config.get("TrainingJobEarlyStoppingType") == "Auto":
+        text = "must be Off with Hyperband, which stops training jobs itself; got Auto."
+        yield Problem(f"{CONFIG}.trainingJobEarlyStoppingType", text)
+    path = f"{CONFIG}.strategyConfig.hyperbandStrategyConfig"
+    low, high = hyperband_resources(request, parts)
+    if high is None:
+        if parts:
+            text = f"{NO_MAX_RESOURCE} Set it, or one of the static hyperparameters {', '.join(MAX_RESOURCE_KEYS)}."
+            yield Problem("", text)
+    elif high > LIMITS["max_resource"].strict:
+        yield Problem(f"{path}.maxResource", f"{high} is over the maximum of {LIMITS['max_resource'].strict:,}.")
+    elif low > high:
+        yield Problem(f"{path}.minResource", f"MinResource {low} is greater than MaxResource {high}; lower it.")
+
+
+def check_quotas(request: Wire, max_jobs: int, parents_jobs: int, running: int, *, strict: bool) -> None:
+    """Account quotas, looked at once a request is valid.
+
+    Args:
+        max_jobs: the training jobs this job may launch.
+        parents_jobs: training jobs of its parents, which count too.
+        running: tuning jobs in progress.
+
+    Raises:
+        LimitExceeded: naming every quota that would be exceeded.
+    """
+    parallel = request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxParallelTrainingJobs"]
+    wanted = {"parallel": parallel, "jobs": max_jobs + parents_jobs, "running": running + 1}
+    exceeded = [
+        f"The account-level service limit '{LIMITS[key].what}' is {LIMITS[key].strict}, this request needs {count}."
+        for key, count in wanted.items()
+        if LIMITS[key].exceeded(count, strict)
+    ]
+    if exceeded:
+        raise LimitExceeded(" ".join([*exceeded, "Extended mode has no such limit."]))

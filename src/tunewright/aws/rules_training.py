@@ -1,0 +1,199 @@
+"""Service rules of one training definition, of a tuning job or plain: image, metrics, data, resources, times."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import regex
+
+from tunewright.aws import builtin
+from tunewright.aws.extension import is_piece, nearest, unpack
+from tunewright.aws.limits import LIMITS
+from tunewright.aws.protocol import Wire, shorten
+from tunewright.control.metrics import compile_pattern
+from tunewright.core.errors import Invalid, Problem
+from tunewright.core.ports import Objects
+
+DAY = 86_400.0
+SOURCES = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
+FLAT_FIELDS = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
+
+
+def training_problems(
+    path: str, body: Wire, static: dict[str, str], objects: Objects, *, strict: bool
+) -> Iterator[Problem]:
+    """All that is wrong with a definition by itself.
+
+    Args:
+        path: where it stands in the request, "" for a plain training job.
+        body: a HyperParameterTrainingJobDefinition, or a CreateTrainingJob request.
+        static: its static hyperparameters.
+    """
+    at = functools.partial(_join, path)
+    yield from _algorithm(at("algorithmSpecification"), body.get("AlgorithmSpecification", {}), static)
+    yield from _metrics(at("algorithmSpecification.metricDefinitions"), body.get("AlgorithmSpecification", {}))
+    yield from _extension(at("staticHyperParameters") if path else "hyperParameters", static, strict=strict)
+    yield from _channels(at("inputDataConfig"), body.get("InputDataConfig", []), objects)
+    yield from _uris(at, body)
+    yield from _resources(at, body)
+    yield from _times(at, body, strict=strict)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _algorithm(path: str, body: Wire, static: dict[str, str]) -> Iterator[Problem]:
+    image, name = body.get("TrainingImage"), body.get("AlgorithmName")
+    if image and name:
+        yield Problem(path, f"has both TrainingImage {image!r} and AlgorithmName {name!r}; give one of them.")
+    elif not image and not name:
+        yield Problem(path, "needs TrainingImage or AlgorithmName.")
+    elif name and builtin.algorithm_of(body, static) is None:
+        known = ", ".join(builtin.names())
+        yield Problem(f"{path}.algorithmName", f"{name!r} is not an algorithm known here; known are {known}.")
+    elif name and body.get("MetricDefinitions"):
+        text = f"the metric definitions of {name!r} can't be overridden; retry without them."
+        yield Problem(f"{path}.metricDefinitions", text)
+
+
+def _metrics(path: str, body: Wire) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, metric in enumerate(body.get("MetricDefinitions", []), start=1):
+        where = f"{path}.{number}.member"
+        if metric["Name"] in seen:
+            yield Problem(f"{where}.name", f"the metric {metric['Name']!r} is defined more than once; define it once.")
+        seen.add(metric["Name"])
+        if why := pattern_problem(metric["Regex"]):
+            yield Problem(f"{where}.regex", f"the pattern {metric['Regex']!r} of {metric['Name']!r} {why}")
+
+
+def pattern_problem(pattern: str) -> str:
+    """Why a metric's regular expression can't be used, or nothing."""
+    try:
+        compile_pattern(pattern)
+    except (ValueError, RecursionError, OverflowError, MemoryError) as error:
+        return f"{str(error) or 'is nested too deeply'}."
+    try:
+        groups = regex.compile(pattern).groups
+    except regex.error:
+        return ""
+    return "" if groups else "captures nothing; put parentheses around the number, such as `loss=([0-9.]+)`."
+
+
+def _extension(path: str, static: dict[str, str], *, strict: bool) -> Iterator[Problem]:
+    pieces = [key for key in static if is_piece(key)]
+    if not pieces:
+        return
+    if strict:
+        yield Problem(f"{path}.{pieces[0]}", "is Tunewright's own extension, which strict mode refuses.", True)
+        return
+    try:
+        unpack(static)
+    except Invalid as error:
+        yield from (Problem(f"{path}.{problem.path}", problem.message) for problem in error.problems)
+
+
+def _channels(path: str, channels: list[Wire], objects: Objects) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, channel in enumerate(channels, start=1):
+        where, name = f"{path}.{number}.member", channel["ChannelName"]
+        if name in seen:
+            yield Problem(f"{where}.channelName", f"the channel {name!r} is given more than once; rename one.")
+        seen.add(name)
+        if name in (".", ".."):
+            yield Problem(f"{where}.channelName", f"{name!r} is no name for a directory; rename it.")
+        sources = [kind for kind in SOURCES if kind in channel["DataSource"]]
+        if len(sources) != 1:
+            yield Problem(f"{where}.dataSource", f"needs exactly one source, got {', '.join(sources) or 'none'}.")
+        elif sources == ["S3DataSource"]:
+            yield from _source(f"{where}.dataSource.s3DataSource", channel["DataSource"]["S3DataSource"], objects)
+        else:
+            yield Problem(f"{where}.dataSource", f"{sources[0]} is not supported here; use an S3DataSource.")
+
+
+def _source(path: str, source: Wire, objects: Objects) -> Iterator[Problem]:
+    uri = source["S3Uri"]
+    if source["S3DataType"] not in ("S3Prefix", "ManifestFile", "AugmentedManifestFile"):
+        yield Problem(f"{path}.s3DataType", f"{source['S3DataType']!r} is not supported here; use S3Prefix.")
+        return
+    try:
+        found = objects.exists(uri)
+    except Invalid as error:
+        yield from (Problem(f"{path}.s3Uri", f"{shorten(uri)!r}: {problem.message}") for problem in error.problems)
+        return
+    if found:
+        return
+    if uri.startswith("file:"):
+        yield Problem(f"{path}.s3Uri", f"no file and no filled directory at {shorten(uri)!r}.")
+    else:
+        text = (
+            f'No S3 objects found under S3 URL "{shorten(uri)}" given in input data source. Please ensure that the'
+            " bucket exists in the selected region, that objects exist under that prefix, and that the role has"
+            " s3:ListBucket permissions on the bucket."
+        )
+        yield Problem("", text)
+
+
+def _uris(at: Callable[[str], str], body: Wire) -> Iterator[Problem]:
+    given = {
+        "outputDataConfig.s3OutputPath": body.get("OutputDataConfig", {}).get("S3OutputPath"),
+        "checkpointConfig.s3Uri": body.get("CheckpointConfig", {}).get("S3Uri"),
+    }
+    for name, uri in given.items():
+        if uri is None:
+            continue
+        parts = urlsplit_or_none(uri)
+        if parts is None or (parts.scheme == "file" and (parts.netloc or ".." in parts.path.split("/"))):
+            text = f"{shorten(uri)!r} is no absolute location; use s3://bucket/prefix or file:///directory."
+            yield Problem(at(name), text)
+        elif parts.scheme == "https":
+            yield Problem(at(name), f"{shorten(uri)!r}: write it as s3://bucket/prefix.")
+
+
+def urlsplit_or_none(uri: str) -> Any:
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        return None
+
+
+def _resources(at: Callable[[str], str], body: Wire) -> Iterator[Problem]:
+    tuned = body.get("HyperParameterTuningResourceConfig")
+    if tuned is None:
+        return
+    path = at("hyperParameterTuningResourceConfig")
+    if "ResourceConfig" in body:
+        yield Problem(path, "is given together with ResourceConfig; give one of them.")
+    flat = [name for name in FLAT_FIELDS if name in tuned]
+    if "InstanceConfigs" in tuned and flat:
+        yield Problem(path, f"has InstanceConfigs and also {', '.join(flat)}; give one of the two forms.")
+
+
+def _times(at: Callable[[str], str], body: Wire, *, strict: bool) -> Iterator[Problem]:
+    stopping = body.get("StoppingCondition", {})
+    runtime, wait = stopping.get("MaxRuntimeInSeconds", DAY), stopping.get("MaxWaitTimeInSeconds")
+    limit = LIMITS["training_runtime"]
+    if limit.exceeded(runtime, strict):
+        yield Problem(at("stoppingCondition.maxRuntimeInSeconds"), f"{runtime} is over {limit.strict} (28 days).", True)
+    if wait is None:
+        return
+    path = at("stoppingCondition.maxWaitTimeInSeconds")
+    if not body.get("EnableManagedSpotTraining"):
+        text = "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+        yield Problem("", text)
+    elif wait < runtime:
+        yield Problem(path, f"{wait} is less than MaxRuntimeInSeconds {runtime:g}; it must be at least that.")
+
+
+def objective_problem(path: str, objective: str, defined: list[str]) -> Problem:
+    """AMT's text for an objective that no metric definition names, with the names that there are."""
+    names = f"defined are {', '.join(map(repr, defined))}" if defined else "none is defined"
+    text = (
+        "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric"
+        f" definitions. The objective is {objective!r}; {names}{nearest(objective, defined)}"
+    )
+    return Problem("", f"{text} ({path}.algorithmSpecification.metricDefinitions).")

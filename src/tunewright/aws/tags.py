@@ -1,0 +1,48 @@
+"""Operations on the tags of tuning jobs and training jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tunewright.aws.faults import fault_of, tuning_not_found
+from tunewright.aws.limits import LIMITS
+from tunewright.aws.names import parse_arn
+from tunewright.aws.paging import position
+from tunewright.aws.protocol import Wire
+from tunewright.aws.service import Service, tags_of
+from tunewright.core.errors import LimitExceeded, NotFound
+
+
+class TagOperations:
+    """AddTags, ListTags, DeleteTags by ARN."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def add(self, request: Wire) -> Wire:
+        added = tags_of(request)
+        kind, name = parse_arn(request["ResourceArn"])
+        total = {**self._tags(kind, name), **added}
+        if len(total) > LIMITS["tags"].strict:
+            raise LimitExceeded(f"A job may have {LIMITS['tags'].strict} tags, this request makes it {len(total)}.")
+        return {"Tags": _listed(self._service.store.set_tags(kind, name, added, ()))}
+
+    def list(self, request: Wire) -> Wire:
+        position("ListTags", request)
+        return {"Tags": _listed(self._tags(*parse_arn(request["ResourceArn"])))}
+
+    def delete(self, request: Wire) -> Wire:
+        kind, name = parse_arn(request["ResourceArn"])
+        self._tags(kind, name)
+        self._service.store.set_tags(kind, name, {}, request["TagKeys"])
+        return {}
+
+    def _tags(self, kind: str, name: str) -> dict[str, str]:
+        try:
+            return self._service.store.tags(kind, name)
+        except NotFound as error:
+            raise (tuning_not_found(name) if kind == "tuning" else fault_of(error)) from None
+
+
+def _listed(tags: Mapping[str, str]) -> list[Wire]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

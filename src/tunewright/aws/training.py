@@ -1,0 +1,102 @@
+"""Operations on training jobs, whether of a tuning job or plain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunewright.aws.faults import TRAINING_NOT_FOUND, Fault, invalid, training_exists
+from tunewright.aws.paging import next_token, position
+from tunewright.aws.protocol import Violation, Wire, has_structure
+from tunewright.aws.rules_training import training_problems
+from tunewright.aws.service import PAGE, Service, tags_of
+from tunewright.aws.translate_request import training_spec
+from tunewright.aws.translate_trial import describe_trial, plain_summary, wire_status
+from tunewright.core.errors import AlreadyExists, Invalid, NotFound, WrongState
+from tunewright.core.events import TrialStopAsked
+from tunewright.core.ports import TrialQuery, TrialView
+from tunewright.core.trial import TrialStatus
+
+KIND = "training job"
+
+
+class TrainingOperations:
+    """CreateTrainingJob and its kin."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def create(self, request: Wire, violations: Sequence[Violation]) -> Wire:
+        service = self._service
+        if not has_structure(violations):
+            raise invalid(violations)
+        static = request.get("HyperParameters", {})
+        problems = list(training_problems("", request, static, service.objects, strict=service.strict))
+        tags = {}
+        try:
+            tags = tags_of(request)
+        except Invalid as error:
+            problems += error.problems
+        if violations or problems:
+            raise invalid(violations, problems)
+        spec = training_spec(request, service.manner)
+        arn = service.arns.training(spec.name)
+        try:
+            stored = service.recorder.create(spec, tags)
+        except AlreadyExists:
+            raise training_exists(arn) from None
+        service.wake(stored.job.uid)
+        return {"TrainingJobArn": arn}
+
+    def describe(self, request: Wire) -> Wire:
+        view = self._view(request)
+        return describe_trial(view, self._service.reads.metrics(view.trial.name), self._service.arns)
+
+    def _view(self, request: Wire) -> TrialView:
+        try:
+            return self._service.reads.trial(request["TrainingJobName"])
+        except NotFound:
+            raise Fault("ValidationException", TRAINING_NOT_FOUND) from None
+
+    def list(self, request: Wire) -> Wire:
+        operation = "ListTrainingJobs"
+        status = request.get("StatusEquals")
+        if status == "Deleting" or "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
+            return {"TrainingJobSummaries": []}
+        page = self._service.reads.trials(
+            TrialQuery(
+                status=None if status is None else TrialStatus(status),
+                name_contains=request.get("NameContains"),
+                created_after=request.get("CreationTimeAfter"),
+                created_before=request.get("CreationTimeBefore"),
+                modified_after=request.get("LastModifiedTimeAfter"),
+                modified_before=request.get("LastModifiedTimeBefore"),
+                sort=request.get("SortBy", "CreationTime"),
+                descending=request.get("SortOrder") == "Descending",
+                limit=request.get("MaxResults", PAGE),
+                after=position(operation, request),
+                page_first="MaxResults" in request and status is not None,
+            )
+        )
+        return {
+            "TrainingJobSummaries": [plain_summary(view, self._service.arns) for view in page.items],
+            "NextToken": next_token(operation, request, page.after),
+        }
+
+    def stop(self, request: Wire) -> Wire:
+        view = self._view(request)
+        if not view.trial.status.live:
+            status = wire_status(view.trial)
+            text = f"The request was rejected because the training job is in status {status}."
+            raise WrongState(KIND, view.trial.name, status, text)
+        self._service.recorder.record(view.job_uid, [TrialStopAsked(self._service.now(), view.trial.number)])
+        self._service.wake(view.job_uid)
+        return {}
+
+    def delete(self, request: Wire) -> Wire:
+        view = self._view(request)
+        if view.trial.status.live:
+            status = wire_status(view.trial)
+            text = f"The training job {view.trial.name} is in status {status}; stop it and wait until it has stopped."
+            raise Fault("ResourceInUse", text)
+        self._service.store.delete(view.job_uid)
+        return {}

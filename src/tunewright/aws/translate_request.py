@@ -1,0 +1,196 @@
+"""From accepted requests to specifications. Nothing is checked here: the rules have found nothing wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunewright.aws.builtin import direction_of
+from tunewright.aws.extension import Extension, plain, unpack
+from tunewright.aws.limits import DEFAULT_MAX_JOBS
+from tunewright.aws.parts import OBJECTIVE_KEY, Part, metrics_in, parts_of, space_of
+from tunewright.aws.protocol import Wire
+from tunewright.aws.rules import combinations, hyperband_resources
+from tunewright.aws.rules_training import DAY
+from tunewright.core.space import Space
+from tunewright.core.spec import (
+    Channel,
+    Completion,
+    Definition,
+    Direction,
+    Hyperband,
+    JobSpec,
+    Limits,
+    MetricDefinition,
+    Objective,
+    Strategy,
+    Training,
+    WarmStart,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How this service makes specifications: its mode, its grace, and where unasked-for seeds come from."""
+
+    strict: bool
+    stop_grace: float
+    draw_seed: Callable[[], int]
+
+
+def tuning_spec(request: Wire, inherited: Sequence[MetricDefinition], manner: Manner) -> JobSpec:
+    """A tuning job's specification.
+
+    Args:
+        request: CreateHyperParameterTuningJob, checked.
+        inherited: metric definitions for a warm-started request that has none.
+    """
+    config = request["HyperParameterTuningJobConfig"]
+    parts = parts_of(request)
+    strategy = Strategy(config["Strategy"])
+    options: dict[str, str] = {}
+    for part in parts:
+        options.update(unpack(part.static).options)
+    return JobSpec(
+        name=request["HyperParameterTuningJobName"],
+        definitions=tuple(_definition(part, inherited) for part in parts),
+        strategy=strategy,
+        limits=_limits(config["ResourceLimits"], strategy, parts, manner),
+        completion=_completion(config.get("TuningJobCompletionCriteria", {})),
+        early_stopping=config.get("TrainingJobEarlyStoppingType") == "Auto",
+        hyperband=Hyperband(*hyperband_resources(request, parts)) if strategy is Strategy.HYPERBAND else None,
+        warm_start=_warm_start(request.get("WarmStartConfig")),
+        seed=config["RandomSeed"] if "RandomSeed" in config else manner.draw_seed(),
+        strict=manner.strict,
+        request=json.dumps(request, allow_nan=False),
+        options=options,
+        stop_grace=manner.stop_grace,
+    )
+
+
+def training_spec(request: Wire, manner: Manner) -> JobSpec:
+    """A plain training job's specification: one trial, no strategy."""
+    static = request.get("HyperParameters", {})
+    extension = unpack(static)
+    metrics = metrics_in(request.get("AlgorithmSpecification", {}), static)
+    training = _training(request, plain(static), metrics, extension)
+    return JobSpec(
+        name=request["TrainingJobName"],
+        definitions=(Definition(Space({}), None, training),),
+        strategy=None,
+        limits=Limits(max_parallel=1, max_jobs=1),
+        strict=manner.strict,
+        request=json.dumps(request, allow_nan=False),
+        options=extension.options,
+        stop_grace=manner.stop_grace,
+    )
+
+
+def _definition(part: Part, inherited: Sequence[MetricDefinition]) -> Definition:
+    asked = part.objective or {}
+    static = {key: value for key, value in plain(part.static).items() if key != OBJECTIVE_KEY}
+    metrics = part.metrics() or tuple(inherited)
+    training = _training(part.body, static, metrics, unpack(part.static))
+    objective = Objective(asked["MetricName"], Direction(asked["Type"]))
+    return Definition(space_of(part.ranges), objective, training, part.body.get("DefinitionName"))
+
+
+def _training(
+    body: Wire, static: dict[str, str], metrics: tuple[MetricDefinition, ...], extension: Extension
+) -> Training:
+    specification = body.get("AlgorithmSpecification", {})
+    input_mode = specification.get("TrainingInputMode", "File")
+    checkpoint = body.get("CheckpointConfig", {})
+    resources = _resources(body)
+    return Training(
+        image=specification.get("TrainingImage"),
+        algorithm=specification.get("AlgorithmName"),
+        input_mode=input_mode,
+        metrics=metrics,
+        channels=tuple(_channel(channel, input_mode) for channel in body.get("InputDataConfig", [])),
+        output_path=body["OutputDataConfig"]["S3OutputPath"],
+        compression=body["OutputDataConfig"].get("CompressionType", "GZIP"),
+        static=static,
+        environment=body.get("Environment", {}),
+        instance_type=resources.get("InstanceType"),
+        instance_count=resources.get("InstanceCount", 1),
+        max_runtime=float(body.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY)),
+        retries=body.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
+        checkpoint_uri=checkpoint.get("S3Uri"),
+        checkpoint_path=checkpoint.get("LocalPath", "/opt/ml/checkpoints"),
+        entrypoint=tuple(specification.get("ContainerEntrypoint", [])),
+        arguments=tuple(specification.get("ContainerArguments", [])),
+        python=extension.python,
+        function=extension.function,
+        cpus=extension.cpus,
+        gpus=extension.gpus,
+    )
+
+
+def _resources(body: Wire) -> Wire:
+    """The resources in force: ResourceConfig, the tuning form's flat fields, or its first configuration."""
+    tuned: Wire = body.get("HyperParameterTuningResourceConfig", {})
+    listed = tuned.get("InstanceConfigs")
+    return body.get("ResourceConfig") or (listed[0] if listed else tuned)
+
+
+def _channel(channel: Wire, input_mode: str) -> Channel:
+    source: Any = channel["DataSource"]["S3DataSource"]
+    return Channel(
+        name=channel["ChannelName"],
+        uri=source["S3Uri"],
+        data_type=source["S3DataType"],
+        distribution=source.get("S3DataDistributionType", "FullyReplicated"),
+        input_mode=channel.get("InputMode", input_mode),
+        content_type=channel.get("ContentType"),
+        compression=channel.get("CompressionType", "None"),
+        record_wrapper=channel.get("RecordWrapperType", "None"),
+    )
+
+
+def _limits(asked: Wire, strategy: Strategy, parts: Sequence[Part], manner: Manner) -> Limits:
+    max_jobs = asked.get("MaxNumberOfTrainingJobs")
+    if max_jobs is None and strategy is Strategy.GRID:
+        max_jobs = combinations(parts, stepped=not manner.strict)
+    runtime = asked.get("MaxRuntimeInSeconds")
+    return Limits(
+        max_parallel=asked["MaxParallelTrainingJobs"],
+        max_jobs=DEFAULT_MAX_JOBS if max_jobs is None else max_jobs,
+        max_runtime=None if runtime is None else float(runtime),
+    )
+
+
+def _completion(asked: Wire) -> Completion:
+    return Completion(
+        target=asked.get("TargetObjectiveMetricValue"),
+        not_improving=asked.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving"),
+        on_convergence=asked.get("ConvergenceDetected", {}).get("CompleteOnConvergence") == "Enabled",
+    )
+
+
+def _warm_start(asked: Wire | None) -> WarmStart | None:
+    if asked is None:
+        return None
+    return WarmStart(asked["WarmStartType"], parent_names(asked))
+
+
+def parent_names(warm_start: Wire) -> tuple[str, ...]:
+    """The parents that a WarmStartConfig names; one without a name is left out."""
+    parents = warm_start["ParentHyperParameterTuningJobs"]
+    return tuple(parent["HyperParameterTuningJobName"] for parent in parents if "HyperParameterTuningJobName" in parent)
+
+
+def warnings_for(spec: JobSpec) -> list[str]:
+    """What is allowed but probably not meant: a direction that fights the metric's name."""
+    warnings = []
+    for definition in spec.definitions:
+        objective = definition.objective
+        expected = direction_of(objective.metric) if objective else None
+        if objective is not None and expected is not None and expected is not objective.direction:
+            warnings.append(
+                f"the objective {objective.metric!r} has type {objective.direction}, but its name speaks"
+                f" for {expected}; set the objective's type to {expected} if that is what you mean."
+            )
+    return warnings

@@ -1,0 +1,182 @@
+"""Operations on tuning jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tunewright.aws.faults import invalid, tuning_exists, tuning_not_found
+from tunewright.aws.limits import DEFAULT_MAX_JOBS
+from tunewright.aws.paging import next_token, position
+from tunewright.aws.protocol import Violation, Wire, has_structure
+from tunewright.aws.rules import check_quotas, tuning_problems
+from tunewright.aws.service import PAGE, Service, tags_of
+from tunewright.aws.translate_job import describe_job, job_summary
+from tunewright.aws.translate_request import tuning_spec
+from tunewright.aws.translate_trial import tuning_summary
+from tunewright.aws.warmstart_rules import find_parents, inherited_metrics, warm_start_problems
+from tunewright.core.errors import AlreadyExists, Invalid, NotFound, WrongState
+from tunewright.core.events import StopAsked
+from tunewright.core.job import Job, JobStatus
+from tunewright.core.ports import JobQuery, JobView, TrialQuery
+from tunewright.core.spec import JobSpec
+from tunewright.core.trial import TrialStatus
+
+KIND = "tuning job"
+IDENTICAL = "IdenticalDataAndAlgorithm"
+
+
+class TuningOperations:
+    """CreateHyperParameterTuningJob and its kin."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def create(self, request: Wire, violations: Sequence[Violation]) -> Wire:
+        service = self._service
+        if not has_structure(violations):
+            raise invalid(violations)
+        parents, problems = find_parents(request, service.reads)
+        inherited = inherited_metrics(request, parents)
+        problems += tuning_problems(request, service.objects, inherited, strict=service.strict)
+        tags = {}
+        try:
+            tags = tags_of(request)
+        except Invalid as error:
+            problems += error.problems
+        if violations or problems:
+            raise invalid(violations, problems)
+        spec = tuning_spec(request, inherited, service.manner)
+        problems = warm_start_problems(spec, request, parents)
+        if problems:
+            raise invalid((), problems)
+        spec = self._within_quotas(spec, request, parents)
+        try:
+            stored = service.recorder.create(spec, tags)
+        except AlreadyExists:
+            raise tuning_exists(spec.name) from None
+        service.wake(stored.job.uid)
+        return {"HyperParameterTuningJobArn": service.arns.tuning(spec.name)}
+
+    def _within_quotas(self, spec: JobSpec, request: Wire, parents: Sequence[Job]) -> JobSpec:
+        """The spec, its number of jobs cut to the quota where the request left it open. Raises LimitExceeded."""
+        used = sum(parent.launched for parent in parents)
+        config = request["HyperParameterTuningJobConfig"]
+        open_ended = "MaxNumberOfTrainingJobs" not in config["ResourceLimits"] and config["Strategy"] != "Grid"
+        wanted = 1 if open_ended else spec.limits.max_jobs or 1
+        running = self._running() if self._service.strict else 0
+        check_quotas(request, wanted, used, running, strict=self._service.strict)
+        if open_ended and used and self._service.strict:
+            return replace(spec, limits=replace(spec.limits, max_jobs=max(1, DEFAULT_MAX_JOBS - used)))
+        return spec
+
+    def _running(self) -> int:
+        """Tuning jobs in progress, as far as the quota cares."""
+        statuses = (JobStatus.IN_PROGRESS, JobStatus.STOPPING)
+        pages = [self._service.reads.jobs(JobQuery(status=status, limit=100)) for status in statuses]
+        return sum(len(page.items) for page in pages)
+
+    def describe(self, request: Wire) -> Wire:
+        view = self._view(request)
+        best = self._summary(view.job)
+        return describe_job(view.job, best, self._overall(view.job, best), self._service.now(), self._service.arns)
+
+    def _view(self, request: Wire) -> JobView:
+        name = request["HyperParameterTuningJobName"]
+        try:
+            return self._service.reads.job(name)
+        except NotFound:
+            raise tuning_not_found(name) from None
+
+    def _summary(self, job: Job) -> Wire | None:
+        """The summary of a job's best training job; None before there is one, or when it was deleted."""
+        if job.best is None:
+            return None
+        try:
+            return tuning_summary(self._service.reads.trial(job.best.name), self._service.arns)
+        except NotFound:
+            return None
+
+    def _overall(self, job: Job, best: Wire | None) -> Wire | None:
+        """The best over a job and its parents, where data and algorithm are the same."""
+        warm = job.spec.warm_start
+        objective = job.spec.definitions[0].objective
+        if warm is None or warm.type != IDENTICAL or objective is None:
+            return None
+        winner, summary = job, best
+        for name in warm.parents:
+            try:
+                parent = self._service.reads.job(name).job
+            except NotFound:
+                continue
+            if parent.best is not None and (
+                summary is None or winner.best is None or objective.better(parent.best.value, winner.best.value)
+            ):
+                found = self._summary(parent)
+                winner, summary = (winner, summary) if found is None else (parent, found)
+        return None if summary is None else {**summary, "TuningJobName": winner.name}
+
+    def list(self, request: Wire) -> Wire:
+        operation = "ListHyperParameterTuningJobs"
+        status = request.get("StatusEquals")
+        if status in ("Deleting", "DeleteFailed"):
+            return {"HyperParameterTuningJobSummaries": []}
+        page = self._service.reads.jobs(
+            JobQuery(
+                status=None if status is None else JobStatus(status),
+                name_contains=request.get("NameContains"),
+                created_after=request.get("CreationTimeAfter"),
+                created_before=request.get("CreationTimeBefore"),
+                modified_after=request.get("LastModifiedTimeAfter"),
+                modified_before=request.get("LastModifiedTimeBefore"),
+                sort=request.get("SortBy", "Name"),
+                descending=request.get("SortOrder") == "Descending",
+                limit=request.get("MaxResults", PAGE),
+                after=position(operation, request),
+            )
+        )
+        return {
+            "HyperParameterTuningJobSummaries": [job_summary(view.job, self._service.arns) for view in page.items],
+            "NextToken": next_token(operation, request, page.after),
+        }
+
+    def list_training_jobs(self, request: Wire) -> Wire:
+        operation = "ListTrainingJobsForHyperParameterTuningJob"
+        view = self._view(request)
+        status = request.get("StatusEquals")
+        if status == "Deleting":
+            return {"TrainingJobSummaries": []}
+        page = self._service.reads.trials(
+            TrialQuery(
+                job_uid=view.job.uid,
+                status=None if status is None else TrialStatus(status),
+                sort=request.get("SortBy", "Name"),
+                descending=request.get("SortOrder") == "Descending",
+                limit=request.get("MaxResults", PAGE),
+                after=position(operation, request),
+            )
+        )
+        return {
+            "TrainingJobSummaries": [tuning_summary(trial, self._service.arns) for trial in page.items],
+            "NextToken": next_token(operation, request, page.after),
+        }
+
+    def stop(self, request: Wire) -> Wire:
+        job = self._view(request).job
+        if job.status is not JobStatus.IN_PROGRESS:
+            text = f"The request was rejected because the tuning job {job.name} is already in status {job.status}."
+            raise WrongState(KIND, job.name, job.status, text)
+        self._service.recorder.record(job.uid, [StopAsked(self._service.now())])
+        self._service.wake(job.uid)
+        return {}
+
+    def delete(self, request: Wire) -> Wire:
+        job = self._view(request).job
+        if not job.status.terminal:
+            text = (
+                f"The tuning job {job.name} is not in a terminal state (it is {job.status});"
+                " stop it and wait until it has stopped."
+            )
+            raise WrongState(KIND, job.name, job.status, text)
+        self._service.store.delete(job.uid)
+        return {}
