@@ -1,0 +1,196 @@
+"""A database opened as we need it: engines, transactions that wait their turn, the layout brought up to date.
+
+SQLite runs in WAL mode, so that readers never wait for writers nor writers for readers; whoever writes says
+so at once (BEGIN IMMEDIATE) and waits for the others. What is committed survives the death of any process.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from tunewright.core.errors import Invalid
+from tunewright.store.tables import metadata
+
+T = TypeVar("T")
+
+HEAD = "0001"
+"""The newest migration; the layout of `tables.metadata`."""
+WAIT_SECONDS = 15.0
+"""How long SQLite itself waits for another writer before the transaction is tried again."""
+PATIENCE_SECONDS = 300.0
+"""How long a transaction is tried again while others are in the way."""
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_SERIALIZATION = frozenset({"40001", "40P01"})
+_LAYOUT_LOCK = 7_163_215_908
+_WRITES = "tunewright_writes"
+
+
+def open_database(url: str) -> Engine:
+    """An engine on a database whose layout is up to date; an empty one is laid out.
+
+    Raises:
+        Invalid: the URL names no database that can be opened, or one of a newer Tunewright.
+    """
+    try:
+        engine = _engine(make_url(url))
+        _bring_up_to_date(engine)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        hint = "Give a URL such as sqlite:////home/me/tunewright.db or postgresql://host/name"
+        raise Invalid.one("store", f"cannot be used as a database: {error}. {hint}.") from error
+    except DatabaseError as error:
+        shown = make_url(url).render_as_string()
+        raise Invalid.one("store", f"{shown} cannot be opened: {error.orig}. Name another file or server.") from error
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one moment of the database, however many statements are run."""
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+def writing(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Run `work` in one transaction, again from the start while others are in its way; commits."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execution_options(**{_WRITES: True})
+                with connection.begin():
+                    return work(connection)
+        except OperationalError as error:
+            if not _in_the_way(error) or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.001, 0.01))
+
+
+def _in_the_way(error: DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode & 0xFF in _BUSY
+    return getattr(error.orig, "sqlstate", None) in _SERIALIZATION
+
+
+# ---- engines ----
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        if url.drivername in ("postgresql", "postgres"):
+            url = url.set(drivername="postgresql+psycopg")
+        return create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True)
+    if not url.database or url.database == ":memory:":
+        raise Invalid.one("store", "an SQLite database in memory cannot be shared; name a file: sqlite:////path/to.db.")
+    Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=8, max_overflow=64, connect_args={"timeout": WAIT_SECONDS})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    connection.isolation_level = None
+    _wal(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=67108864"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite does not wait for others while it switches, so we do."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.001, 0.01))
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+# ---- layout ----
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    if _version(engine) != HEAD:
+        writing(engine, _migrate)
+
+
+def _version(engine: Engine) -> str | None:
+    """The database's migration, by one query; None when it is not there to be asked."""
+    with engine.connect() as connection:
+        try:
+            row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+        except DatabaseError as error:
+            if "not a database" in str(error.orig):
+                raise
+            return None
+    return None if row is None else str(row[0])
+
+
+def _migrate(connection: Connection) -> None:
+    """Lay out an empty database, or bring an older one up; one process does it, the others wait."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LAYOUT_LOCK})"))
+    if not inspect(connection).has_table("alembic_version"):
+        lay_out(connection)
+        return
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if found != HEAD:
+        upgrade(connection, found)
+
+
+def lay_out(connection: Connection) -> None:
+    """Create all tables in an empty database, as the migrations would (a test holds them equal)."""
+    metadata.create_all(connection)
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def upgrade(connection: Connection, found: str | None = None) -> None:
+    """Run the migrations that the database lacks, within the connection's transaction.
+
+    Raises:
+        Invalid: the database has a migration that this program does not know.
+    """
+    # Imported here because it takes longer than all else and almost no start needs it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    try:
+        if found is not None:
+            ScriptDirectory.from_config(config).get_revision(found)
+    except CommandError as error:
+        message = f"was written by a newer Tunewright (layout {found}, known up to {HEAD}); upgrade Tunewright."
+        raise Invalid.one("store", message) from error
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,70 @@
+"""Pages by key: the position a page ended with, as a text, and the condition that the next one begins with.
+
+A page is found through an index from where the last one ended, so that the thousandth costs what the first
+does. Equal sort values are told apart by name, ascending whichever way the values go.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_
+
+from tunewright.core.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How rows are sorted.
+
+    Args:
+        sort: the sort key's name, part of every position.
+        by: the column; the name's own for `Name`.
+        name: the column that tells equal values apart; no two rows share it.
+    """
+
+    sort: str
+    by: ColumnElement[Any]
+    name: ColumnElement[str]
+    descending: bool
+
+    @property
+    def columns(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """What a row must bring along for its position."""
+        return self.by.label("sorted_by"), self.name.label("sorted_name")
+
+    def page(self, statement: Select[Any], after: str | None, limit: int) -> Select[Any]:
+        """The statement for the rows after a position, and one more to tell whether there are any beyond."""
+        by_name = self.by is self.name
+        if after is not None:
+            value, name = self._read(after)
+            beyond = self.by < value if self.descending else self.by > value
+            if not by_name:
+                bound = self.by <= value if self.descending else self.by >= value
+                beyond = and_(bound, or_(beyond, self.name > name))
+            statement = statement.where(beyond)
+        ordered = statement.order_by(self.by.desc() if self.descending else self.by.asc())
+        return (ordered if by_name else ordered.order_by(self.name)).limit(limit + 1)
+
+    def position(self, row: RowMapping) -> str:
+        """The position of a row, opaque and safe in a URL."""
+        text = json.dumps([self.sort, self.descending, row["sorted_by"], row["sorted_name"]])
+        return urlsafe_b64encode(text.encode()).decode()
+
+    def _read(self, after: str) -> tuple[Any, str]:
+        try:
+            sort, descending, value, name = json.loads(urlsafe_b64decode(after.encode()))
+        except ValueError:
+            sort, descending, value, name = None, None, None, None
+        fits = isinstance(value, str if self.sort in ("Name", "Status") else float) and isinstance(name, str)
+        if not fits or (sort, descending) != (self.sort, self.descending):
+            message = f"{after[:80]!r} is not the position of a page with this order; start again without it."
+            raise Invalid.one("nextToken", message)
+        return value, name
+
+
+def unknown_sort(sort: str, known: tuple[str, ...]) -> Invalid:
+    return Invalid.one("sortBy", f"{sort!r} is not one of {', '.join(known)}.")

@@ -1,0 +1,89 @@
+"""A job's history, read as a stream: one trial's rows at a time, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from tunewright.core.history import Appeared, Emitted, Ended, Fact, History
+from tunewright.core.spec import JobSpec
+from tunewright.core.trial import Trial, TrialStatus
+from tunewright.store.rows import TRIAL, metric_out, value_out
+from tunewright.store.tables import curve, trial
+
+CHUNK = 1000
+_NONE: tuple[int, list[Seen]] = (0, [])
+
+
+def read_history(connection: Connection, uid: str, spec: JobSpec) -> History:
+    """All trials of a job with the objective curves of their latest attempts."""
+    history = History(spec)
+    curves = stream_curves(connection, uid)
+    number, seen = next(curves, _NONE)
+    for one in stream_trials(connection, uid):
+        if number != one.number:
+            history.apply(_facts(one, ()))
+            continue
+        history.apply(_facts(one, seen))
+        number, seen = next(curves, _NONE)
+    return history
+
+
+def stream_trials(connection: Connection, uid: str) -> Iterator[Trial]:
+    """Every trial of a job in launch order."""
+    statement = select(trial.c.body).where(trial.c.job_uid == uid).order_by(trial.c.number)
+    for (body,) in connection.execution_options(yield_per=CHUNK).execute(statement):
+        yield TRIAL.loads(body)
+
+
+class Seen(NamedTuple):
+    """A row of a curve."""
+
+    number: int
+    attempt: int
+    epoch: int
+    seq: int
+    value: float
+    metric: str
+    at: float
+
+
+_CURVE = (
+    curve.c.number,
+    curve.c.attempt,
+    curve.c.epoch,
+    curve.c.seq,
+    curve.c.value,
+    curve.c.mark,
+    curve.c.metric,
+    curve.c.at,
+)
+
+
+def stream_curves(connection: Connection, uid: str) -> Iterator[tuple[int, list[Seen]]]:
+    """Number and objective values of every attempt, trial by trial, each in order of emission."""
+    statement = select(*_CURVE).where(curve.c.job_uid == uid)
+    in_key_order = statement.order_by(curve.c.number, curve.c.attempt, curve.c.epoch)
+    rows = connection.execution_options(yield_per=CHUNK).execute(in_key_order)
+    for number, group in groupby(rows, key=itemgetter(0)):
+        # Sorting here, where it is nearly sorted, spares the database a sort of the whole.
+        yield number, sorted((_seen(row) for row in group), key=attrgetter("seq"))
+
+
+def _seen(row: Row[Any]) -> Seen:
+    number, attempt, epoch, seq, value, mark, metric, at = row
+    return Seen(number, attempt, epoch, seq, value_out(value, mark), metric_out(metric), at)
+
+
+def _facts(one: Trial, points: Sequence[Seen]) -> list[Fact]:
+    """What `step` told about a trial, but for attempts that are void."""
+    facts: list[Fact] = [Appeared(one.number, one.definition, one.point)]
+    facts += [Emitted(one.number, seen.epoch, seen.value) for seen in points if seen.attempt == one.attempt]
+    if not one.status.live:
+        failed = one.status is TrialStatus.FAILED or (one.value is None and not one.diverged)
+        facts.append(Ended(one.number, one.value, failed, one.diverged, one.status is TrialStatus.STOPPED))
+    return facts
