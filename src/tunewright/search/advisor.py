@@ -18,6 +18,7 @@ from tunewright.core.spec import JobSpec
 from tunewright.core.spec import Strategy as Name
 from tunewright.core.trial import Verdict
 from tunewright.search.allocate import allocate
+from tunewright.search.bayesian.strategy import BayesianSearch
 from tunewright.search.grid import GridSearch
 from tunewright.search.initial import initial_points
 from tunewright.search.random import RandomSearch
@@ -69,6 +70,7 @@ class Engine:
         return {
             Name.RANDOM: lambda: RandomSearch(self._tables),
             Name.GRID: lambda: GridSearch(self._tables),
+            Name.BAYESIAN: lambda: BayesianSearch(self._tables),
         }
 
     # ---- points that come first ----

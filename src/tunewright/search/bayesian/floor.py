@@ -1,0 +1,52 @@
+"""No categorical value is forgotten: each keeps getting a share of the trials.
+
+A model that is wrong about a value gathers no evidence against itself, so the model has no say here. With n
+trials, a value of a parameter with L values is due while it has at most `share` n / L of them. At most one
+trial in three is given away so, and it looks for the best of its own value rather than of all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tunewright.search.encode import Cube, Floats
+
+SHARE = 0.6
+LATER_SHARE = 0.2
+EARLY = 50
+"""Trials after which the share falls."""
+
+GAP = 3
+"""One forced trial in so many."""
+
+UNSEEN_FIRST = 3
+"""For so many trials after the initial design, due values do not wait for the gap."""
+
+
+def due_level(cube: Cube, rows: Floats, initial: int, rng: np.random.Generator) -> tuple[int, int] | None:
+    """The categorical parameter and the value that the next trial must have, or None.
+
+    Args:
+        rows: all trials so far in launch order, pending ones included, shape (n, d).
+        initial: size of the initial design.
+    """
+    if not len(cube.categorical) or len(rows) < initial:
+        return None
+    n = len(rows)
+    if n >= initial + UNSEEN_FIRST and (n - initial) % GAP:
+        return None
+    target = SHARE * min(n, EARLY) + LATER_SHARE * max(0, n - EARLY)
+    most, chosen = -1.0, -1
+    counts: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+    for j in cube.categorical:
+        levels = int(cube.levels[j])
+        if levels < 2:
+            continue
+        counts[int(j)] = np.bincount(rows[:, j].astype(np.int64), minlength=levels)
+        deficit = target / levels - float(counts[int(j)].min())
+        if deficit >= 0 and deficit > most:
+            most, chosen = deficit, int(j)
+    if chosen < 0:
+        return None
+    least = np.flatnonzero(counts[chosen] == counts[chosen].min())
+    return chosen, int(rng.choice(least))

@@ -1,0 +1,91 @@
+"""The fit: hyperparameters of the Gaussian process at their maximum a posteriori."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from tunewright.search.bayesian.descent import descend
+from tunewright.search.bayesian.kernel import matern32_and_slope, squared_distances
+from tunewright.search.bayesian.priors import JITTER, Layout, Prior
+from tunewright.search.encode import Floats
+
+_REFUSED = 1e10
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a model is fitted to.
+
+    Args:
+        features: shape (n, F).
+        targets: standardised objectives to minimise, shape (n,).
+    """
+
+    features: Floats
+    targets: Floats
+    layout: Layout
+
+
+class Loss:
+    """Negative log posterior of theta and its gradient, O(n^3 + n^2 F).
+
+    The constant mean has a N(0, 1) prior and stands at its optimum (Rasmussen and Williams 2006, sec. 2.7).
+    """
+
+    def __init__(self, data: Data, prior: Prior) -> None:
+        self._data, self._prior = data, prior
+        self._ones_and_y = np.asfortranarray(np.column_stack([np.ones(len(data.targets)), data.targets]))
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        layout, y = self._data.layout, self._data.targets
+        g, n = layout.groups, len(y)
+        scaled = self._data.features * np.exp(-theta[:g])[layout.group]
+        signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
+        k, slope = matern32_and_slope(squared_distances(scaled), signal)
+        k.flat[:: n + 1] += noise + JITTER
+        lower, failed = lapack.dpotrf(k, lower=1)
+        if failed:
+            return _REFUSED, np.zeros(g + 2)
+        solved, _ = lapack.dpotrs(lower, self._ones_and_y, lower=1)
+        mean = solved[:, 1].sum() / (solved[:, 0].sum() + 1.0)
+        alpha = solved[:, 1] - mean * solved[:, 0]
+        away = theta - self._prior.mean
+        gradient = self._prior.precision @ away
+        loss = 0.5 * float(alpha @ (y - mean)) + float(np.log(lower.diagonal()).sum())
+        loss += 0.5 * mean * mean + 0.5 * float(away @ gradient)
+        self._add_likelihood(gradient, lower, alpha, k, slope, scaled, noise)
+        return loss, gradient
+
+    def _add_likelihood(
+        self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, slope: Floats, scaled: Floats, noise: float
+    ) -> None:
+        """Add d loss / d theta = tr(G dK), with G = (K^-1 - alpha alpha') / 2 (ibid., eq. 5.9).
+
+        By log l_j it is -4 sum_a (S_aj^2 R_a - S_aj (M S)_aj), with S the scaled features, M = G * dk/dr2 and R
+        the sums of the lines of M: one matrix product for all of them.
+        """
+        layout, n = self._data.layout, len(alpha)
+        inverse, _ = lapack.dpotri(lower, lower=1)
+        # Only the lower triangle is filled; both halves of the symmetric sums come from doubling it.
+        weights = np.tril(inverse, -1)
+        weights = weights + weights.T
+        weights.flat[:: n + 1] = inverse.diagonal()
+        weights -= np.outer(alpha, alpha)
+        weights *= 0.5
+        trace = float(weights.trace())
+        gradient[-1] += trace * noise
+        gradient[-2] += float(np.vdot(weights, k)) - trace * (noise + JITTER)
+        weights *= slope
+        columns = scaled * scaled * weights.sum(axis=1)[:, None] - scaled * (weights @ scaled)
+        gradient[: layout.groups] -= 4.0 * np.bincount(layout.group, columns.sum(axis=0), layout.groups)
+
+
+def fit(data: Data, prior: Prior, *, iterations: int = 40) -> Floats:
+    """Theta at its maximum a posteriori, from the prior's start: a function of the data alone."""
+    return descend(
+        Loss(data, prior), prior.start, (prior.low, prior.high), iterations=iterations, tolerances=(1e-6, 1e-3)
+    )

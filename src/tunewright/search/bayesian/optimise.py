@@ -1,0 +1,206 @@
+"""How the most valuable trial is found: many cheap starts, slopes for real numbers, exchanges for the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunewright.search.bayesian.acquisition import LogEI
+from tunewright.search.bayesian.descent import descend
+from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.random import Taken
+
+GLOBAL, LOCAL, STARTS = 600, 300, 5
+ENUMERABLE = 2048
+"""Finite spaces up to this size are looked through whole."""
+
+_SLOPE_STEPS = 30
+_EXCHANGES = 8
+_ROUNDS = 3
+_START_GAP = 0.1
+_LEAST_GAP = 1e-5
+_FEW_VALUES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """One search for the row with the highest acquisition.
+
+    Args:
+        view: features of rows.
+        taken: points that must not be proposed.
+        near: rows that a continuous proposal keeps a distance from, shape (m, d).
+        fixed: a categorical parameter and the value it must have, or None.
+    """
+
+    cube: Cube
+    acquire: LogEI
+    view: Callable[[Floats], Floats]
+    taken: Taken
+    near: Floats
+    fixed: tuple[int, int] | None = None
+
+    def best_row(self, good: Floats, extra: Floats, rng: np.random.Generator) -> Floats | None:
+        """The best free row found, or None when none was.
+
+        Args:
+            good: the best observed rows, best first, shape (k, d), k >= 1.
+            extra: more candidates, shape (m, d).
+        """
+        if self.cube.size is not None and self.cube.size <= ENUMERABLE:
+            return self._enumerate()
+        candidates = self._fix(np.vstack([scatter(self.cube, good, rng), extra]))
+        values = self.acquire(self.view(candidates))
+        order = np.argsort(-values, kind="stable")
+        rows, heights = self._climb(*self._starts(candidates, values, order))
+        tops = order[:50]
+        rows, heights = np.vstack([rows, candidates[tops]]), np.concatenate([heights, values[tops]])
+        for i in np.argsort(-heights, kind="stable"):
+            if self.is_free(rows[i]):
+                return np.asarray(rows[i])
+        return None
+
+    def is_free(self, row: Floats) -> bool:
+        if self.cube.key(row) in self.taken:
+            return False
+        if not len(self.cube.continuous) or not len(self.near):
+            return True
+        return bool(self._gaps(self.near, row).min() > _LEAST_GAP)
+
+    def _enumerate(self) -> Floats | None:
+        assert self.cube.size is not None
+        rows = self._fix(np.array([self.cube.row_at(index) for index in range(self.cube.size)]))
+        free = [i for i, row in enumerate(rows) if self.cube.key(row) not in self.taken]
+        if not free:
+            return None
+        return np.asarray(rows[free[int(self.acquire(self.view(rows[free])).argmax())]])
+
+    def _fix(self, rows: Floats) -> Floats:
+        if self.fixed is not None:
+            rows[:, self.fixed[0]] = self.fixed[1]
+        return rows
+
+    def _gaps(self, rows: Floats, row: Floats) -> Floats:
+        """Maximum norms of differences; different categorical values are 1 apart."""
+        gaps = np.abs(rows - row)
+        gaps[:, self.cube.is_categorical] = gaps[:, self.cube.is_categorical] > 0
+        return np.asarray(gaps.max(axis=1))
+
+    def _starts(self, candidates: Floats, values: Floats, order: Ints) -> tuple[Floats, Floats]:
+        """The best candidate and others, good and not close to one another."""
+        chosen = [int(order[0])]
+        for i in order[1:200]:
+            if len(chosen) == STARTS:
+                break
+            if self._gaps(candidates[chosen], candidates[i]).min() > _START_GAP:
+                chosen.append(int(i))
+        return candidates[chosen], values[chosen]
+
+    # ---- climbing ----
+
+    def _climb(self, rows: Floats, heights: Floats) -> tuple[Floats, Floats]:
+        discrete = np.concatenate([self.cube.categorical, self.cube.lattice])
+        if self.fixed is not None:
+            discrete = discrete[discrete != self.fixed[0]]
+        smooth = len(self.cube.continuous) > 0
+        for _ in range(_ROUNDS if smooth and len(discrete) else 1):
+            if smooth:
+                rows, heights = self._along_slopes(rows, heights)
+            moved = False
+            if len(discrete):
+                rows, heights, moved = self._by_exchange(rows, heights, discrete)
+            if not moved:
+                break
+        return rows, heights
+
+    def _along_slopes(self, rows: Floats, heights: Floats) -> tuple[Floats, Floats]:
+        """L-BFGS-B over the continuous coordinates of all rows at once."""
+        smooth = self.cube.continuous
+        columns = self.cube.column[smooth]
+        moving = rows.copy()
+
+        def loss(flat: Floats) -> tuple[float, Floats]:
+            moving[:, smooth] = flat.reshape(len(rows), -1)
+            value, slope = self.acquire.with_slope(self.view(moving))
+            return -float(value.sum()), -slope[:, columns].ravel()
+
+        start = np.clip(rows[:, smooth], 0.0, 1.0).ravel()
+        box = np.zeros(len(start)), np.ones(len(start))
+        found = descend(loss, start, box, iterations=_SLOPE_STEPS, tolerances=(1e-7, 1e-5))
+        moving[:, smooth] = found.reshape(len(rows), -1)
+        moving = self.cube.snap(moving)
+        values = self.acquire(self.view(moving))
+        better = values > heights
+        return np.where(better[:, None], moving, rows), np.where(better, values, heights)
+
+    def _by_exchange(self, rows: Floats, heights: Floats, discrete: Ints) -> tuple[Floats, Floats, bool]:
+        """Change one discrete coordinate at a time while that helps."""
+        rows, heights = rows.copy(), heights.copy()
+        all_discrete = not len(self.cube.continuous)
+        live, moved = list(range(len(rows))), False
+        for _ in range(_EXCHANGES):
+            sets = [self._neighbours(rows[i], discrete) for i in live]
+            flat = np.vstack(sets)
+            if not len(flat):
+                break
+            values = self.acquire(self.view(flat))
+            if all_discrete:
+                seen = [self.cube.key(row) in self.taken for row in flat]
+                values = np.where(seen, -np.inf, values)
+            at, still = 0, []
+            for i, own in zip(live, sets, strict=True):
+                mine = values[at : at + len(own)]
+                at += len(own)
+                if not len(mine):
+                    continue
+                top = int(mine.argmax())
+                stuck = all_discrete and self.cube.key(rows[i]) in self.taken and math.isfinite(mine[top])
+                if mine[top] > heights[i] + 1e-9 or stuck:
+                    rows[i], heights[i] = own[top], mine[top]
+                    still.append(i)
+                    moved = True
+            live = still
+            if not live:
+                break
+        return rows, heights, moved
+
+    def _neighbours(self, row: Floats, discrete: Ints) -> Floats:
+        """Rows that differ in one coordinate: any value of a short axis, some steps along a long one."""
+        found = [np.empty((0, self.cube.d))]
+        for j in discrete:
+            grid = self.cube.axes[j].grid
+            assert grid is not None
+            size = len(grid)
+            if self.cube.is_categorical[j] or size <= _FEW_VALUES:
+                values = grid[grid != row[j]]
+            else:
+                place = self.cube.axes[j].place(float(row[j]))
+                steps = {1, 2, max(1, size // 20), max(1, size // 8), max(1, size // 3)}
+                places = sorted({place + s for s in steps} | {place - s for s in steps})
+                values = grid[[p for p in places if 0 <= p < size]]
+            block = np.repeat(row[None], len(values), axis=0)
+            block[:, j] = values
+            found.append(block)
+        return np.vstack(found)
+
+
+def scatter(cube: Cube, good: Floats, rng: np.random.Generator) -> Floats:
+    """Candidates: random rows of the whole space, and good rows with some coordinates moved a little."""
+    whole = cube.draw(rng.random((GLOBAL, cube.d)))
+    bases = good[rng.integers(min(len(good), 5), size=LOCAL)].copy()
+    bases[: LOCAL // 2] = good[0]
+    scale = np.exp(rng.uniform(math.log(0.01), math.log(0.4), (LOCAL, 1)))
+    moves = rng.random(bases.shape) < np.maximum(1.0 / cube.d, rng.random((LOCAL, 1)))
+    steps = scale * rng.standard_normal(bases.shape)
+    for j in cube.lattice:
+        grid = cube.axes[j].grid
+        assert grid is not None
+        least = 0.6 / max(1, len(grid) - 1)
+        steps[:, j] = np.copysign(np.maximum(np.abs(steps[:, j]), least), steps[:, j])
+    moved = np.where(moves, bases + steps, bases)
+    levels = np.floor(rng.random(bases.shape) * np.maximum(cube.levels, 1))
+    moved[:, cube.categorical] = np.where(moves, levels, bases)[:, cube.categorical]
+    return np.vstack([whole, cube.snap(moved)])

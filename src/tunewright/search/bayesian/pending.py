@@ -1,0 +1,32 @@
+"""Trials under way: their results are imagined, so that the next trial goes elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+from tunewright.search.bayesian.posterior import Posterior, cholesky
+from tunewright.search.encode import Floats
+
+FANTASIES = 16
+
+
+def believe(posterior: Posterior, features: Floats) -> Posterior:
+    """Take the posterior mean for the result of every pending trial (Ginsbourger et al. 2010, "kriging believer")."""
+    mean, _, _ = posterior.joint(features)
+    return posterior.imagine(features, mean[:, None])
+
+
+def fantasise(posterior: Posterior, features: Floats, rng: np.random.Generator) -> Posterior:
+    """Draw results of all pending trials together, several times (Snoek et al. 2012, sec. 3.2).
+
+    Args:
+        features: of the pending trials, shape (p, F).
+    """
+    mean, covariance, _ = posterior.joint(features)
+    covariance.flat[:: len(mean) + 1] += 1e-8
+    lower = cholesky(covariance)
+    # One draw from each of equally likely slices of every coordinate keeps 16 versions representative.
+    slices = rng.permuted(np.tile(np.arange(FANTASIES), (len(mean), 1)), axis=1)
+    normal = ndtri((slices + rng.random(slices.shape)) / FANTASIES)
+    return posterior.imagine(features, mean[:, None] + lower @ normal)

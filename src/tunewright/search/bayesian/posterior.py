@@ -1,0 +1,138 @@
+"""What the data say about any point, given theta."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import lapack, solve_triangular
+
+from tunewright.search.bayesian.kernel import matern32, matern32_and_slope, squared_distances
+from tunewright.search.bayesian.model import Data
+from tunewright.search.bayesian.priors import JITTER
+from tunewright.search.encode import Floats
+
+NOISY = 0.02
+"""Share of the signal variance above which noise is taken seriously."""
+
+_LEAST_VARIANCE = 1e-14
+
+
+def cholesky(matrix: Floats) -> Floats:
+    """The lower factor; rounding that made the matrix indefinite is met with a growing diagonal."""
+    for extra in (0.0, 1e-6, 1e-4, 1e-2):
+        if extra:
+            matrix.flat[:: len(matrix) + 1] += extra
+        lower, failed = lapack.dpotrf(matrix, lower=1, clean=1)
+        if not failed:
+            return np.asarray(lower)
+    raise np.linalg.LinAlgError("the covariance is not positive definite")
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """A Gaussian process conditioned on data and, in several versions at once, on imagined results.
+
+    Args:
+        scaled: features of the data over their length scales, shape (n, F).
+        inverse_lengths: one over the length scale of each feature column, shape (F,).
+        lower: Cholesky factor of the covariance, shape (n, n).
+        weights: K^-1 (y - mean) for each of s versions, shape (n, s).
+        fitted: posterior means at the real data, shape (m,) with m <= n.
+        targets: the real data's objectives, shape (m,).
+        best: the incumbent of each version, shape (s,).
+    """
+
+    scaled: Floats
+    inverse_lengths: Floats
+    signal: float
+    noise: float
+    mean: float
+    lower: Floats
+    weights: Floats
+    fitted: Floats
+    targets: Floats
+    best: Floats
+
+    @classmethod
+    def of(cls, data: Data, theta: Floats) -> Posterior:
+        """Condition on data; the incumbent is the best mean, or the best value where noise is large."""
+        g, n = data.layout.groups, len(data.targets)
+        inverse_lengths = np.exp(-theta[:g])[data.layout.group]
+        signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
+        scaled = data.features * inverse_lengths
+        k = matern32(squared_distances(scaled), signal)
+        k.flat[:: n + 1] += noise + JITTER
+        lower = cholesky(k)
+        ones_and_y = np.column_stack([np.ones(n), data.targets])
+        solved, _ = lapack.dpotrs(lower, ones_and_y, lower=1)
+        mean = float(solved[:, 1].sum() / (solved[:, 0].sum() + 1.0))
+        weights = (solved[:, 1] - mean * solved[:, 0])[:, None]
+        fitted = data.targets - weights[:, 0] * (noise + JITTER)
+        made = cls(scaled, inverse_lengths, signal, noise, mean, lower, weights, fitted, data.targets, best=np.zeros(1))
+        return made.with_incumbent(np.ones(n, dtype=bool))
+
+    @property
+    def noisy(self) -> bool:
+        return self.noise > NOISY * self.signal
+
+    def with_incumbent(self, among: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Posterior:
+        """The same posterior with the incumbent taken among some of the real data (a mask of shape (m,))."""
+        values = self.targets if self.noisy else self.fitted
+        return replace(self, best=np.array([values[among].min()]))
+
+    def predict(self, features: Floats) -> tuple[Floats, Floats]:
+        """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
+        k = matern32(squared_distances(features * self.inverse_lengths, self.scaled), self.signal)
+        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
+        variance = self.signal - np.einsum("ij,ij->j", half, half)
+        return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+
+    def predict_and_pull(self, features: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
+        """As `predict`, and what turns slopes by mean (m, s) and by deviation (m,) into slopes by features (m, F)."""
+        scaled = features * self.inverse_lengths
+        k, slope = matern32_and_slope(squared_distances(scaled, self.scaled), self.signal)
+        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
+        variance = self.signal - np.einsum("ij,ij->j", half, half)
+        deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+
+        def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
+            inner = solve_triangular(self.lower, half, lower=True, trans=1, check_finite=False).T
+            by_k = (by_mean @ self.weights.T - (by_deviation / deviation)[:, None] * inner) * slope
+            pulled = scaled * by_k.sum(axis=1)[:, None] - by_k @ self.scaled
+            return np.asarray(2.0 * pulled * self.inverse_lengths)
+
+        return self.mean + k @ self.weights, deviation, pull
+
+    def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
+        """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
+        scaled = features * self.inverse_lengths
+        k = matern32(squared_distances(scaled, self.scaled), self.signal)
+        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
+        covariance = matern32(squared_distances(scaled), self.signal) - half.T @ half
+        return self.mean + k @ self.weights[:, 0], covariance, half
+
+    def imagine(self, features: Floats, results: Floats) -> Posterior:
+        """Condition on imagined results (p, s) at features (p, F), real data unchanged.
+
+        A block of rows is appended to the Cholesky factor, shared by all s versions. The incumbent of each
+        version is the better of the real one and its imagined results.
+        """
+        _, covariance, half = self.joint(features)
+        n, p = len(self.lower), len(features)
+        covariance.flat[:: p + 1] += self.noise + JITTER
+        lower = np.zeros((n + p, n + p), order="F")
+        lower[:n, :n] = self.lower
+        lower[n:, :n] = half.T
+        lower[n:, n:] = cholesky(covariance)
+        real = np.repeat(self._real_targets(), results.shape[1], axis=1)
+        weights, _ = lapack.dpotrs(lower, np.vstack([real, results]) - self.mean, lower=1)
+        scaled = np.vstack([self.scaled, features * self.inverse_lengths])
+        best = np.minimum(self.best[0], results.min(axis=0))
+        return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), best=best)
+
+    def _real_targets(self) -> Floats:
+        assert len(self.targets) == len(self.scaled), "results are imagined once"
+        return self.targets[:, None]
