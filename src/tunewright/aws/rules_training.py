@@ -125,6 +125,9 @@ def _source(path: str, source: Wire, objects: Objects) -> Iterator[Problem]:
     except Invalid as error:
         yield from (Problem(f"{path}.s3Uri", f"{shorten(uri)!r}: {problem.message}") for problem in error.problems)
         return
+    except OSError as error:
+        yield Problem(f"{path}.s3Uri", f"{shorten(uri)!r} can't be read: {error.strerror}.")
+        return
     if found:
         return
     if uri.startswith("file:"):

@@ -90,7 +90,8 @@ def training_spec(request: Wire, manner: Manner) -> JobSpec:
 
 def _definition(part: Part, inherited: Sequence[MetricDefinition]) -> Definition:
     asked = part.objective or {}
-    static = {key: value for key, value in plain(part.static).items() if key != OBJECTIVE_KEY}
+    hints = {hint["Name"]: hint["ValueHint"] for hint in part.ranges.get("AutoParameters", [])}
+    static = {key: value for key, value in {**hints, **plain(part.static)}.items() if key != OBJECTIVE_KEY}
     metrics = part.metrics() or tuple(inherited)
     training = _training(part.body, static, metrics, unpack(part.static))
     objective = Objective(asked["MetricName"], Direction(asked["Type"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tunewright.aws.autotune import expand
 from tunewright.aws.faults import invalid, tuning_exists, tuning_not_found
 from tunewright.aws.limits import DEFAULT_MAX_JOBS
 from tunewright.aws.paging import next_token, position
@@ -36,6 +37,7 @@ class TuningOperations:
         service = self._service
         if not has_structure(violations):
             raise invalid(violations)
+        request = expand(request)
         parents, problems = find_parents(request, service.reads)
         inherited = inherited_metrics(request, parents)
         problems += tuning_problems(request, service.objects, inherited, strict=service.strict)
