@@ -196,7 +196,7 @@ def store(tmp_path: Path) -> SqlStore:
     return open_store(f"sqlite:///{tmp_path / 'world.db'}")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     "hostility", [CALM, HOSTILE, DEADLY, MURDEROUS], ids=["calm", "hostile", "deadly", "murderous"]
 )

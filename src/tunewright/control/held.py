@@ -21,7 +21,8 @@ LAZY_SECONDS = 0.05
 class Held:
     """Args:
     pending: events not yet committed, in order.
-    since: when the oldest pending event arrived.
+    flush_at: when what is pending is committed, even if it decides nothing.
+    look_at: when running trials' streams are looked at next.
     proposing: a proposal being computed, and the time it was asked for.
     retry_at: no proposal is asked for before this (after one failed).
     """
@@ -31,11 +32,11 @@ class Held:
     history: History | None = None
     watches: dict[int, Watch] = field(default_factory=dict)
     pending: list[Event] = field(default_factory=list)
-    since: float = 0.0
+    flush_at: float = 0.0
+    look_at: float = 0.0
     proposing: Future[Proposals] | None = None
     failures: int = 0
     retry_at: float = 0.0
-    looked: float = 0.0
 
     @property
     def job(self) -> Job:
@@ -47,7 +48,7 @@ class Held:
 
     def add(self, events: Sequence[Event], now: float) -> None:
         if events and not self.pending:
-            self.since = now
+            self.flush_at = now + LAZY_SECONDS
         self.pending += events
 
     def due(self, now: float) -> bool:
@@ -55,7 +56,7 @@ class Held:
         if not self.pending:
             return False
         lazy = all(isinstance(event, Launched | Progressed) for event in self.pending)
-        return not lazy or now - self.since >= LAZY_SECONDS
+        return not lazy or now >= self.flush_at
 
     def commit(self, recorder: Recorder, propose: Callable[[Job, History], Proposed | None] | None) -> None:
         """Write what is pending as one batch.

@@ -186,8 +186,8 @@ class Loop:
 
     def _observe(self, held: Held, now: float) -> None:
         """Read what trials printed, and turn it and their ends into events."""
-        looking = now - held.looked >= LOOK_SECONDS
-        held.looked = now if looking else held.looked
+        looking = now >= held.look_at
+        held.look_at = now + LOOK_SECONDS if looking else held.look_at
         for number, watch in list(held.watches.items()):
             trial = held.job.live.get(number)
             if trial is None or trial.attempt != watch.task.attempt:
@@ -345,9 +345,9 @@ class Loop:
         """Seconds until this job needs a look although nothing happens."""
         times = [IDLE_SECONDS]
         if held.pending:
-            times.append(0.0 if held.due(now) else held.since + 0.05 - now)
+            times.append(0.0 if held.due(now) else held.flush_at - now)
         if any(trial.status is not TrialStatus.PENDING for trial in held.job.live.values()):
-            times.append(held.looked + LOOK_SECONDS - now)
+            times.append(held.look_at - now)
         due = deadline(held.job)
         if due is not None:
             times.append(due - now)
