@@ -268,11 +268,11 @@ class Objects(Protocol):
         """Bring every file under a prefix (or the one file) below `target`; how many. Links where it can."""
         ...
 
-    def put_file(self, source: Path, uri: str) -> None:
-        """Store one file atomically."""
+    def put_file(self, source: Path, uri: str, *, move: bool = False) -> None:
+        """Store one file atomically; with `move` the caller has no more use for `source`."""
         ...
 
-    def put_tree(self, source: Path, uri: str) -> int:
+    def put_tree(self, source: Path, uri: str, *, move: bool = False) -> int:
         """Store every file of a directory under a prefix; how many."""
         ...
 

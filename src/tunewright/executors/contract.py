@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel
-from tunewright.core.trial import Phase
 from tunewright.executors.workdir import Workdir, write_plain
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
@@ -26,8 +25,6 @@ NETWORK = "lo"
 
 def decode(text: str) -> Json:
     """A hyperparameter's value as the training toolkit reads it: JSON where it is (strict) JSON, else the text."""
-    if text.isdecimal() and (text[0] != "0" or text == "0") and text.isascii():
-        return int(text)
     try:
         value: Json = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -107,6 +104,3 @@ def script(hyperparameters: Mapping[str, str]) -> tuple[str, str] | None:
     if not program:
         return None
     return str(decode(program)), str(decode(hyperparameters.get("sagemaker_submit_directory", "")))
-
-
-PHASES = (Phase.DOWNLOADING, Phase.TRAINING, Phase.UPLOADING)

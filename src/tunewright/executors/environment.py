@@ -94,9 +94,10 @@ def _values(task: Task, workdir: Workdir, parameters: dict[str, Json]) -> dict[s
     resources = resource_config(training.instance_type)
     kind = resources["current_instance_type"]
     hosts: list[Json] = [HOST]
+    channels: list[Json] = [*sorted(channel.name for channel in training.channels)]
     group: dict[str, Json] = {"instance_group_name": GROUP, "instance_type": kind, "hosts": hosts}
     return {
-        "channels": sorted(channel.name for channel in training.channels),
+        "channels": channels,
         "current_host": HOST,
         "current_instance_group": GROUP,
         "current_instance_group_hosts": hosts,

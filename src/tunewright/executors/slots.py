@@ -25,6 +25,9 @@ from tunewright.core.errors import Invalid
 WANT_SECONDS = 2.0
 """A wish for slots counts for so long after it was last uttered."""
 
+MAX_TOGETHER = 200
+"""CPU slots that one task takes at most: each is an open file that travels to another process."""
+
 _SETTING = re.compile(r"(cpus?|gpus?)\s*=\s*(\d+)", re.IGNORECASE)
 
 
@@ -145,7 +148,7 @@ class Slots:
         A task that wants more CPU slots than there are gets them all. None also leaves word that this
         controller waits: others that hold more than their share then take no further slot before it.
         """
-        cpus = min(max(cpus, 1), self.capacity.cpus)
+        cpus = min(max(cpus, 1), self.capacity.cpus, MAX_TOGETHER)
         os.makedirs(self._directory, exist_ok=True)
         taken: list[int] = []
         devices: list[str] = []

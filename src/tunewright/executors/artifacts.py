@@ -1,0 +1,73 @@
+"""What a training program leaves behind: packed, stored under the output path, and cleared away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from tunewright.core.errors import Invalid
+from tunewright.core.ports import Objects, Task
+from tunewright.core.trial import Failure
+from tunewright.executors import packing
+from tunewright.executors.prepare import keep_checkpoints
+from tunewright.executors.reasons import Refused
+from tunewright.executors.workdir import Workdir
+
+
+def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = False) -> str:
+    """Store the model and further output below `<output path>/<training job>/output`; the model's URI.
+
+    `model/` becomes model.tar.gz (with CompressionType NONE its files are stored below `model/`), `output/data`
+    becomes output.tar.gz unless it is empty. A failed program's empty model is not stored.
+
+    Returns:
+        The URI of the model; "" when nothing was stored.
+
+    Raises:
+        Refused: storing failed.
+    """
+    if not task.training.output_path:
+        return ""
+    base = f"{task.training.output_path.rstrip('/')}/{task.name}/output"
+    plain = task.training.compression == "NONE"
+    try:
+        keep_checkpoints(task, workdir, objects)
+        if not packing.is_empty(workdir.output_data):
+            _put(workdir.output_data, workdir.at("output.tar.gz"), f"{base}/output.tar.gz", objects)
+        if failed and packing.is_empty(workdir.model):
+            return ""
+        if plain:
+            objects.put_tree(Path(workdir.model), f"{base}/model", move=True)
+            return f"{base}/model/"
+        _put(workdir.model, workdir.at("model.tar.gz"), f"{base}/model.tar.gz", objects)
+    except (OSError, Invalid) as error:
+        raise Refused(Failure.CLIENT, f"The artifacts could not be stored under {base}: {error}") from error
+    return f"{base}/model.tar.gz"
+
+
+def _put(directory: str, archive: str, uri: str, objects: Objects) -> None:
+    packing.pack(directory, archive)
+    objects.put_file(Path(archive), uri, move=True)
+
+
+def clear(workdir: Workdir, *, inputs_only: bool) -> None:
+    """Give back the room of what is stored elsewhere; logs, configuration and checkpoints stay.
+
+    Args:
+        inputs_only: keep code, model and output too, for a look at what went wrong.
+    """
+    gone = [workdir.data] if inputs_only else [workdir.data, workdir.model, workdir.output_data, workdir.code]
+    for directory in gone:
+        with contextlib.suppress(OSError):
+            _remove(directory)
+
+
+def _remove(directory: str) -> None:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _remove(entry.path)
+            else:
+                os.unlink(entry.path)
+    os.rmdir(directory)

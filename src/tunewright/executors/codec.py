@@ -1,0 +1,51 @@
+"""A task as JSON, for the journey to the process that runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from tunewright.core.ports import Task
+from tunewright.core.spec import Channel, Function, MetricDefinition, Training
+
+_TASK = tuple(field.name for field in fields(Task))
+_TRAINING = tuple(field.name for field in fields(Training))
+_CHANNEL = tuple(field.name for field in fields(Channel))
+_TUPLES = ("entrypoint", "arguments")
+
+
+def task_to_json(task: Task) -> dict[str, Any]:
+    """A task as plain JSON values; `task_from_json` gives back an equal one."""
+    training = {name: getattr(task.training, name) for name in _TRAINING}
+    training["metrics"] = [[metric.name, metric.regex] for metric in task.training.metrics]
+    training["channels"] = [[getattr(channel, name) for name in _CHANNEL] for channel in task.training.channels]
+    training["static"] = dict(task.training.static)
+    training["environment"] = dict(task.training.environment)
+    function = task.training.function
+    training["function"] = function and [function.reference, function.pickled, list(function.path)]
+    values = {name: getattr(task, name) for name in _TASK}
+    values["training"] = training
+    values["hyperparameters"] = dict(task.hyperparameters)
+    return values
+
+
+def task_from_json(values: dict[str, Any]) -> Task:
+    """The task that `task_to_json` was given."""
+    training = dict(values["training"])
+    training["metrics"] = tuple(MetricDefinition(*metric) for metric in training["metrics"])
+    training["channels"] = tuple(Channel(*channel) for channel in training["channels"])
+    for name in _TUPLES:
+        training[name] = tuple(training[name])
+    if training["function"] is not None:
+        reference, pickled, path = training["function"]
+        training["function"] = Function(reference, pickled, tuple(path))
+    return Task(**{**values, "training": Training(**training)})
+
+
+def encode_task(task: Task) -> str:
+    return json.dumps(task_to_json(task))
+
+
+def decode_task(text: str) -> Task:
+    return task_from_json(json.loads(text))

@@ -1,0 +1,367 @@
+"""Training jobs as processes of this machine: `core.ports.Executor` over a fork server and its shims."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunewright.core.ports import ExitReport, PhaseReport, Report, Task
+from tunewright.core.trial import Cursor, Failure, Phase
+from tunewright.executors import processes, tasklock
+from tunewright.executors.bell import Bell
+from tunewright.executors.forkclient import ForkClient, NoForkServer
+from tunewright.executors.listener import Listener
+from tunewright.executors.slots import WANT_SECONDS, Slots
+from tunewright.executors.workdir import Workdir, read_exit, write_exit
+
+BEGIN_SECONDS = 5.0
+"""How long a shim that was asked for may take until it holds its lock."""
+STARVED_SECONDS = 0.25
+"""How long `wait` lasts at most while a launch waits for slots that other controllers may free."""
+
+LOST = "worker lost: the process that looked after the training job ended without a word (killed, or a restart)."
+
+_Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A task that this executor looks after.
+
+    Args:
+        until: by when its shim must hold the lock.
+        own: its shim reports on this executor's pipe and is reaped by its fork server.
+        phases: how many phases were reported.
+    """
+
+    task: Task
+    workdir: Workdir
+    until: float
+    own: bool = False
+    done: bool = False
+    phases: int = 0
+
+
+class LocalExecutor:
+    """Runs scripts and commands as processes of this machine.
+
+    Args:
+        home: Tunewright's home; training jobs live below `jobs`.
+        objects: the object directory.
+        slots: what may run at once.
+        bell: rung when there is something to poll.
+    """
+
+    def __init__(self, home: Path, objects: Path, slots: Slots, bell: Bell) -> None:
+        self._home = Path(home)
+        self._slots = slots
+        self._bell = bell
+        self._launching = threading.Lock()
+        self._guard = threading.RLock()
+        self._entries: dict[_Key, _Entry] = {}
+        self._reports: deque[Report] = deque()
+        self._rest = b""
+        self._starved_until = 0.0
+        self._listener = Listener()
+        reading, self._writing = os.pipe()
+        os.set_blocking(reading, False)
+        self._server = ForkClient(self._home, Path(objects), self._writing, self._watch_server)
+        self._listener.watch(reading, lambda: self._hear(reading))
+
+    @property
+    def server_pid(self) -> int | None:
+        """The fork server's process id, for `doctor` and for tests."""
+        return self._server.pid
+
+    def prepare(self) -> None:
+        """Start the fork server ahead of the first launch, without waiting for it."""
+        self._server.start()
+
+    # ---- core.ports.Executor ----
+
+    def launch(self, task: Task) -> str | None:
+        """Start a task, or find it started already; its handle. None: no slot is free now.
+
+        An attempt that was begun is never begun again: when its shim is gone without a word, it is lost.
+
+        Raises:
+            Invalid: the task's name is not a training job's name.
+        """
+        workdir = Workdir.of(self._home, task.name, task.attempt)
+        with self._launching:
+            with self._guard:
+                if (task.name, task.attempt) in self._entries:
+                    return _handle(task)
+                entry = self._entry(task, workdir)
+            if os.path.exists(workdir.base) and self._find(entry):
+                return _handle(task)
+            try:
+                return self._start(entry)
+            finally:
+                if not entry.own and not entry.done:
+                    with self._guard:
+                        self._entries.pop((task.name, task.attempt), None)
+
+    def _start(self, entry: _Entry) -> str | None:
+        task, training = entry.task, entry.task.training
+        impossible = self._slots.impossible(training.cpus, training.gpus)
+        if impossible:
+            self._conclude(entry, ExitReport(task.name, task.attempt, None, Failure.CLIENT, impossible))
+            return _handle(task)
+        held = self._slots.acquire(training.cpus, training.gpus)
+        if held is None:
+            self._starved_until = time.monotonic() + WANT_SECONDS
+            return None
+        entry.own = True
+        devices = held.devices if self._slots.capacity.gpus else None
+        try:
+            if self._server.launch(task, held, devices) is None:
+                entry.own = False
+                return None
+        except NoForkServer as error:
+            self._adopt(entry, f"{LOST} The fork server is gone: {error}")
+        finally:
+            held.close()
+        return _handle(task)
+
+    def watch(self, task: Task, handle: str | None) -> None:
+        """Take over a task that an earlier controller launched."""
+        with self._guard:
+            if (task.name, task.attempt) in self._entries:
+                return
+            entry = self._entry(task, Workdir.of(self._home, task.name, task.attempt))
+            if not self._find(entry):
+                self._adopt(entry)
+
+    def kill(self, task: Task) -> None:
+        """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
+        with self._guard:
+            workdir = Workdir.of(self._home, task.name, task.attempt)
+            entry = self._entries.get((task.name, task.attempt)) or self._entry(task, workdir)
+            if entry.done or self._finished(entry):
+                return
+            tasklock.write_tombstone(workdir, task.grace)
+            if tasklock.is_held(workdir):
+                self._signal(workdir)
+                if not entry.own:
+                    self._adopt(entry)
+                return
+        self._conclude_unheld(entry)
+
+    def poll(self) -> list[Report]:
+        """What happened since the last poll, per task in order."""
+        with self._guard:
+            reports = list(self._reports)
+            self._reports.clear()
+            return reports
+
+    def sizes(self, name: str, attempt: int) -> Cursor:
+        """How many bytes each stream of a task holds now."""
+        return Workdir.of(self._home, name, attempt).sizes()
+
+    def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
+        """Bytes of a stream from an offset, at most `limit`."""
+        return Workdir.of(self._home, name, attempt).read(stream, offset, limit)
+
+    def wake(self) -> None:
+        """Make a `wait` in another thread return."""
+        self._bell.ring()
+
+    def wait(self, timeout: float) -> None:
+        """Return when `poll` may have something, when woken, or after `timeout` seconds.
+
+        While a launch found no free slot it returns sooner: nobody tells when another controller frees one.
+        """
+        starved = time.monotonic() < self._starved_until
+        self._bell.wait(min(timeout, STARVED_SECONDS) if starved else timeout)
+
+    def forget(self, name: str, attempt: int) -> None:
+        """Drop what is held in memory about a task whose exit is committed."""
+        with self._guard:
+            entry = self._entries.get((name, attempt))
+            if entry is not None and entry.done:
+                del self._entries[name, attempt]
+
+    def close(self) -> None:
+        """Let go of everything; training jobs go on."""
+        self._listener.close()
+        self._server.close()
+        self._slots.close()
+        os.close(self._writing)
+
+    # ---- what shims and the fork server say (the listener's thread) ----
+
+    def _hear(self, reading: int) -> bool:
+        try:
+            data = os.read(reading, 1 << 16)
+        except BlockingIOError:
+            return True
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            kind, attempt, name, *rest = line.decode().split(" ")
+            with self._guard:
+                entry = self._entries.get((name, int(attempt)))
+            if entry is None or entry.done:
+                continue
+            if kind == "phase":
+                self._add(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])), entry)
+            else:
+                self._settle(entry)
+        return True
+
+    def _watch_server(self, reading: int) -> None:
+        self._listener.watch(reading, self._server_died)
+
+    def _server_died(self) -> bool:
+        """Nobody reaps the shims of a dead fork server: from now on they are looked after one by one."""
+        self._server.gone()
+        with self._guard:
+            orphans = [entry for entry in self._entries.values() if entry.own and not entry.done]
+        for entry in orphans:
+            self._adopt(entry)
+        return False
+
+    # ---- finding out how a task stands ----
+
+    def _entry(self, task: Task, workdir: Workdir) -> _Entry:
+        entry = _Entry(task, workdir, time.monotonic() + BEGIN_SECONDS)
+        return self._entries.setdefault((task.name, task.attempt), entry)
+
+    def _find(self, entry: _Entry) -> bool:
+        """Take over an attempt of which there are traces; False when there are none."""
+        if self._finished(entry):
+            return True
+        state = tasklock.read_state(entry.workdir)
+        if tasklock.is_held(entry.workdir):
+            self._adopt(entry)
+        elif state.shim is not None or tasklock.read_tombstone(entry.workdir) is not None:
+            self._conclude_unheld(entry)
+        else:
+            return False
+        return True
+
+    def _finished(self, entry: _Entry) -> bool:
+        """Whether the attempt's end is on record; then it is reported."""
+        report = read_exit(entry.workdir)
+        if report is not None:
+            self._finish(entry, report)
+        return report is not None
+
+    def _adopt(self, entry: _Entry, lost: str = LOST) -> None:
+        """Notice the end of a shim that no fork server of ours reaps."""
+        state = tasklock.read_state(entry.workdir)
+        handle = _process_handle(state.shim[0]) if state.shim is not None else None
+        if handle is not None and tasklock.is_held(entry.workdir):
+            self._listener.watch(handle, lambda: self._settle(entry, lost))
+            return
+        if handle is not None:
+            os.close(handle)
+        self._listener.look(lambda: not self._look(entry, lost))
+
+    def _look(self, entry: _Entry, lost: str) -> bool:
+        """Whether an adopted attempt is over; asked again and again where the system cannot tell us."""
+        if entry.done or self._finished(entry):
+            return True
+        if tasklock.is_held(entry.workdir):
+            return False
+        begun = tasklock.read_state(entry.workdir).shim is not None
+        if begun or time.monotonic() > entry.until:
+            self._conclude_unheld(entry, lost)
+        return entry.done
+
+    def _settle(self, entry: _Entry, lost: str = LOST) -> bool:
+        """A shim is gone, or says that it is done. Answers False: nothing more is to be heard of it."""
+        if not entry.done and not self._finished(entry):
+            if tasklock.is_held(entry.workdir):
+                self._adopt(entry, lost)
+            else:
+                self._conclude_unheld(entry, lost)
+        return False
+
+    def _conclude_unheld(self, entry: _Entry, lost: str = LOST) -> None:
+        """End an attempt that no shim holds: it was lost, or it is told to end before it began."""
+        state = tasklock.read_state(entry.workdir)
+        name, attempt = entry.task.name, entry.task.attempt
+        told = tasklock.read_tombstone(entry.workdir) is not None
+        if state.shim is not None:
+            marker = f"TUNEWRIGHT_METRICS_FILE={entry.workdir.stream('metrics')}"
+            group, known = state.program or (None, "")
+            processes.end_remains(group, known, marker)
+        started = next((at for phase, at in state.phases if phase is Phase.TRAINING), None)
+        if told:
+            report = ExitReport(name, attempt, None, killed=True, started=started, ended=time.time())
+        else:
+            report = ExitReport(name, attempt, None, Failure.INTERNAL, lost, started=started, ended=time.time())
+        self._conclude(entry, report)
+
+    def _conclude(self, entry: _Entry, report: ExitReport) -> None:
+        """Put an end on record that no shim can; unless one holds the attempt, which then decides."""
+        lock = tasklock.take(entry.workdir)
+        if lock is None:
+            self._listener.look(lambda: not self._look(entry, LOST))
+            return
+        try:
+            if not self._finished(entry):
+                write_exit(entry.workdir, report)
+                self._finish(entry, report)
+        finally:
+            os.close(lock)
+
+    # ---- news ----
+
+    def _add(self, report: Report, entry: _Entry) -> None:
+        with self._guard:
+            entry.phases += isinstance(report, PhaseReport)
+            self._reports.append(report)
+        self._bell.ring()
+
+    def _finish(self, entry: _Entry, report: ExitReport) -> None:
+        with self._guard:
+            if entry.done:
+                return
+            entry.done = True
+            name, attempt = entry.task.name, entry.task.attempt
+            for phase, at in tasklock.read_state(entry.workdir).phases[entry.phases :]:
+                self._reports.append(PhaseReport(name, attempt, phase, at))
+            self._reports.append(report)
+        self._bell.ring()
+
+    def _signal(self, workdir: Workdir) -> None:
+        """Tell the shim to look at the tombstone. One that has not said who it is will look by itself."""
+        state = tasklock.read_state(workdir)
+        if state.shim is None:
+            return
+        handle = _process_handle(state.shim[0])
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if handle is not None and tasklock.is_held(workdir):
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+            elif handle is None and processes.same_process(*state.shim):
+                os.kill(state.shim[0], signal.SIGTERM)
+        if handle is not None:
+            os.close(handle)
+
+
+def _handle(task: Task) -> str:
+    return f"local:{task.name}/{task.attempt}"
+
+
+def _open_process() -> Callable[[int], int] | None:
+    return getattr(os, "pidfd_open", None)
+
+
+def _process_handle(pid: int) -> int | None:
+    """A descriptor that becomes readable when a process ends; None where there is no such thing, or process."""
+    opening = _open_process()
+    if opening is None:
+        return None
+    try:
+        return opening(pid)
+    except OSError:
+        return None

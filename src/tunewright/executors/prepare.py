@@ -1,0 +1,190 @@
+"""Everything between a task and a program that can be started: inputs, source, checkpoints and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tunewright
+from tunewright.core.errors import Invalid
+from tunewright.core.ports import Objects, Task
+from tunewright.core.spec import Channel
+from tunewright.core.trial import Failure
+from tunewright.executors.contract import arguments, program_parameters
+from tunewright.executors.reasons import Refused
+from tunewright.executors.workdir import Workdir
+
+OPT_ML = "/opt/ml"
+DRIVERS = "sm_drivers"
+"""The channel in which newer SageMaker SDKs send shell scripts that name `/opt/ml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A command that can be executed: its first element is the path of an executable file."""
+
+    command: tuple[str, ...]
+    directory: str
+
+
+def bring_channels(task: Task, workdir: Workdir, objects: Objects) -> None:
+    """Fetch every input channel.
+
+    Raises:
+        Refused: a channel's files are missing or cannot be read.
+    """
+    for channel in task.training.channels:
+        target = Path(workdir.channel(channel.name))
+        try:
+            manifest = channel.data_type == "ManifestFile"
+            count = _fetch_manifest(channel, target, objects) if manifest else objects.fetch(channel.uri, target)
+        except (OSError, Invalid) as error:
+            raise _no_data(channel, str(error)) from error
+        if not count:
+            raise _no_data(channel, f"No objects found under {channel.uri!r}. Check that files exist there.")
+        if channel.name == DRIVERS:
+            _localise(str(target), workdir)
+
+
+def _no_data(channel: Channel, why: str) -> Refused:
+    return Refused(Failure.CLIENT, f"Data download failed for the channel {channel.name!r}: {why}")
+
+
+def _fetch_manifest(channel: Channel, target: Path, objects: Objects) -> int:
+    """Fetch the files that a manifest lists: `[{"prefix": "s3://..."}, "relative/key", ...]`."""
+    try:
+        listing = json.loads(objects.path(channel.uri).read_text(encoding="utf-8"))
+        prefix = listing[0]["prefix"]
+        keys = listing[1:]
+        if not all(isinstance(key, str) for key in [prefix, *keys]):
+            raise ValueError("keys must be strings")
+    except (ValueError, LookupError, TypeError) as error:
+        raise Invalid.one(
+            channel.uri, f"is not a manifest, [{{'prefix': 's3://...'}}, 'key', ...]: {error}."
+        ) from error
+    for key in keys:
+        folder = os.path.normpath(os.path.join(target, os.path.dirname(key)))
+        if folder != str(target) and not folder.startswith(f"{target}/"):
+            raise Invalid.one(channel.uri, f"lists {key!r}, which leads outside the channel.")
+        if not objects.fetch(prefix + key, Path(folder)):
+            raise Invalid.one(channel.uri, f"lists {key!r}, but there is no {prefix + key}.")
+    return len(keys)
+
+
+def _localise(directory: str, workdir: Workdir) -> None:
+    """Replace `/opt/ml` in small text files by the job's directory; the files may be links and are replaced."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.getsize(path) < 1 << 20:
+                content = Path(path).read_bytes()
+                if OPT_ML.encode() in content:
+                    mode = os.stat(path).st_mode & 0o777
+                    os.unlink(path)
+                    Path(path).write_bytes(content.replace(OPT_ML.encode(), workdir.base.encode()))
+                    os.chmod(path, mode | 0o600)
+
+
+def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
+    """Make the checkpoint directory hold what is at the checkpoint URI.
+
+    Where the URI lies on this disk, the directory is a link to it, so that whatever the program writes or
+    deletes there is kept at once. Otherwise files are fetched now and stored by `keep_checkpoints`.
+    """
+    if task.checkpoint_uri is None:
+        return
+    try:
+        place = str(objects.path(task.checkpoint_uri))
+    except Invalid:
+        objects.fetch(task.checkpoint_uri, Path(workdir.checkpoints))
+        return
+    os.makedirs(place, exist_ok=True)
+    if os.path.islink(workdir.checkpoints):
+        os.unlink(workdir.checkpoints)
+    elif os.path.isdir(workdir.checkpoints):
+        os.rmdir(workdir.checkpoints)
+    os.symlink(place, workdir.checkpoints)
+
+
+def keep_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
+    """Store new checkpoints under the checkpoint URI, where they are not there already."""
+    if task.checkpoint_uri is not None and not os.path.islink(workdir.checkpoints):
+        objects.put_tree(Path(workdir.checkpoints), task.checkpoint_uri)
+
+
+def interpreter(task: Task) -> str:
+    """The absolute path of the Python that runs a task. Raises Refused when there is none."""
+    wanted = task.training.python
+    if wanted is None:
+        return sys.executable
+    found = shutil.which(os.path.expanduser(wanted))
+    if found is None:
+        why = "it is not in PATH" if os.sep not in wanted else "it does not exist or is not executable"
+        raise Refused(Failure.CLIENT, f"No such file: {wanted} (the Python interpreter for the script; {why})")
+    return os.path.abspath(found)
+
+
+def plan(task: Task, workdir: Workdir, program: str | None, python: str, environment: Mapping[str, str]) -> Plan:
+    """The command that a task means: its entrypoint, else its script, else its built-in algorithm.
+
+    Args:
+        program: the script's name below `code`.
+        python: path of the interpreter for scripts.
+
+    Raises:
+        Refused: the task names nothing that can be run here.
+    """
+    training = task.training
+    directory = workdir.code
+    if training.entrypoint:
+        words = [word.replace(OPT_ML, workdir.base) for word in (*training.entrypoint, *training.arguments)]
+        return Plan(_executable(words, environment, directory), directory)
+    given = [*arguments(program_parameters(task.hyperparameters)), *training.arguments]
+    if program is not None:
+        return Plan((*_runner(program, python, directory), *given), directory)
+    if training.algorithm is not None:
+        return Plan((sys.executable, "-m", _algorithm(training.algorithm), *given), directory)
+    raise Refused(
+        Failure.CLIENT,
+        f"The training image {training.image or ''!r} alone cannot be run here: there is no container. Name a script"
+        ' with the hyperparameters sagemaker_program ("train.py") and sagemaker_submit_directory'
+        ' ("s3://bucket/sourcedir.tar.gz", or "file:///directory" in extended mode), as SageMaker\'s estimators with'
+        " entry_point and source_dir do, or a function with tunewright.estimator.FunctionEstimator.",
+    )
+
+
+def _runner(program: str, python: str, directory: str) -> tuple[str, ...]:
+    if program.endswith(".py"):
+        return (python, program)
+    path = f"{directory}/{program}"
+    if os.access(path, os.X_OK):
+        return (path,)
+    return ("/bin/sh", program) if program.endswith(".sh") else (python, program)
+
+
+def _algorithm(name: str) -> str:
+    """The module of a built-in training program. Raises Refused for a name that has none."""
+    module = name.replace("-", "_")
+    folder = os.path.join(os.path.dirname(tunewright.__file__), "algorithms")
+    here = (f"{folder}/{module}.py", f"{folder}/{module}/__main__.py")
+    if not module.isidentifier() or not any(map(os.path.isfile, here)):
+        raise Refused(Failure.CLIENT, f"There is no built-in training program for the algorithm {name!r} here.")
+    return f"tunewright.algorithms.{module}"
+
+
+def _executable(words: list[str], environment: Mapping[str, str], directory: str) -> tuple[str, ...]:
+    """The words with the first one as a path. Raises Refused when it names nothing executable."""
+    first = words[0]
+    if os.sep in first:
+        path = os.path.join(directory, first)
+        found = path if os.access(path, os.X_OK) and os.path.isfile(path) else None
+    else:
+        found = shutil.which(first, path=environment.get("PATH", os.defpath))
+    if found is None:
+        raise Refused(Failure.CLIENT, f"No such file: {first} (the training job's ContainerEntrypoint)")
+    return (found, *words[1:])

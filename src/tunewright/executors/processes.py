@@ -1,0 +1,154 @@
+"""Telling processes apart and ending what is left of them, by process id and start time, never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+LINUX = sys.platform.startswith("linux")
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+BOOT = _boot_id()
+
+
+def _fields(pid: int | str) -> list[str] | None:
+    """The fields of /proc/<pid>/stat from the state on; None when there is no such process."""
+    try:
+        handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(handle, 4096).decode("utf-8", "replace")
+        finally:
+            os.close(handle)
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split() or None
+
+
+def identity(pid: int) -> str:
+    """A text that no other process with this id shares, on this boot or another; "" when there is no such process.
+
+    A process that has ended but was not yet waited for still has its identity.
+    """
+    if LINUX:
+        found = _fields(pid)
+        return f"{BOOT}/{found[19]}" if found else ""
+    import subprocess  # costs start-up time and is needed only where there is no /proc
+
+    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return "-".join(listing.split())
+
+
+def same_process(pid: int, known: str) -> bool:
+    """Whether the process with this id is still the one that had this identity."""
+    return bool(known) and identity(pid) == known
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill the calling process as soon as its parent is gone, where the kernel can do that."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose parent ends, where the kernel can do that."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _load_prctl() -> object:
+    if not LINUX:
+        return None
+    import ctypes  # Linux alone needs it
+
+    return getattr(ctypes.CDLL(None), "prctl", None)
+
+
+_PRCTL = _load_prctl()
+
+
+def _prctl(option: int, value: int) -> None:
+    if callable(_PRCTL):
+        _PRCTL(option, value, 0, 0, 0)
+
+
+def _all_pids() -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdecimal():
+                yield int(name)
+
+
+def children_of(parent: int) -> list[int]:
+    """Living children of a process; empty where there is no /proc."""
+    found = []
+    for pid in _all_pids():
+        stat = _fields(pid)
+        if stat and stat[0] not in "ZX" and int(stat[1]) == parent:
+            found.append(pid)
+    return found
+
+
+def marked(marker: str) -> list[int]:
+    """Living processes of this user whose environment holds `marker` (NAME=value); empty without /proc."""
+    wanted = b"\0" + marker.encode() + b"\0"
+    found = []
+    for pid in _all_pids():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                content = file.read()
+        except OSError:
+            continue
+        stat = _fields(pid) if wanted in b"\0" + content else None
+        if stat and stat[0] not in "ZX" and pid != os.getpid():
+            found.append(pid)
+    return found
+
+
+def kill_group(group: int, number: int) -> bool:
+    """Signal a process group; whether it had members."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def end_remains(group: int | None, known: str, marker: str, patience: float = 5.0) -> None:
+    """Kill what an orphaned training program left behind, and wait until it is gone.
+
+    Args:
+        group: the program's process group, which is its leader's process id, or None when it never started.
+        known: the leader's identity.
+        marker: an environment variable that only this attempt's processes carry.
+        patience: seconds after which to give up on processes that even SIGKILL does not end.
+    """
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        alive = marked(marker)
+        if group is not None and same_process(group, known) and not _is_zombie(group):
+            kill_group(group, signal.SIGKILL)
+            alive.append(group)
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not alive:
+            return
+        time.sleep(0.005)
+
+
+def _is_zombie(pid: int) -> bool:
+    found = _fields(pid)
+    return found is not None and found[0] in "ZX"

@@ -1,0 +1,173 @@
+"""A training program as its parent sees it: started in a group of its own, waited for, and ended with its group.
+
+Runs in a process that has blocked SIGCHLD, SIGTERM and SIGALRM and takes them one by one with `sigwait`, so
+that no signal can come at a wrong moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from tunewright.executors import processes
+
+WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM})
+SWEEP_SECONDS = 10.0
+"""How long to wait for processes that do not even end at SIGKILL (stuck in the kernel)."""
+
+_RESTORED = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGALRM")
+_NUMBERS = tuple(getattr(signal, name) for name in _RESTORED if hasattr(signal, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended.
+
+    Args:
+        code: its exit code, negative for a signal.
+        ordered: it was told to end before it ended.
+        interrupted: nobody here told it to: the machine or a service manager is ending everything.
+    """
+
+    code: int
+    ordered: bool
+    interrupted: bool
+
+
+class Program:
+    """A started program, the leader of its process group."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], directory: str, logs: tuple[int, int]):
+        """Start it.
+
+        Args:
+            command: path of the executable and its arguments.
+            logs: descriptors that become its standard output and standard error.
+
+        Raises:
+            OSError: it cannot be executed.
+        """
+        reading, writing = os.pipe()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(command, environment, directory, logs, parent, writing)
+        os.close(writing)
+        with contextlib.suppress(OSError):  # it may be done with that, or gone, already
+            os.setpgid(self.pid, self.pid)
+        self.identity = processes.identity(self.pid)
+        with os.fdopen(reading, "rb") as pipe:
+            trouble = pipe.read().decode("utf-8", "replace")
+        if trouble:
+            os.waitpid(self.pid, 0)
+            number, _, text = trouble.partition(" ")
+            raise OSError(int(number), text or os.strerror(int(number)))
+        self._deadline: float | None = None
+
+    def wait(self, order: Callable[[], tuple[float, bool]]) -> Ended:
+        """Wait until the program has ended, end it when told to, and leave nothing of its group behind.
+
+        Args:
+            order: asked at every SIGTERM: seconds until SIGKILL, and whether somebody gave this order (if not,
+                this process is being ended together with everything else on the machine).
+        """
+        ordered = interrupted = False
+        while not self._gone():
+            number = signal.sigwait(WAITED)
+            if number == signal.SIGALRM:
+                processes.kill_group(self.pid, signal.SIGKILL)
+            elif number == signal.SIGTERM and not self._gone():
+                seconds, given = order()
+                ordered, interrupted = True, not given
+                self._end_within(seconds)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        pending = signal.SIGTERM in signal.sigpending()
+        processes.kill_group(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._sweep()
+        if pending and code == -signal.SIGTERM and not order()[1]:
+            ordered = interrupted = True
+        return Ended(code, ordered, interrupted)
+
+    def _end_within(self, seconds: float) -> None:
+        """SIGTERM to the group now, SIGKILL when the time is up; a second order can only shorten the time."""
+        deadline = time.monotonic() + seconds
+        if self._deadline is None or deadline < self._deadline:
+            first, self._deadline = self._deadline is None, deadline
+            if first and seconds > 0:
+                processes.kill_group(self.pid, signal.SIGTERM)
+            if seconds > 0:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+            else:
+                processes.kill_group(self.pid, signal.SIGKILL)
+
+    def _gone(self) -> bool:
+        """Whether the program has ended (it stays a zombie, so that its id remains its own); orphans are reaped."""
+        if not hasattr(os, "waitid"):
+            return self._gone_by_ps()
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None:
+                return False
+            if found.si_pid == self.pid:
+                return True
+            os.waitpid(found.si_pid, 0)
+
+    def _gone_by_ps(self) -> bool:
+        """The same without `waitid`: a zombie's state starts with Z."""
+        import subprocess  # only on systems without waitid
+
+        command = ["ps", "-o", "stat=", "-p", str(self.pid)]
+        state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        return not state or state.startswith("Z")
+
+    def _sweep(self) -> None:
+        """End and reap every descendant that is left, also those that left the group."""
+        until = time.monotonic() + SWEEP_SECONDS
+        while time.monotonic() < until:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                if processes.LINUX or not processes.kill_group(self.pid, signal.SIGKILL):
+                    return
+                pid = 0
+            if pid == 0:
+                for child in processes.children_of(os.getpid()):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
+                time.sleep(0.002)
+
+
+def _become(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: str,
+    logs: tuple[int, int],
+    parent: int,
+    writing: int,
+) -> NoReturn:
+    """Turn this freshly forked process into the program; what goes wrong is written to `writing`."""
+    try:
+        os.setpgid(0, 0)
+        processes.die_with_parent()
+        if os.getppid() != parent:
+            os._exit(127)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for number, handle in enumerate((null, *logs)):
+            os.dup2(handle, number, inheritable=True)
+        os.chdir(directory)
+        for signum in _NUMBERS:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execve(command[0], list(command), environment)
+    except OSError as error:
+        os.write(writing, f"{error.errno or 0} {error.strerror or error}".encode())
+    except BaseException as error:
+        os.write(writing, f"0 {error}".encode())
+    os._exit(127)

@@ -1,0 +1,88 @@
+"""Why a training job failed, in words for people: AMT's FailureReason without its prefix."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Sequence
+
+from tunewright.core.trial import Failure
+from tunewright.executors.workdir import Workdir
+
+LIMIT = 1024
+_TAIL_BYTES = 8192
+_TAIL_CHARACTERS = 600
+_COMMAND_CHARACTERS = 160
+_KILLED = 128 + signal.SIGKILL
+
+
+class Refused(Exception):
+    """A training job that cannot be run: the failure's class, and what to tell the user."""
+
+    def __init__(self, failure: Failure, reason: str) -> None:
+        self.failure, self.reason = failure, reason[:LIMIT]
+        super().__init__(reason)
+
+
+def program_failed(code: int, workdir: Workdir, command: Sequence[str]) -> str:
+    """The reason for a program that ended with `code` (not 0; negative for a signal).
+
+    What the program wrote to `output/failure` comes first, at most 1,024 characters. Else the form that
+    SageMaker's script mode uses, with the last lines of its log.
+    """
+    written = _head(workdir.failure)
+    if written:
+        return written
+    lines = ["ExecuteUserScriptError:", f"ExitCode {128 - code if code < 0 else code}{_hint(code)}"]
+    message = tail(workdir)
+    if message:
+        lines.append(f'ErrorMessage "{message}"')
+    lines.append(f'Command "{_shortened(shlex.join(command), _COMMAND_CHARACTERS)}"')
+    return "\n".join(lines)[:LIMIT]
+
+
+def _hint(code: int) -> str:
+    if code in (-signal.SIGKILL, _KILLED):
+        return ": killed (likely out of memory)"
+    if code >= 0:
+        return ""
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f": ended by {name}"
+
+
+def _head(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(LIMIT).strip()
+    except OSError:
+        return ""
+
+
+def tail(workdir: Workdir) -> str:
+    """The last lines of standard error, or of standard output when nothing was written to standard error."""
+    for stream in ("stderr", "stdout"):
+        path = workdir.stream(stream)
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            continue
+        text = workdir.read(stream, max(0, size - _TAIL_BYTES), _TAIL_BYTES).decode("utf-8", "replace").strip()
+        if text:
+            return _last_lines(text)
+    return ""
+
+
+def _last_lines(text: str) -> str:
+    if len(text) <= _TAIL_CHARACTERS:
+        return text
+    cut = text[-_TAIL_CHARACTERS:]
+    first, _, rest = cut.partition("\n")
+    return rest if rest.strip() and len(first) < _TAIL_CHARACTERS // 2 else cut
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,108 @@
+"""Who runs an attempt of a training job: the lock file, what its holder wrote into it, and the tombstone.
+
+The lock is an `flock` on `<directory>/lock`, held by the shim as long as it lives. Inside stand lines: `shim <pid>
+<identity>`, `program <pid> <identity>`, `phase <name> <seconds since the epoch>`. So whoever finds the directory
+knows whether the attempt runs, by whom, and what to end if its shim was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+
+from tunewright.core.trial import Phase
+from tunewright.executors.workdir import Workdir, write_whole
+
+_PAUSE = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a lock file tells.
+
+    Args:
+        shim, program: process id and identity, or None when it never got so far.
+        phases: the phases entered, in order, with their times.
+    """
+
+    shim: tuple[int, str] | None = None
+    program: tuple[int, str] | None = None
+    phases: tuple[tuple[Phase, float], ...] = ()
+
+
+def take(workdir: Workdir, patience: float = 0.0) -> int | None:
+    """The lock, as an open descriptor; None when another process holds it.
+
+    Args:
+        patience: seconds to try again while the holder has not written who it is: it may be somebody who
+            merely looks.
+    """
+    os.makedirs(workdir.base, exist_ok=True)
+    handle = os.open(workdir.lock, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until or os.fstat(handle).st_size:
+                os.close(handle)
+                return None
+            time.sleep(_PAUSE)
+        else:
+            return handle
+
+
+def note(handle: int, line: str) -> None:
+    """Add a line to the lock file that is held."""
+    os.write(handle, line.encode() + b"\n")
+
+
+def is_held(workdir: Workdir) -> bool:
+    """Whether some process holds the lock now."""
+    try:
+        handle = os.open(workdir.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def read_state(workdir: Workdir) -> State:
+    """What the lock file tells; nothing when there is none. A line that is not whole is left out."""
+    try:
+        with open(workdir.lock, encoding="utf-8", errors="replace") as file:
+            lines = file.read().split("\n")[:-1]
+    except FileNotFoundError:
+        return State()
+    processes: dict[str, tuple[int, str]] = {}
+    phases = []
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        first, _, second = rest.partition(" ")
+        if kind == "phase":
+            phases.append((Phase(first), float(second)))
+        else:
+            processes[kind] = (int(first), second)
+    return State(processes.get("shim"), processes.get("program"), tuple(phases))
+
+
+def write_tombstone(workdir: Workdir, grace: float) -> None:
+    """Say that the attempt shall end, `grace` seconds after SIGTERM at the latest, or never start."""
+    os.makedirs(workdir.base, exist_ok=True)
+    write_whole(workdir.tombstone, repr(float(grace)))
+
+
+def read_tombstone(workdir: Workdir) -> float | None:
+    """The grace in seconds when the attempt shall end, else None."""
+    try:
+        with open(workdir.tombstone, encoding="ascii") as file:
+            return float(file.read())
+    except FileNotFoundError:
+        return None

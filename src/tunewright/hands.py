@@ -1,0 +1,23 @@
+"""`python -m tunewright.hands`: the process from which training jobs are forked.
+
+Puts the object directory and the fork server together. It is started by `LocalExecutor` and imports neither
+numpy nor anything of the store, the wire or the search: every training job begins as a copy of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tunewright.executors.forkserver import ForkServer, Lines
+from tunewright.objects.local import LocalObjects
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until the controller is gone. Arguments: home, object directory, then three descriptors."""
+    home, objects, control, report, life = arguments
+    ForkServer(Path(home), LocalObjects(Path(objects)), Lines(int(control), int(report), int(life))).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
