@@ -1,0 +1,84 @@
+"""Source directories: which files belong, and packing them the same way every time."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tunewright.core.errors import Problem
+
+SKIPPED = frozenset(
+    {"__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", ".ipynb_checkpoints"}
+)
+SKIPPED |= frozenset({".mypy_cache", ".ruff_cache", ".pytest_cache"})
+MAX_SOURCE_BYTES = 500_000_000
+
+
+def files(directory: Path) -> Iterator[Path]:
+    """The files of a source directory in a stable order, without version control, caches and environments."""
+    for path in sorted(directory.iterdir()):
+        if path.name in SKIPPED:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from files(path)
+        elif path.is_file():
+            yield path
+
+
+def size_problems(directory: Path) -> list[Problem]:
+    """A source directory that is surely not meant, such as a home directory full of data."""
+    total = 0
+    for path in files(directory):
+        total += path.stat().st_size
+        if total > MAX_SOURCE_BYTES:
+            limit = MAX_SOURCE_BYTES // 1_000_000
+            return [
+                Problem(
+                    "source_dir",
+                    f"{str(directory)!r} holds more than {limit} MB; it is copied for every training job. Name a"
+                    " directory that holds the code only, and pass data as inputs.",
+                )
+            ]
+    return []
+
+
+def pack(directory: Path, only: Path | None = None) -> bytes:
+    """A source directory (or one file of it) as sourcedir.tar.gz; the same files give the same bytes."""
+    raw = io.BytesIO()
+    with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+        for path in [only] if only is not None else files(directory):
+            info = tarfile.TarInfo(path.relative_to(directory).as_posix())
+            content = path.read_bytes()
+            info.size, info.mode = len(content), 0o755 if path.stat().st_mode & 0o100 else 0o644
+            tar.addfile(info, io.BytesIO(content))
+    return raw.getvalue()
+
+
+def digest(content: bytes) -> str:
+    """A short name that follows from the content."""
+    return hashlib.sha256(content).hexdigest()[:24]
+
+
+def write_once(target: Path, content: bytes) -> None:
+    """Put a file whose name follows from its content in its place, complete or not at all."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(target)
+
+
+@contextmanager
+def scratch(content: bytes) -> Iterator[Path]:
+    """A temporary file with this content, gone afterwards."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "sourcedir.tar.gz"
+        path.write_bytes(content)
+        yield path

@@ -1,0 +1,280 @@
+"""A client, and beside it what AMT has no answer for: log tails, exact values, uploads, waiting, functions.
+
+Everything that the Python face says goes through a botocore SageMaker client. A `Session` joins one with the
+process's own `Local` when the client is answered in this process, and with its server's S3 and log service
+when it is not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from tunewright.core.errors import NotFound
+from tunewright.core.ports import LogTail, Objects, Reads
+from tunewright.core.spec import Function
+from tunewright.sdk.errors import InvalidArguments
+from tunewright.sdk.progress import Running
+from tunewright.sdk.shapes import Shape
+from tunewright.settings import Settings
+
+BUCKET = "tunewright"
+REMOTE_POLL_SECONDS = 5.0
+
+
+class Paginator(Protocol):
+    def paginate(self, **arguments: Any) -> Iterable[Shape]: ...
+
+
+class Client(Protocol):
+    """The part of botocore's SageMaker client that is used here."""
+
+    def create_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
+    def describe_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
+    def stop_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
+    def list_training_jobs_for_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
+    def create_training_job(self, **request: Any) -> Shape: ...
+    def describe_training_job(self, **request: Any) -> Shape: ...
+    def stop_training_job(self, **request: Any) -> Shape: ...
+    def get_paginator(self, operation: str) -> Paginator: ...
+
+
+class Local(Protocol):
+    """This process's own engine, as `tunewright.assembly.local` gives it."""
+
+    @property
+    def client(self) -> Client: ...
+    @property
+    def reads(self) -> Reads: ...
+    @property
+    def objects(self) -> Objects: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def strict(self) -> bool: ...
+    def log_tail(self, training_job_name: str, lines: int = 20) -> LogTail: ...
+    def store_function(self, function: Callable[..., object]) -> Function: ...
+    def start(self) -> None: ...
+    def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None: ...
+    def detach(self) -> None: ...
+    def hurry(self, name: str) -> None: ...
+
+
+class Session:
+    """How a tuner or an estimator reaches the engine.
+
+    Args:
+        client: a botocore SageMaker client; None is the one answered in this process.
+        strict: AMT to the letter: local names are uploaded and named `s3://`, our extensions are not sent.
+        local: the engine of this process when `client` is answered by it; found when `client` is None.
+    """
+
+    def __init__(self, client: Client | None = None, *, strict: bool = False, local: Local | None = None) -> None:
+        if client is None and local is None:
+            local = _assembled(strict)
+        self.local = local
+        self.strict = strict
+        self._client = client
+        self._stores = _Remote(client) if local is None and client is not None else None
+
+    @classmethod
+    def of(cls, client: Client | None, *, strict: bool) -> Session:
+        """The session of a client, with this process's engine behind it when the client is answered by it."""
+        if client is None:
+            return cls(strict=strict)
+        engine = _behind(client)
+        return cls(client, strict=strict or (engine is not None and engine.strict), local=engine)
+
+    @property
+    def client(self) -> Client:
+        if self._client is not None:
+            return self._client
+        assert self.local is not None, "a session has a client or an engine"
+        return self.local.client
+
+    @property
+    def uploads(self) -> bool:
+        """Whether local names are copied to `s3://` rather than named by `file://`."""
+        return self.strict or self.local is None
+
+    @property
+    def output_path(self) -> str:
+        """Where models go when the estimator names no place."""
+        if self.uploads or self.local is None:
+            return f"s3://{BUCKET}/output"
+        return (self.local.settings.home / "output").as_uri()
+
+    def put_file(self, source: Path, key: str) -> str:
+        """Upload one file below the default bucket; its `s3://` name."""
+        uri = f"s3://{BUCKET}/{key}"
+        if self.local is not None:
+            self.local.objects.put_file(source, uri)
+        elif self._stores is not None:
+            self._stores.put_file(source, BUCKET, key)
+        return uri
+
+    def put_tree(self, source: Path, key: str) -> str:
+        """Upload a file, or every file of a directory, below a prefix of the default bucket; its `s3://` name."""
+        if source.is_file():
+            return self.put_file(source, f"{key}/{source.name}")
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            self.put_file(path, f"{key}/{path.relative_to(source).as_posix()}")
+        return f"s3://{BUCKET}/{key}/"
+
+    def store_function(self, function: Callable[..., object]) -> Function:
+        """Make a Python function known to the workers of this machine.
+
+        Raises:
+            InvalidArguments: the client is a remote one, which cannot be given functions.
+        """
+        if self.local is None:
+            raise InvalidArguments.one(
+                "function", "a server cannot be given Python functions; use Estimator with a script, or run in process."
+            )
+        return self.local.store_function(function)
+
+    def log_tail(self, training_job: str, lines: int = 20) -> LogTail | None:
+        """The end of a training job's log, or None when there is none to be had."""
+        try:
+            if self.local is not None:
+                return self.local.log_tail(training_job, lines)
+            return self._stores.log_tail(training_job, lines) if self._stores is not None else None
+        except (NotFound, OSError):
+            return None
+
+    def start(self) -> None:
+        """Make sure that somebody runs the jobs of this process's store."""
+        if self.local is not None:
+            self.local.start()
+
+    def detach(self) -> None:
+        """Leave a controller behind that outlives this process; a server needs none."""
+        if self.local is not None:
+            self.local.detach()
+
+    def hurry(self, name: str) -> None:
+        """End a job's training programs at once, where this process can; a server keeps its grace."""
+        if self.local is not None:
+            self.local.hurry(name)
+
+    def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None:
+        """Return when the job changed, or after `timeout` seconds (a server is asked less often)."""
+        if self.local is None:
+            threading.Event().wait(max(timeout, REMOTE_POLL_SECONDS))
+            return
+        try:
+            self.local.wait(name, timeout, tuning=tuning)
+        except NotFound:  # a training job of a tuning job is not a job of its own
+            threading.Event().wait(min(timeout, 0.2))
+
+    def describe(self, name: str) -> Shape:
+        """DescribeHyperParameterTuningJob."""
+        return self.client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+
+    def describe_training_job(self, name: str) -> Shape:
+        """DescribeTrainingJob."""
+        return self.client.describe_training_job(TrainingJobName=name)
+
+    def summaries(self, name: str, **arguments: Any) -> Iterable[Shape]:
+        """The training jobs of a tuning job, page by page, as ListTrainingJobsForHyperParameterTuningJob."""
+        paginator = self.client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+        arguments = {"PaginationConfig": {"PageSize": 100}, **arguments}
+        for page in paginator.paginate(HyperParameterTuningJobName=name, **arguments):
+            yield from page["TrainingJobSummaries"]
+
+    def ending(self, name: str) -> str:
+        """Why a tuning job ended, in words, where our own reads know it; else an empty text."""
+        if self.local is None:
+            return ""
+        try:
+            job = self.local.reads.job(name).job
+        except NotFound:
+            return ""
+        return job.ending.why if job.ending is not None else ""
+
+    def exact_value(self, summary: Mapping[str, Any]) -> float | None:
+        """The final objective in a training job's summary: float64 where our own reads know it, else the wire's."""
+        wire: float | None = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+        if self.local is None or wire is None:
+            return wire
+        try:
+            exact = self.local.reads.trial(summary["TrainingJobName"]).trial.last
+        except NotFound:
+            return wire
+        return wire if exact is None else exact
+
+    def running(self, name: str) -> list[Running]:
+        """The live training jobs of a tuning job; by name alone where only the wire can be asked."""
+        if self.local is not None:
+            try:
+                job = self.local.reads.job(name).job
+            except NotFound:
+                return []
+            return [
+                Running(trial.name, trial.last, trial.epoch, trial.started, trial.status.value)
+                for trial in job.live.values()
+            ]
+        return [Running(summary["TrainingJobName"]) for summary in self.summaries(name, StatusEquals="InProgress")]
+
+
+def _assembled(strict: bool) -> Local:
+    from tunewright.assembly import local  # the engine is joined only when something is run
+
+    found: Local = local(strict)
+    return found
+
+
+def _behind(client: Client) -> Local | None:
+    """The engine of this process that answers this client, if one does."""
+    from tunewright.assembly import local
+    from tunewright.aws.inprocess import ENDPOINT
+
+    if getattr(getattr(client, "meta", None), "endpoint_url", None) != ENDPOINT:
+        return None
+    engines: list[Local] = [local(False), local(True)]
+    return next((engine for engine in engines if engine.client is client), None)
+
+
+class _Remote:
+    """S3 and logs of the server that a remote client talks to."""
+
+    def __init__(self, client: Any) -> None:
+        self._meta = client.meta
+        self._made: dict[str, Any] = {}
+
+    def put_file(self, source: Path, bucket: str, key: str) -> None:
+        s3 = self._service("s3")
+        try:
+            s3.head_bucket(Bucket=bucket)
+        except s3.exceptions.ClientError:
+            s3.create_bucket(Bucket=bucket)
+        with source.open("rb") as body:
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def log_tail(self, training_job: str, lines: int) -> LogTail | None:
+        logs = self._service("logs")
+        group = "/aws/sagemaker/TrainingJobs"
+        try:
+            found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{training_job}/")
+            text: list[str] = []
+            for stream in found["logStreams"]:
+                name = stream["logStreamName"]
+                page = logs.get_log_events(logGroupName=group, logStreamName=name, limit=lines, startFromHead=False)
+                text += [event["message"] for event in page["events"]]
+        except logs.exceptions.ClientError:
+            return None
+        return LogTail(f"{group}/{training_job}", "\n".join(text[-lines:]))
+
+    def _service(self, name: str) -> Any:
+        if name not in self._made:
+            from botocore.session import get_session  # botocore is loaded already: there is a client
+
+            session = get_session()
+            if session.get_credentials() is None:
+                session.set_credentials("tunewright", "tunewright")
+            self._made[name] = session.create_client(
+                name, region_name=self._meta.region_name, endpoint_url=self._meta.endpoint_url
+            )
+        return self._made[name]

@@ -1,0 +1,147 @@
+"""Watching a tuning job until it ends: polls, tells, and hears Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from tunewright.sdk.display import Display
+from tunewright.sdk.errors import TuningJobFailed
+from tunewright.sdk.progress import Facts, ProgressModel, Row
+from tunewright.sdk.session import Session
+from tunewright.sdk.shapes import Shape
+
+POLL_SECONDS = 1.0
+LIVE = ("InProgress", "Stopping")
+ENDED = ("Completed", "Stopped", "RetryableError", "NonRetryableError")
+
+
+class Watcher:
+    """One watching of one tuning job.
+
+    Args:
+        session: how the job is reached.
+        name: the tuning job.
+        display: where the lines go.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self, session: Session, name: str, display: Display, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.session, self.name, self.display, self._clock = session, name, display, clock
+        job = session.describe(name)
+        self.model = ProgressModel(Facts.of(job), session.log_tail)
+        self._asked_to_stop = False
+
+    def run(self) -> Shape:
+        """Watch until the job ends; its last description.
+
+        The first Ctrl-C asks the job to stop and goes on watching, a second one returns at once; both raise
+        KeyboardInterrupt in the end.
+
+        Raises:
+            TuningJobFailed: the job ended Failed.
+            KeyboardInterrupt: the user pressed Ctrl-C.
+        """
+        try:
+            while True:
+                try:
+                    job = self._round()
+                    if job["HyperParameterTuningJobStatus"] not in LIVE:
+                        break
+                    self.session.wait(self.name, POLL_SECONDS)
+                except KeyboardInterrupt:
+                    self._interrupted()
+        finally:
+            self.display.close()
+        self._end(job)
+        if self._asked_to_stop:
+            raise KeyboardInterrupt
+        if job["HyperParameterTuningJobStatus"] == "Failed":
+            raise self._failed(job)
+        return job
+
+    def _round(self) -> Shape:
+        job = self.session.describe(self.name)
+        self.display.say(self.model.update(self._new_rows(job)))
+        counters = job["TrainingJobStatusCounters"]
+        words = {
+            "running": counters["InProgress"],
+            "stopped": counters["Stopped"],
+            "failed": counters["RetryableError"] + counters["NonRetryableError"],
+        }
+        running = self.session.running(self.name)
+        self.display.live(self.model.live(running, words, self._elapsed(job), self._clock()))
+        return job
+
+    def _new_rows(self, job: Shape) -> list[Row]:
+        """The training jobs that ended since the last look; newest first, no more pages than needed."""
+        counters = job["TrainingJobStatusCounters"]
+        missing = sum(counters[word] for word in ENDED) - len(self.model.rows)
+        found: list[Row] = []
+        if missing <= 0:
+            return found
+        for row in self._newest():
+            if row.finished and row.name not in self.model.rows:
+                found.append(row)
+                if len(found) == missing:
+                    break
+        return found
+
+    def _newest(self) -> Iterator[Row]:
+        for summary in self.session.summaries(self.name, SortBy="CreationTime", SortOrder="Descending"):
+            yield Row.of(summary, self.session.exact_value(summary))
+
+    def _elapsed(self, job: Shape) -> float:
+        """Seconds of wall clock from creation to the end, or to now."""
+        created: datetime = job["CreationTime"]
+        ended: datetime | None = job.get("HyperParameterTuningEndTime")
+        return max(0.0, (self._clock() if ended is None else ended.timestamp()) - created.timestamp())
+
+    def _interrupted(self) -> None:
+        if self._asked_to_stop:
+            self.display.say([f"Leaving at once; {self.name} is being stopped."])
+            self.session.hurry(self.name)
+            self._say_best()
+            raise KeyboardInterrupt
+        self._asked_to_stop = True
+        self.display.say([f"Stopping {self.name} and its running training jobs; interrupt again to end at once."])
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask the job to stop; one that has ended already is left alone."""
+        stop_tuning_job(self.session, self.name)
+
+    def _say_best(self) -> None:
+        best = self.model.best
+        so_far = "nothing yet" if best is None else f"{best.value!r} by {best.name}  {best.text()}"
+        self.display.say([f"Best so far: {so_far}", f"Go on with it: tunewright resume {self.name}"])
+
+    def _end(self, job: Shape) -> None:
+        status = job["HyperParameterTuningJobStatus"]
+        reason = job.get("FailureReason") or self.session.ending(self.name)
+        model = None
+        if self.model.best is not None:
+            described = self.session.describe_training_job(self.model.best.name)
+            model = described.get("ModelArtifacts", {}).get("S3ModelArtifacts") or None
+        self.display.say(self.model.summary(status, reason, self._elapsed(job), model))
+
+    def _failed(self, job: Shape) -> TuningJobFailed:
+        bad = [row.name for row in self.model.rows.values() if row.status == "Failed"]
+        bad = bad or [row.name for row in self.model.rows.values() if not row.counts]
+        name = bad[-1] if bad else None
+        tail = self.session.log_tail(name) if name is not None else None
+        return TuningJobFailed(self.name, job.get("FailureReason", ""), name, tail)
+
+
+def stop_tuning_job(session: Session, name: str) -> None:
+    """StopHyperParameterTuningJob; a job that has stopped or ended already is no error."""
+    from botocore.exceptions import ClientError  # loaded already: there is a client
+
+    try:
+        session.client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "ValidationException":
+            raise
