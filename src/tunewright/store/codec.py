@@ -47,7 +47,7 @@ class Codec(Generic[T]):
     """
 
     def __init__(self, hint: object, without: tuple[str, ...] = ()) -> None:
-        self._encode = _dataclass_encoder(hint, without) if isinstance(hint, type) else _required(_encoder(hint))
+        self._encode = _dataclass_encoder(hint, without) if without else _required(_encoder(hint))
         self._decode = _decoder(hint)
 
     def dumps(self, value: T) -> str:

@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tunewright.core.errors import Invalid
+from tunewright.store.prepared import Prepared, Row
 from tunewright.store.tables import metadata
 
 T = TypeVar("T")
@@ -64,25 +65,53 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def writing(engine: Engine, work: Callable[[Connection], T]) -> T:
+def fetched(engine: Engine, statement: Prepared, row: Row) -> list[Any]:
+    """All rows of one statement."""
+    connection = engine.raw_connection()
+    try:
+        return list(statement.run(connection.cursor(), row).fetchall())
+    finally:
+        connection.close()
+
+
+def writing(engine: Engine, work: Callable[[DBAPICursor], T]) -> T:
     """Run `work` in one transaction, again from the start while others are in its way; commits."""
+    return _patiently(lambda: _transaction(engine, work))
+
+
+def _transaction(engine: Engine, work: Callable[[DBAPICursor], T]) -> T:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        if engine.dialect.name == "sqlite":
+            cursor.execute("BEGIN IMMEDIATE")
+        result = work(cursor)
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        connection.close()
+    return result
+
+
+def _patiently(action: Callable[[], T]) -> T:
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            with engine.connect() as connection:
-                connection.execution_options(**{_WRITES: True})
-                with connection.begin():
-                    return work(connection)
-        except OperationalError as error:
+            return action()
+        except Exception as error:
             if not _in_the_way(error) or time.monotonic() > until:
                 raise
-            time.sleep(random.uniform(0.001, 0.01))
+        time.sleep(random.uniform(0.001, 0.01))
 
 
-def _in_the_way(error: DBAPIError) -> bool:
-    if isinstance(error.orig, sqlite3.Error):
-        return error.orig.sqlite_errorcode & 0xFF in _BUSY
-    return getattr(error.orig, "sqlstate", None) in _SERIALIZATION
+def _in_the_way(error: Exception) -> bool:
+    """Whether another transaction was the reason, so that trying again helps."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.OperationalError):
+        return cause.sqlite_errorcode & 0xFF in _BUSY
+    return getattr(cause, "sqlstate", None) in _SERIALIZATION
 
 
 # ---- engines ----
@@ -105,22 +134,10 @@ def _engine(url: URL) -> Engine:
 def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     assert isinstance(connection, sqlite3.Connection)
     connection.isolation_level = None
-    _wal(connection)
+    # SQLite does not wait for others while it switches to WAL, so we do.
+    _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite does not wait for others while it switches, so we do."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
-                raise
-            time.sleep(random.uniform(0.001, 0.01))
 
 
 def _begin(connection: Connection) -> None:
@@ -133,7 +150,7 @@ def _begin(connection: Connection) -> None:
 
 def _bring_up_to_date(engine: Engine) -> None:
     if _version(engine) != HEAD:
-        writing(engine, _migrate)
+        _patiently(lambda: _migrate(engine))
 
 
 def _version(engine: Engine) -> str | None:
@@ -148,16 +165,19 @@ def _version(engine: Engine) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(engine: Engine) -> None:
     """Lay out an empty database, or bring an older one up; one process does it, the others wait."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LAYOUT_LOCK})"))
-    if not inspect(connection).has_table("alembic_version"):
-        lay_out(connection)
-        return
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found != HEAD:
-        upgrade(connection, found)
+    with engine.connect() as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LAYOUT_LOCK})"))
+            if not inspect(connection).has_table("alembic_version"):
+                lay_out(connection)
+                return
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            if found != HEAD:
+                upgrade(connection, found)
 
 
 def lay_out(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Dialect, Table, bindparam, delete, literal, or_, select, update
@@ -12,14 +13,8 @@ from tunewright.store.tables import curve, job, journal, lease, point, spec, tag
 
 
 def insert_into(table: Table, dialect: Dialect) -> Any:
-    """An insert that knows `on_conflict_do_update`, as both dialects spell it in modules of their own."""
-    if dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # large; needed for this database alone
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(table)
+    """An insert that knows `on_conflict_do_update`, which each dialect's own module brings."""
+    return import_module(f"sqlalchemy.dialects.{dialect.name}").insert(table)
 
 
 class Statements:

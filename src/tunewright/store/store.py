@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from tunewright.core.change import Change
 from tunewright.core.errors import AlreadyExists, NotFound, StaleVersion
@@ -15,9 +14,8 @@ from tunewright.core.history import History
 from tunewright.core.job import Job
 from tunewright.core.ports import Owner, Stored
 from tunewright.core.spec import JobSpec
-from tunewright.store.database import open_database, reading, writing
+from tunewright.store.database import fetched, open_database, reading, writing
 from tunewright.store.past import read_history
-from tunewright.store.prepared import Prepared
 from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, Batch, key_of, tag_rows
 from tunewright.store.statements import Statements
 
@@ -41,6 +39,7 @@ class SqlStore:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._sql = Statements(engine.dialect)
+        self._dbapi = engine.dialect.loaded_dbapi
         self._specs: dict[str, JobSpec] = {}
 
     def close(self) -> None:
@@ -54,35 +53,34 @@ class SqlStore:
         own = tag_rows(job.uid, 0 if job.spec.tuning else 1, tags)
         spec = {"uid": job.uid, "name": job.name, "body": SPEC.dumps(job.spec)}
 
-        def work(connection: Connection) -> None:
-            self._sql.add_spec.run(connection, spec)
-            self._sql.add_job.run(connection, batch.job)
-            self._write_rows(connection, batch)
-            self._sql.add_tag.run_many(connection, own)
+        def work(cursor: DBAPICursor) -> None:
+            self._sql.add_spec.run(cursor, spec)
+            self._sql.add_job.run(cursor, batch.job)
+            self._write_rows(cursor, batch)
+            self._sql.add_tag.run_many(cursor, own)
 
         try:
             writing(self.engine, work)
-        except IntegrityError as error:
+        except self._dbapi.IntegrityError as error:
             if self._taken(job):
                 raise AlreadyExists(TUNING_JOB if job.spec.tuning else TRAINING_JOB, job.name) from error
             raise
         return Stored(job, 1)
 
     def load(self, uid: str) -> Stored:
-        with reading(self.engine) as connection:
-            rows = self._sql.load.run(connection, {"uid": uid, "yes": True}).all()
-            if not rows:
-                raise NotFound(TUNING_JOB, uid)
-            spec = self._spec(connection, uid)
+        rows = fetched(self.engine, self._sql.load, {"uid": uid, "yes": True})
+        if not rows:
+            raise NotFound(TUNING_JOB, uid)
+        spec = self._spec(uid)
         live = {number: TRIAL.loads(body) for _, _, number, body in rows if body is not None}
         state, version = rows[0][0], rows[0][1]
         return Stored(STATE.loads(state, uid=uid, spec=spec, live=live), version)
 
     def find(self, name: str, *, tuning: bool) -> str:
-        row = self._first(self._sql.find, {"tuning": tuning, "key": key_of(name)})
-        if row is None:
+        rows = fetched(self.engine, self._sql.find, {"tuning": tuning, "key": key_of(name)})
+        if not rows:
             raise NotFound(TUNING_JOB if tuning else TRAINING_JOB, name)
-        return str(row[0])
+        return str(rows[0][0])
 
     def commit(self, version: int, changes: Sequence[Change], events: Sequence[Event]) -> int:
         batch = Batch.of(version + 1, changes, events)
@@ -90,19 +88,17 @@ class SqlStore:
         move = {"of": job["uid"], "seen": version, **job}
         settle = {"of": job["uid"], "is_now": job["status"], **job}
 
-        def work(connection: Connection) -> None:
-            if self._sql.move_job.run(connection, move).rowcount != 1:
+        def work(cursor: DBAPICursor) -> None:
+            if self._sql.move_job.run(cursor, move).rowcount != 1:
                 raise StaleVersion(f"job {job['uid']} is not at version {version} any more")
-            self._sql.settle_job.run(connection, settle)
-            self._write_rows(connection, batch)
+            self._sql.settle_job.run(cursor, settle)
+            self._write_rows(cursor, batch)
 
         writing(self.engine, work)
         return version + 1
 
     def versions(self) -> dict[str, int]:
-        with reading(self.engine) as connection:
-            rows = self._sql.versions.run(connection, {"yes": True})
-            return {uid: version for uid, version in rows}
+        return dict(fetched(self.engine, self._sql.versions, {"yes": True}))
 
     def delete(self, uid: str) -> None:
         """Drop a job; a tuning job's training jobs stay, a plain training job goes as a whole.
@@ -112,14 +108,14 @@ class SqlStore:
         """
         tuning = self.load(uid).job.spec.tuning
 
-        def work(connection: Connection) -> None:
+        def work(cursor: DBAPICursor) -> None:
             for drop in self._sql.drop_job:
-                drop.run(connection, {"uid": uid})
+                drop.run(cursor, {"uid": uid})
             if not tuning:
                 for drop in self._sql.drop_trials:
-                    drop.run(connection, {"uid": uid})
-            self._sql.drop_own_tags.run(connection, {"uid": uid, "number": 0})
-            self._sql.drop_spec.run(connection, {"uid": uid})
+                    drop.run(cursor, {"uid": uid})
+            self._sql.drop_own_tags.run(cursor, {"uid": uid, "number": 0})
+            self._sql.drop_spec.run(cursor, {"uid": uid})
 
         writing(self.engine, work)
 
@@ -127,14 +123,13 @@ class SqlStore:
 
     def history(self, uid: str) -> History:
         """Raises NotFound."""
+        spec = self._spec(uid)
         with reading(self.engine) as connection:
-            return read_history(connection, uid, self._spec(connection, uid))
+            return read_history(connection, uid, spec)
 
     def journal(self, uid: str) -> list[Event]:
         """Raises NotFound."""
-        with reading(self.engine) as connection:
-            bodies = self._sql.journal.run(connection, {"uid": uid})
-            events = [EVENT.loads(body) for (body,) in bodies]
+        events = [EVENT.loads(body) for (body,) in fetched(self.engine, self._sql.journal, {"uid": uid})]
         if not events:
             raise NotFound(TUNING_JOB, uid)
         return events
@@ -142,18 +137,18 @@ class SqlStore:
     # ---- tags ----
 
     def tags(self, kind: str, name: str) -> dict[str, str]:
-        with reading(self.engine) as connection:
-            return self._tags(connection, *self._tagged(connection, kind, name))
+        return self._tags(*self._tagged(kind, name))
 
     def set_tags(self, kind: str, name: str, add: Mapping[str, str], remove: Sequence[str]) -> dict[str, str]:
-        def work(connection: Connection) -> dict[str, str]:
-            uid, number = self._tagged(connection, kind, name)
-            gone = [{"uid": uid, "number": number, "key": key} for key in remove]
-            self._sql.drop_tag.run_many(connection, gone)
-            self._sql.add_tag.run_many(connection, tag_rows(uid, number, add))
-            return self._tags(connection, uid, number)
+        uid, number = self._tagged(kind, name)
+        gone = [{"uid": uid, "number": number, "key": key} for key in remove]
 
-        return writing(self.engine, work)
+        def work(cursor: DBAPICursor) -> None:
+            self._sql.drop_tag.run_many(cursor, gone)
+            self._sql.add_tag.run_many(cursor, tag_rows(uid, number, add))
+
+        writing(self.engine, work)
+        return self._tags(uid, number)
 
     # ---- leases ----
 
@@ -161,75 +156,71 @@ class SqlStore:
         text = owner.text()
         row = {"job_uid": uid, "owner": text, "body": OWNER.dumps(owner), "expires": until, "now": now, "ours": text}
 
-        def work(connection: Connection) -> bool:
+        def work(cursor: DBAPICursor) -> bool:
             # Only one can hold it, so that a few dead ones are asked for one by one.
             others = [other.text() for other in dead] or [text]
-            return any(self._sql.acquire.run(connection, {**row, "dead": other}).rowcount == 1 for other in others)
+            return any(self._sql.acquire.run(cursor, {**row, "dead": other}).rowcount == 1 for other in others)
 
         try:
             return writing(self.engine, work)
-        except IntegrityError:
+        except self._dbapi.IntegrityError:
             return False
 
     def release(self, uid: str, owner: Owner) -> None:
         row = {"uid": uid, "owner": owner.text()}
-        writing(self.engine, lambda connection: self._sql.release.run(connection, row).rowcount)
+        writing(self.engine, lambda cursor: self._sql.release.run(cursor, row))
 
     def lease(self, uid: str) -> tuple[Owner, float] | None:
-        row = self._first(self._sql.lease, {"uid": uid})
-        return None if row is None else (OWNER.loads(row[0]), row[1])
+        rows = fetched(self.engine, self._sql.lease, {"uid": uid})
+        return (OWNER.loads(rows[0][0]), rows[0][1]) if rows else None
 
     # ---- within a transaction ----
 
-    def _write_rows(self, connection: Connection, batch: Batch) -> None:
+    def _write_rows(self, cursor: DBAPICursor, batch: Batch) -> None:
         """Trials before what refers to them."""
         sql = self._sql
-        sql.add_trial.run_many(connection, batch.appeared)
+        sql.add_trial.run_many(cursor, batch.appeared)
         new = [{"uid": row["job_uid"], "number": row["number"]} for row in batch.appeared]
-        sql.inherit_tags.run_many(connection, new)
-        sql.move_trial.run_many(connection, [_aimed(row) for row in batch.moved])
-        sql.end_trial.run_many(connection, [_aimed(row) for row in batch.ended])
-        sql.put_curve.run_many(connection, batch.curve)
-        sql.add_point.run_many(connection, batch.points)
-        sql.add_event.run_many(connection, batch.journal)
+        sql.inherit_tags.run_many(cursor, new)
+        sql.move_trial.run_many(cursor, [_aimed(row) for row in batch.moved])
+        sql.end_trial.run_many(cursor, [_aimed(row) for row in batch.ended])
+        sql.put_curve.run_many(cursor, batch.curve)
+        sql.add_point.run_many(cursor, batch.points)
+        sql.add_event.run_many(cursor, batch.journal)
 
-    def _spec(self, connection: Connection, uid: str) -> JobSpec:
+    # ---- lookups ----
+
+    def _spec(self, uid: str) -> JobSpec:
         """A job's specification, which never changes and is read once per process. Raises NotFound."""
         spec = self._specs.get(uid)
         if spec is None:
-            row = self._sql.spec.run(connection, {"uid": uid}).first()
-            if row is None:
+            rows = fetched(self.engine, self._sql.spec, {"uid": uid})
+            if not rows:
                 raise NotFound(TUNING_JOB, uid)
             if len(self._specs) >= _MOST_SPECS:
                 self._specs.clear()
-            spec = self._specs[uid] = SPEC.loads(row[0])
+            spec = self._specs[uid] = SPEC.loads(rows[0][0])
         return spec
 
     def _taken(self, job: Job) -> bool:
         """Whether another job, or for a plain training job another training job, has this name."""
         key = key_of(job.name)
-        if self._first(self._sql.find, {"tuning": job.spec.tuning, "key": key}) is not None:
+        if fetched(self.engine, self._sql.find, {"tuning": job.spec.tuning, "key": key}):
             return True
-        return not job.spec.tuning and self._first(self._sql.trial_of, {"key": key}) is not None
+        return not job.spec.tuning and bool(fetched(self.engine, self._sql.trial_of, {"key": key}))
 
-    def _tagged(self, connection: Connection, kind: str, name: str) -> tuple[str, int]:
+    def _tagged(self, kind: str, name: str) -> tuple[str, int]:
         """Where a job's tags are kept. Raises NotFound."""
         if kind == "tuning":
-            row = self._sql.find.run(connection, {"tuning": True, "key": key_of(name)}).first()
-            if row is None:
-                raise NotFound(TUNING_JOB, name)
-            return row[0], 0
-        row = self._sql.trial_of.run(connection, {"key": key_of(name)}).first()
-        if row is None:
+            return self.find(name, tuning=True), 0
+        rows = fetched(self.engine, self._sql.trial_of, {"key": key_of(name)})
+        if not rows:
             raise NotFound(TRAINING_JOB, name)
-        return row[0], row[1]
+        uid, number = rows[0]
+        return uid, number
 
-    def _tags(self, connection: Connection, uid: str, number: int) -> dict[str, str]:
-        return {key: value for key, value in self._sql.tags.run(connection, {"uid": uid, "number": number})}
-
-    def _first(self, statement: Prepared, row: Mapping[str, object]) -> Row[Any] | None:
-        with reading(self.engine) as connection:
-            return statement.run(connection, row).first()
+    def _tags(self, uid: str, number: int) -> dict[str, str]:
+        return dict(fetched(self.engine, self._sql.tags, {"uid": uid, "number": number}))
 
 
 def _aimed(row: Mapping[str, object]) -> dict[str, object]:
