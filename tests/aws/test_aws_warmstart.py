@@ -1,0 +1,131 @@
+"""Warm start: who may be a parent, what may change, and what is inherited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .test_aws_rules import CREATE
+from .world import World, changed, tuning
+
+DEFINITION = "TrainingJobDefinition"
+METRICS = f"{DEFINITION}.AlgorithmSpecification.MetricDefinitions"
+
+
+def finish(world: World, uid: str) -> None:
+    while not world.job(uid).status.terminal:
+        world.run(uid, {"lr": 0.01}, "loss", 0.5)
+
+
+def parent(world: World, name: str = "parent", **config: Any) -> str:
+    uid = world.create(tuning(name, **config))
+    finish(world, uid)
+    return uid
+
+
+def child(*parents: str, kind: str = "TransferLearning", name: str = "child", **config: Any) -> dict[str, Any]:
+    listed = [{"HyperParameterTuningJobName": parent} for parent in parents or ("parent",)]
+    warm = {"WarmStartType": kind, "ParentHyperParameterTuningJobs": listed}
+    return {**tuning(name, **config), "WarmStartConfig": warm}
+
+
+def test_a_request_without_metrics_inherits_the_parents(world: World) -> None:
+    parent(world)
+    request = changed(child(), METRICS, None)
+    spec = world.job(world.create(request)).spec
+    assert [metric.name for metric in spec.definitions[0].training.metrics] == ["loss"]
+    assert spec.warm_start is not None and spec.warm_start.parents == ("parent",)
+    told = world.describe("child")
+    assert [m["Name"] for m in told[DEFINITION]["AlgorithmSpecification"]["MetricDefinitions"]] == [
+        "loss",
+        "ObjectiveMetric",
+    ]
+    assert told["WarmStartConfig"] == request["WarmStartConfig"]
+
+
+def lr(low: str = "0.001", high: str = "0.1", **more: Any) -> dict[str, Any]:
+    return {"ContinuousParameterRanges": [{"Name": "lr", "MinValue": low, "MaxValue": high, **more}]}
+
+
+def test_o37_ranges_scaling_and_data_may_change(world: World) -> None:
+    parent(world)
+    request = child(ParameterRanges=lr("0.0001", "1", ScalingType="Logarithmic"))
+    request = changed(request, f"{DEFINITION}.OutputDataConfig.S3OutputPath", "s3://elsewhere")
+    world.create(request)
+
+
+STATIC = f"{DEFINITION}.StaticHyperParameters"
+REFUSED = {
+    "a new name": (changed(child(), STATIC, {"epochs": "3", "extra": "1"}), "Against 'parent': new: extra."),
+    "a missing name": (changed(child(), STATIC, {}), "missing: epochs."),
+    "another type": (
+        child(ParameterRanges={"IntegerParameterRanges": [{"Name": "lr", "MinValue": "1", "MaxValue": "9"}]}),
+        "lr: is integer here and continuous in 'parent'",
+    ),
+    "another direction": (
+        child(HyperParameterTuningJobObjective={"Type": "Maximize", "MetricName": "loss"}),
+        "'loss' (Maximize) is not that of 'parent', 'loss' (Minimize)",
+    ),
+    "another environment": (
+        changed(child(), f"{DEFINITION}.Environment", {"A": "1"}),
+        "Only the following fields in TrainingJobDefinition are allowed to change: [algorithmSpecification,",
+    ),
+    "hyperband": (child(Strategy="Hyperband"), "warm start is for Bayesian and Random, got Hyperband"),
+    "one parent twice": (child("parent", "PARENT"), "'PARENT' is named more than once"),
+    "O-38 six parents": (child(*[f"p{n}" for n in range(6)]), "less than or equal to 5 (has 6)"),
+}
+
+
+@pytest.mark.parametrize("strict", [True, False], ids=["strict", "extended"])
+@pytest.mark.parametrize(("request_", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused(world: World, request_: dict[str, Any], words: str, strict: bool) -> None:
+    parent(world)
+    code, message = world.refused(CREATE, request_, strict=strict)
+    assert code == "ValidationException"
+    assert words in message
+
+
+def test_a_parent_must_be_over(world: World) -> None:
+    world.create(tuning("parent"))
+    code, message = world.refused(CREATE, child())
+    assert code == "ValidationException"
+    assert "'parent' is InProgress; a parent must be Completed, Stopped or Failed" in message
+
+
+def test_at_most_ten_changes(world: World) -> None:
+    static = {f"s{n}": "1" for n in range(6)}
+    finish(world, world.create(changed(tuning("parent"), STATIC, static)))
+    five = {name: "2" if name != "s5" else "1" for name in static}
+    world.create(changed(child(name="five"), STATIC, five))
+    _, message = world.refused(CREATE, changed(child(), STATIC, dict.fromkeys(static, "2")))
+    assert "12 changes of hyperparameters against 'parent'; at most 10 are allowed" in message
+
+
+def test_parents_training_jobs_count_against_the_quota(world: World) -> None:
+    parent(world)
+    limits = "HyperParameterTuningJobConfig.ResourceLimits"
+    amount = {"MaxParallelTrainingJobs": 1, "MaxNumberOfTrainingJobs": 747}
+    code, message = world.refused(CREATE, changed(child(), limits, amount))
+    assert code == "ResourceLimitExceeded" and "needs 751" in message
+    world.create(changed(child(name="fits"), limits, {**amount, "MaxNumberOfTrainingJobs": 746}))
+    uid = world.create(changed(child(name="open"), limits, {"MaxParallelTrainingJobs": 1}))
+    assert world.job(uid).budget == 746
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_overall_best_may_be_a_parents(world: World, better: bool) -> None:
+    parent(world)
+    uid = world.create(child(kind="IdenticalDataAndAlgorithm"))
+    assert world.describe("child")["OverallBestTrainingJob"]["TuningJobName"] == "parent"
+    world.run(uid, {"lr": 0.02}, "loss", 0.1 if better else 0.9)
+    told = world.describe("child")
+    overall = told["OverallBestTrainingJob"]
+    assert overall["TuningJobName"] == ("child" if better else "parent")
+    assert (overall["TrainingJobName"] == told["BestTrainingJob"]["TrainingJobName"]) == better
+
+
+def test_transfer_learning_has_no_overall_best(world: World) -> None:
+    parent(world)
+    world.create(child())
+    assert "OverallBestTrainingJob" not in world.describe("child")
