@@ -113,7 +113,7 @@ def _add_trial(draft: Draft, name: str, point: Point, definition: int) -> None:
 
 
 def _proposed(draft: Draft, event: Proposed) -> None:
-    for proposal in event.proposals:
+    for proposal in sorted(event.proposals, key=lambda proposal: proposal.number):
         if proposal.number == draft.job.next_number and draft.job.room():
             name = trial_name(draft.job.name, draft.job.uid, proposal.number)
             _add_trial(draft, name, proposal.point, proposal.definition)
@@ -173,8 +173,14 @@ def _launched(draft: Draft, event: Launched) -> None:
 
 def _progressed(draft: Draft, event: Progressed) -> None:
     trial = draft.current(event.number, event.attempt)
-    if trial is not None and trial.status is not TrialStatus.STOPPING and trial.phase is not event.phase:
+    if trial is not None and trial.status is not TrialStatus.STOPPING and event.phase not in _entered(trial):
         draft.put(_enter(trial, event.phase, draft.at))
+
+
+def _entered(trial: Trial) -> list[Phase]:
+    """The phases of the current attempt; a controller that takes over may tell them all again."""
+    phases = [transition.phase for transition in trial.transitions]
+    return phases[len(phases) - 1 - phases[::-1].index(Phase.STARTING) :] if Phase.STARTING in phases else phases
 
 
 def _enter(trial: Trial, phase: Phase, at: float, message: str | None = None) -> Trial:
@@ -284,9 +290,9 @@ def _finish(draft: Draft, trial: Trial) -> None:
     if not job.spec.tuning:
         _end_training(draft, trial)
     elif value is None:
-        counts = failed and trial.cause is not StopCause.ENDING
+        counts = failed and trial.cause not in (StopCause.ENDING, StopCause.USER)
         hint = f"{trial.name}: {trial.reason or trial.objective_reason}"
-        draft.job = replace(job, attempts=job.attempts + counts, hint=hint)
+        draft.job = replace(job, attempts=job.attempts + counts, hint=hint if counts else job.hint)
     else:
         _succeeded(draft, trial, value)
 

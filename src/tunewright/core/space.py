@@ -50,7 +50,7 @@ def decode_value(text: str) -> Value:
     """The native value in a hyperparameter string: JSON where it is JSON of a scalar, else the text itself."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, str | int | float | bool) else text
 
@@ -62,7 +62,7 @@ def _refuse_constant(name: str) -> float:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -185,7 +185,7 @@ class CategoricalParameter:
     def problems(self, name: str, *, strict: bool) -> Iterator[Problem]:
         if not self.values:
             yield Problem(name, "a categorical range needs at least one value.")
-        texts = [encode_value(value) for value in self.values]
+        texts = [self.text(value) for value in self.values]
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated:
             yield Problem(name, f"values are listed more than once: {', '.join(repeated)}; list each once.")
