@@ -12,7 +12,7 @@ from tunewright.search import Exhausted, Search
 CELLS: dict[str, Parameter] = {
     "a": CategoricalParameter(["x", "y", "z"]),
     "b": IntegerParameter(1, 4),
-    "c": CategoricalParameter([True, 1, "1"]),
+    "c": CategoricalParameter([True, 1, "one"]),
 }
 
 
@@ -76,8 +76,8 @@ def test_points_from_elsewhere_are_not_proposed_again() -> None:
 
 @pytest.mark.parametrize("strategy", ["Random", "Grid"])
 def test_a_large_integer_range_is_finite_too(strategy: str) -> None:
-    found = drain(Search({"x": IntegerParameter(0, 9_999)}, strategy=strategy, seed=1), 3_000)
-    assert len(found) == len(set(found)) == 3_000
+    found = drain(Search({"x": IntegerParameter(0, 9_999)}, strategy=strategy, seed=1), 600)
+    assert len(found) == len(set(found)) == 600
 
 
 def test_random_integers_follow_their_scaling() -> None:

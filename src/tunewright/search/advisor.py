@@ -20,7 +20,9 @@ from tunewright.core.trial import Verdict
 from tunewright.search.allocate import allocate
 from tunewright.search.bayesian.strategy import BayesianSearch
 from tunewright.search.grid import GridSearch
+from tunewright.search.hyperband import SuccessiveHalving
 from tunewright.search.initial import initial_points
+from tunewright.search.median import MedianRule
 from tunewright.search.random import RandomSearch
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
 from tunewright.search.table import Tables, sign_of
@@ -33,6 +35,8 @@ class Engine:
         self._tables = Tables()
         self._strategies: dict[str, Strategy] = {}
         self._parts: OrderedDict[int, tuple[JobSpec, list[JobSpec]]] = OrderedDict()
+        self._median = MedianRule()
+        self._halving = SuccessiveHalving()
         self._lock = threading.Lock()
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
@@ -51,11 +55,12 @@ class Engine:
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""
-        spec = history.spec
-        strategy = self.strategy(spec)
-        if isinstance(strategy, Judge):
-            return strategy.judge(history, number, upto)
-        return Verdict(False)
+        if history.spec.early_stopping:
+            return self._median.judge(history, number, upto)
+        if history.spec.strategy is Name.HYPERBAND and "strategy" not in history.spec.options:
+            return self._halving.judge(history, number, upto)
+        strategy = self.strategy(history.spec)
+        return strategy.judge(history, number, upto) if isinstance(strategy, Judge) else Verdict(False)
 
     def strategy(self, spec: JobSpec) -> Strategy:
         """The strategy that a spec names."""
@@ -70,6 +75,7 @@ class Engine:
         return {
             Name.RANDOM: lambda: RandomSearch(self._tables),
             Name.GRID: lambda: GridSearch(self._tables),
+            Name.HYPERBAND: lambda: RandomSearch(self._tables),
             Name.BAYESIAN: lambda: BayesianSearch(self._tables),
         }
 

@@ -1,0 +1,127 @@
+"""Measure the search on problems of our own: `python -m benchmarks.quality.develop --instances 0:3 --out FILE`.
+
+One JSON line a run (best true value of the incumbent after each trial), then a table by family: NR is regret
+over the regret of the median best of ten random trials; GM is the geometric mean of regret over the expected
+regret of random search with as many trials, clipped to [0.001, 10].
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import math
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality.fresh import FAMILIES, Fresh
+from tunewright.core.space import Space
+from tunewright.search import Exhausted, Search
+from tunewright.search.encode import Cube
+
+Run: TypeAlias = dict[str, object]
+
+BUDGETS = (20, 50)
+_PARKED = 10.0
+"""What a diverged run counts as when a table needs a number."""
+
+
+def run(problem: Fresh, strategy: str, seed: int, parallel: int, budget: int) -> tuple[list[float], list[float]]:
+    """True value of the configuration with the lowest observed value after each trial, and seconds of each ask."""
+    search = Search(problem.space, strategy=strategy, seed=seed)
+    noise, durations = np.random.default_rng([seed, 11]), np.random.default_rng([seed, 12])
+    running: list[tuple[float, int, float, float]] = []
+    best_seen, best_true, curve, seconds, now, asked = math.inf, _PARKED, [], [], 0.0, 0
+    while len(curve) < budget:
+        while len(running) < parallel and asked < budget:
+            started = time.perf_counter()
+            try:
+                suggestion = search.ask()
+            except Exhausted:
+                asked = budget
+                break
+            seconds.append(time.perf_counter() - started)
+            true = problem.true(suggestion.values)
+            seen = true + problem.noise * float(noise.standard_normal())
+            heapq.heappush(running, (now + float(durations.lognormal(0, 0.5)), suggestion.number, seen, true))
+            asked += 1
+        if not running:
+            curve += [best_true] * (budget - len(curve))
+            break
+        now, number, seen, true = heapq.heappop(running)
+        search.tell(number, seen)
+        if seen < best_seen:
+            best_seen, best_true = seen, true
+        curve.append(best_true)
+    return curve, seconds
+
+
+def references(problem: Fresh, samples: int = 2000) -> NDArray[np.float64]:
+    """Expected best of n random trials for n = 0, 1, ..., shape (51,): entry 10 scales NR (by its median)."""
+    cube = Cube(Space(problem.space))
+    rows = cube.draw(np.random.default_rng(99).random((samples, cube.d)))
+    values = np.sort([min(problem.true(cube.decode(row)), _PARKED) for row in rows])
+    place = np.arange(1, samples + 1)
+    expected = [math.nan]
+    for n in range(1, 51):
+        tail = (1 - (place - 1) / samples) ** n - (1 - place / samples) ** n
+        expected.append(float(values @ tail))
+    expected[0] = float(values[int(samples * (1 - 0.5**0.1))])
+    return np.array(expected)
+
+
+def summarise(runs: list[Run]) -> str:
+    """The table by family."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for one in runs:
+        groups[str(one["problem"]).split("-")[0]].append(one)
+        groups["all"].append(one)
+    heads = ("n", "NR20", "NR50", "NR>1", "max", "GM20", "GM50", "ms")
+    lines = [f"{'family':10s} " + " ".join(f"{head:>6s}" for head in heads)]
+    for name, members in groups.items():
+        nr, gm = {}, {}
+        for budget in BUDGETS:
+            regret = np.array([one["curve"][budget - 1] for one in members])  # type: ignore[index]
+            reference = np.array([one["reference"] for one in members])
+            nr[budget] = regret / np.maximum(reference[:, 0], 1e-12)
+            ratio = regret / np.maximum(reference[:, budget], 1e-12)
+            gm[budget] = float(np.exp(np.log(np.clip(ratio, 1e-3, 10)).mean()))
+        ms = 1000 * float(np.median(np.concatenate([one["seconds"][30:] for one in members])))  # type: ignore[index]
+        numbers = (nr[20].mean(), nr[50].mean(), (nr[50] > 1).mean(), nr[50].max(), gm[20], gm[50])
+        cells = [f"{len(members):6d}", *(f"{number:6.3f}" for number in numbers), f"{ms:6.1f}"]
+        lines.append(f"{name:10s} " + " ".join(cells))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--instances", default="0:3", help="first:last, the last not included")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--strategy", default="Bayesian")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    first, last = map(int, given.instances.split(":"))
+    runs: list[Run] = []
+    for family in given.families.split(","):
+        for instance in range(first, last):
+            problem = FAMILIES[family](instance)
+            reference = references(problem).tolist()
+            for seed in range(given.seeds):
+                curve, seconds = run(problem, given.strategy, 1000 * instance + seed, given.parallel, max(BUDGETS))
+                runs.append(
+                    {"problem": problem.name, "seed": seed, "curve": curve, "seconds": seconds, "reference": reference}
+                )
+    if given.out:
+        given.out.write_text("".join(json.dumps(one) + "\n" for one in runs))
+    print(summarise(runs))
+
+
+if __name__ == "__main__":
+    main()
