@@ -68,33 +68,30 @@ def data(world: World) -> None:
 POINT = {"max_depth": 7, "min_child_weight": 4, "eta": 0.1015727388941435}
 
 
-@pytest.mark.usefixtures("data")
-def test_the_shape_observed_in_2020(world: World) -> None:
-    request = observed_request()
-    uid = world.create(request)
+@pytest.fixture
+def observed(world: World, data: None) -> str:
+    """The name of the observed job after its 20 training jobs; the first is the best."""
+    uid = world.create(observed_request())
     world.run(uid, POINT, "validation:rmse", 4.5, 2.91488)
     for value in range(19):
         world.run(uid, POINT, "validation:rmse", 3.0 + value)
-    told = world.describe("sagemaker-xgboost-200326-0454")
-    definitions = told["TrainingJobDefinition"]["AlgorithmSpecification"].pop("MetricDefinitions")
-    ended = world.job(uid).ended
-    best = told.pop("BestTrainingJob")
-    scaled = {"ScalingType": "Auto"}
+    return world.job(uid).name
+
+
+def test_the_shape_observed_in_2020(world: World, observed: str) -> None:
+    told = world.describe(observed)
+    del told["BestTrainingJob"], told["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+    ended = world.job(world.store.find(observed, tuning=True)).ended
+    request = observed_request()
     sent = request["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    lists = ("IntegerParameterRanges", "ContinuousParameterRanges")
+    scaled = {kind: [{**body, "ScalingType": "Auto"} for body in sent[kind]] for kind in lists}
     assert told == {
-        "HyperParameterTuningJobName": "sagemaker-xgboost-200326-0454",
-        "HyperParameterTuningJobArn": (
-            "arn:aws:sagemaker:us-east-1:000000000000:hyper-parameter-tuning-job/sagemaker-xgboost-200326-0454"
-        ),
+        "HyperParameterTuningJobName": observed,
+        "HyperParameterTuningJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:hyper-parameter-tuning-job/{observed}",
         "HyperParameterTuningJobConfig": {
-            "Strategy": "Bayesian",
-            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:rmse"},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": 20, "MaxParallelTrainingJobs": 3},
-            "ParameterRanges": {
-                "IntegerParameterRanges": [{**body, **scaled} for body in sent["IntegerParameterRanges"]],
-                "ContinuousParameterRanges": [{**body, **scaled} for body in sent["ContinuousParameterRanges"]],
-                "CategoricalParameterRanges": [],
-            },
+            **request["HyperParameterTuningJobConfig"],
+            "ParameterRanges": {**scaled, "CategoricalParameterRanges": []},
             "TrainingJobEarlyStoppingType": "Off",
         },
         "TrainingJobDefinition": {
@@ -119,15 +116,20 @@ def test_the_shape_observed_in_2020(world: World) -> None:
         "TuningJobCompletionDetails": {"NumberOfTrainingJobsObjectiveNotImproving": 19},
         "ConsumedResources": {"RuntimeInSeconds": int((ended or 0) - START)},
     }
-    assert list(told["HyperParameterTuningJobConfig"]["ParameterRanges"])[:2] == [
-        "IntegerParameterRanges",
-        "ContinuousParameterRanges",
-    ]
+    assert list(told["HyperParameterTuningJobConfig"]["ParameterRanges"])[:2] == list(lists)
+
+
+def test_a_built_in_brings_its_metrics(world: World, observed: str) -> None:
+    definitions = world.describe(observed)["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
     named = {entry["Name"]: entry["Regex"] for entry in definitions}
     assert len(definitions) == len(named) > 30
     assert list(named)[-1] == "ObjectiveMetric" and named["ObjectiveMetric"] == named["validation:rmse"]
+
+
+def test_the_best_job_as_observed_in_2020(world: World, observed: str) -> None:
+    best = world.describe(observed)["BestTrainingJob"]
     name = best["TrainingJobName"]
-    assert name.startswith("sagemaker-xgboost-200326-0454-001-")
+    assert name.startswith(f"{observed}-001-")
     assert {key: value for key, value in best.items() if not key.endswith("Time")} == {
         "TrainingJobName": name,
         "TrainingJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tunewright.aws import limits
-from tunewright.aws.translate import warnings_for
+from tunewright.aws.translate_request import warnings_for
 
 from .world import World, changed, definition, ranges, training, tuning
 
