@@ -43,12 +43,12 @@ class Codec(Generic[T]):
 
     Args:
         hint: a dataclass, or a union of dataclasses.
-        without: top-level fields that are kept elsewhere and given back when reading.
+        without: top-level fields that are not written, nor read: they take what `loads` is given, or defaults.
     """
 
     def __init__(self, hint: object, without: tuple[str, ...] = ()) -> None:
         self._encode = _dataclass_encoder(hint, without) if without else _required(_encoder(hint))
-        self._decode = _decoder(hint)
+        self._decode = _dataclass_decoder(hint, without) if without else _decoder(hint)
 
     def dumps(self, value: T) -> str:
         return _to_text(self._encode(value))
@@ -169,7 +169,7 @@ def _decoder(hint: Any) -> Convert:
     if origin in (Union, UnionType):
         return _union_decoder(_members(hint))
     if is_dataclass(hint) and isinstance(hint, type):
-        return _dataclass_decoder(hint)
+        return _dataclass_decoder(hint, ())
     if hint is float:
         return _float_in
     if hint in _SCALARS:
@@ -221,9 +221,9 @@ def _mapping_decoder(key: Any, item: Any) -> Convert:
     return lambda value: {int(number): inner(each) for number, each in value.items()}
 
 
-def _dataclass_decoder(hint: Any) -> Convert:
+def _dataclass_decoder(hint: Any, without: tuple[str, ...]) -> Convert:
     hints = get_type_hints(hint)
-    plan = {field.name: _decoder(hints[field.name]) for field in fields(hint)}
+    plan = {field.name: _decoder(hints[field.name]) for field in fields(hint) if field.name not in without}
 
     def decode(data: dict[str, Any], **given: Any) -> Any:
         for name, item in data.items():

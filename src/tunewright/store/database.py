@@ -110,7 +110,7 @@ def _in_the_way(error: Exception) -> bool:
     """Whether another transaction was the reason, so that trying again helps."""
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.OperationalError):
-        return cause.sqlite_errorcode & 0xFF in _BUSY
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _BUSY
     return getattr(cause, "sqlstate", None) in _SERIALIZATION
 
 

@@ -1,7 +1,7 @@
 """Pages by key: the position a page ended with, as a text, and the condition that the next one begins with.
 
 A page is found through an index from where the last one ended, so that the thousandth costs what the first
-does. Equal sort values are told apart by name, ascending whichever way the values go.
+does. Equal sort values are told apart by name.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ class Order:
         sort: the sort key's name, part of every position.
         by: the column; the name's own for `Name`.
         name: the column that tells equal values apart; no two rows share it.
+        earliest: equal values are in ascending order of name even when values descend, so that the first of
+            several best ones is the earliest.
     """
 
     sort: str
     by: ColumnElement[Any]
     name: ColumnElement[str]
     descending: bool
+    earliest: bool = False
 
     @property
     def columns(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
@@ -38,16 +41,24 @@ class Order:
 
     def page(self, statement: Select[Any], after: str | None, limit: int) -> Select[Any]:
         """The statement for the rows after a position, and one more to tell whether there are any beyond."""
-        by_name = self.by is self.name
         if after is not None:
-            value, name = self._read(after)
-            beyond = self.by < value if self.descending else self.by > value
-            if not by_name:
-                bound = self.by <= value if self.descending else self.by >= value
-                beyond = and_(bound, or_(beyond, self.name > name))
-            statement = statement.where(beyond)
-        ordered = statement.order_by(self.by.desc() if self.descending else self.by.asc())
-        return (ordered if by_name else ordered.order_by(self.name)).limit(limit + 1)
+            statement = statement.where(self._beyond(*self._read(after)))
+        ordered = statement.order_by(self.by.desc() if self.descending else self.by)
+        if self.by is not self.name:
+            ordered = ordered.order_by(self.name.desc() if self._names_descend else self.name)
+        return ordered.limit(limit + 1)
+
+    @property
+    def _names_descend(self) -> bool:
+        return self.descending and not self.earliest
+
+    def _beyond(self, value: Any, name: str) -> ColumnElement[bool]:
+        """The first condition alone bounds the search of the index; the second leaves out what was shown."""
+        strictly = self.by < value if self.descending else self.by > value
+        if self.by is self.name:
+            return strictly
+        bound = self.by <= value if self.descending else self.by >= value
+        return and_(bound, or_(strictly, self.name < name if self._names_descend else self.name > name))
 
     def position(self, row: RowMapping) -> str:
         """The position of a row, opaque and safe in a URL."""
@@ -57,7 +68,7 @@ class Order:
     def _read(self, after: str) -> tuple[Any, str]:
         try:
             sort, descending, value, name = json.loads(urlsafe_b64decode(after.encode()))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             sort, descending, value, name = None, None, None, None
         fits = isinstance(value, str if self.sort in ("Name", "Status") else float) and isinstance(name, str)
         if not fits or (sort, descending) != (self.sort, self.descending):

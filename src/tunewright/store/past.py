@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 from tunewright.core.history import Appeared, Emitted, Ended, Fact, History
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial, TrialStatus
-from tunewright.store.rows import TRIAL, metric_out, value_out
+from tunewright.store.rows import BRIEF, metric_out, value_out
 from tunewright.store.tables import curve, trial
 
 CHUNK = 1000
@@ -34,10 +34,10 @@ def read_history(connection: Connection, uid: str, spec: JobSpec) -> History:
 
 
 def stream_trials(connection: Connection, uid: str) -> Iterator[Trial]:
-    """Every trial of a job in launch order."""
+    """Every trial of a job in launch order, with what a history needs of it."""
     statement = select(trial.c.body).where(trial.c.job_uid == uid).order_by(trial.c.number)
     for (body,) in connection.execution_options(yield_per=CHUNK).execute(statement):
-        yield TRIAL.loads(body)
+        yield BRIEF.loads(body)
 
 
 class Seen(NamedTuple):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
-from sqlalchemy import Dialect
+from sqlalchemy import Compiled, Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -13,14 +14,30 @@ Row: TypeAlias = Mapping[str, object]
 
 
 class Prepared:
-    """One compiled statement; a row names its bind parameters, and may hold more than that."""
+    """One statement, compiled when it is first run; a row names its bind parameters, and may hold more than that."""
 
     def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self.text = str(compiled)
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
-        self._names = tuple(name for name in compiled.params if name not in self._fixed)
+        self._statement = statement
+        self._dialect = dialect
+
+    @cached_property
+    def text(self) -> str:
+        return str(self._compiled)
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return self._statement.compile(dialect=self._dialect)
+
+    @cached_property
+    def _fixed(self) -> dict[str, object]:
+        """Parameters that the statement brings along."""
+        return {name: value for name, value in self._compiled.params.items() if value is not None}
+
+    @cached_property
+    def _order(self) -> Sequence[str] | None:
+        """The parameters' names in the order of their marks, for drivers that count rather than name."""
+        order: Sequence[str] | None = getattr(self._compiled, "positiontup", None)
+        return order
 
     def run(self, cursor: DBAPICursor, row: Row) -> DBAPICursor:
         cursor.execute(self.text, self._arguments(row))
@@ -29,13 +46,13 @@ class Prepared:
     def run_many(self, cursor: DBAPICursor, rows: Sequence[Row]) -> None:
         """Once per row, in order; nothing at all when there are none."""
         if len(rows) == 1:
-            cursor.execute(self.text, self._arguments(rows[0]))
+            self.run(cursor, rows[0])
         elif rows:
             cursor.executemany(self.text, [self._arguments(row) for row in rows])
 
     def _arguments(self, row: Row) -> Any:
         if self._fixed:
             row = {**self._fixed, **row}
-        if self._order is not None:
-            return tuple([row[name] for name in self._order])
-        return {name: row[name] for name in (*self._names, *self._fixed)}
+        if self._order is None:
+            return {name: row[name] for name in self._compiled.params}
+        return tuple([row[name] for name in self._order])

@@ -103,11 +103,12 @@ class SqlReads:
     def trials(self, query: TrialQuery) -> TrialPage:
         if query.sort not in _TRIAL_SORTS:
             raise unknown_sort(query.sort, tuple(_TRIAL_SORTS))
-        order = Order(query.sort, _TRIAL_SORTS[query.sort], trial.c.name_key, query.descending)
+        by_value = query.sort == "FinalObjectiveMetricValue"
+        order = Order(query.sort, _TRIAL_SORTS[query.sort], trial.c.name_key, query.descending, earliest=by_value)
         statement = _trials(*_TRIAL_COLUMNS, *order.columns)
         if query.job_uid is not None:
             statement = statement.where(trial.c.job_uid == query.job_uid)
-        if query.sort == "FinalObjectiveMetricValue":
+        if by_value:
             statement = statement.where(trial.c.final.is_not(None))
         wanted = _statuses(query.status)
         if wanted and not query.page_first:

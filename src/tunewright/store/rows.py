@@ -19,6 +19,8 @@ EVENT: Codec[Event] = Codec(Event)
 SPEC: Codec[JobSpec] = Codec(JobSpec)
 STATE: Codec[Job] = Codec(Job, without=("uid", "spec", "live"))
 TRIAL: Codec[Trial] = Codec(Trial)
+BRIEF: Codec[Trial] = Codec(Trial, without=("cursor", "verdict", "transitions", "note", "reason", "model"))
+"""Reads what a history needs of a trial, and leaves the rest at its defaults."""
 OWNER: Codec[Owner] = Codec(Owner)
 
 Row = dict[str, object]

@@ -1,0 +1,213 @@
+"""Opening a database, waiting for others, and the layout."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine
+
+from tunewright.control.recorder import Recorder
+from tunewright.core.errors import Invalid
+from tunewright.core.ports import JobQuery
+from tunewright.store import database
+from tunewright.store.database import HEAD, lay_out, upgrade
+from tunewright.store.queries import SqlReads
+from tunewright.store.store import SqlStore, open_store
+from tunewright.store.tables import metadata
+from tunewright.testing.store_suite import propose, tuning_spec
+
+FOLDER = Path(database.__file__).parent / "migrations"
+
+
+def file_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def layout(engine: Engine) -> list[tuple[str, str]]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+        return [(name, re.sub(r"\s", "", sql)) for name, sql in rows]
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Engine:
+    return create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+
+
+# ---- layout ----
+
+
+def test_migrations_lead_to_exactly_the_tables(empty: Engine, tmp_path: Path) -> None:
+    direct = create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
+    with empty.begin() as connection:
+        upgrade(connection)
+    with direct.begin() as connection:
+        lay_out(connection)
+    assert layout(empty) == layout(direct)
+    for engine in (empty, direct):
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert MigrationContext.configure(connection).get_current_revision() == HEAD
+        engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
+    assert ScriptDirectory(str(FOLDER)).get_heads() == [HEAD]
+
+
+def test_a_database_that_lacks_migrations_gets_them(empty: Engine) -> None:
+    with empty.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    empty.dispose()
+    store = open_store(str(empty.url))
+    Recorder(store, _Clock(), lambda _seconds: None).create(tuning_spec())
+    assert len(store.versions()) == 1
+    store.close()
+
+
+class _Clock:
+    def now(self) -> float:
+        return 1.0
+
+    def at_least(self, at: float) -> None:
+        raise AssertionError("nobody asks")
+
+
+def test_a_newer_database_is_refused(url: str) -> None:
+    open_store(url).close()
+    with sqlite3.connect(file_of(url)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(Invalid, match="newer Tunewright"):
+        open_store(url)
+
+
+def test_an_open_database_is_asked_one_question(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(url).close()
+    monkeypatch.setattr(database, "_migrate", None)
+    asked: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*arguments: object, **options: object) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)  # type: ignore[call-overload]
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", traced)
+    open_store(url).close()
+    assert [text for text in asked if text.startswith("SELECT")] == ["SELECT version_num FROM alembic_version"]
+
+
+# ---- opening ----
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "oracle9i://x/y", "sqlite:///"])
+def test_what_is_no_database_is_refused(url: str) -> None:
+    with pytest.raises(Invalid, match="store"):
+        open_store(url)
+
+
+def test_a_file_that_is_no_database_is_refused(url: str) -> None:
+    file_of(url).parent.mkdir()
+    file_of(url).write_text("name: digits\n" * 1000)
+    with pytest.raises(Invalid, match="not a database"):
+        open_store(url)
+    assert file_of(url).read_text().startswith("name: digits")
+
+
+def test_a_new_directory_is_the_users_own(url: str) -> None:
+    open_store(url).close()
+    assert file_of(url).parent.stat().st_mode & 0o077 == 0
+
+
+def test_sqlite_is_set_up(store: SqlStore) -> None:
+    with store.engine.connect() as connection:
+
+        def pragma(name: str) -> object:
+            return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+        assert (pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")) == ("wal", 1, 1)
+
+
+def test_many_threads_may_open_an_empty_database_at_once(url: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: open_store(url), range(8)))
+    for store in stores:
+        assert store.versions() == {}
+        store.close()
+
+
+# ---- waiting ----
+
+
+@pytest.fixture
+def other(store: SqlStore, url: str) -> sqlite3.Connection:
+    """Another process's connection."""
+    return sqlite3.connect(file_of(url), isolation_level=None, check_same_thread=False)
+
+
+def test_a_writer_waits_for_its_turn_and_is_tried_again(
+    url: str, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.0)
+    store = open_store(url)
+    recorder = Recorder(store, _Clock(), lambda _seconds: None)
+    other.execute("BEGIN IMMEDIATE")
+    tried = threading.Event()
+    monkeypatch.setattr(database.time, "sleep", lambda _seconds: tried.set())
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(recorder.create, tuning_spec())
+        assert tried.wait(60)
+        assert not done.done()
+        other.execute("COMMIT")
+        assert done.result(60).version == 1
+    other.close()
+    store.close()
+
+
+def test_patience_ends(url: str, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.0)
+    store = open_store(url)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.0)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        Recorder(store, _Clock(), lambda _seconds: None).create(tuning_spec())
+    other.execute("ROLLBACK")
+    other.close()
+    store.close()
+
+
+def test_readers_and_writers_do_not_wait_for_each_other(
+    store: SqlStore, reads: SqlReads, recorder: Recorder, other: sqlite3.Connection
+) -> None:
+    uid = recorder.create(tuning_spec()).job.uid
+    other.execute("BEGIN")
+    assert other.execute("SELECT version FROM job").fetchall() == [(1,)]
+    recorder.record(uid, [propose(1, 1)])
+    assert other.execute("SELECT version FROM job").fetchall() == [(1,)], "a reader sees one moment"
+    other.execute("COMMIT")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("UPDATE job SET version = 99")
+    assert (reads.jobs(JobQuery()).items[0].version, store.load(uid).version) == (2, 2)
+    other.execute("ROLLBACK")
+    other.close()
+
+
+def test_other_errors_are_not_tried_again(store: SqlStore) -> None:
+    tries = []
+
+    def work(cursor: object) -> None:
+        tries.append(1)
+        raise sqlite3.OperationalError("no such table: nothing")
+
+    with pytest.raises(sqlite3.OperationalError, match="nothing"):
+        database.writing(store.engine, work)
+    assert tries == [1]
