@@ -47,7 +47,6 @@ __all__ = [
     "WarmStartConfig",
     "WarmStartTypes",
     "client",
-    "plots",
     "report",
 ]
 

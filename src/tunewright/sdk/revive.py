@@ -25,7 +25,7 @@ _FRESH = re.compile(r"-\d{6}-\d{4,6}(-[0-9a-f]{4})?$")
 
 
 def tuner_arguments(job: Mapping[str, Any]) -> Shape:
-    """A tuner's attributes by name, from DescribeHyperParameterTuningJob; the parts are `parts_of_job`."""
+    """A tuner's arguments by name, from DescribeHyperParameterTuningJob; the parts are `parts_of_job`."""
     config = job["HyperParameterTuningJobConfig"]
     limits = config.get("ResourceLimits", {})
     first = _definitions(job)[0]
@@ -46,7 +46,7 @@ def tuner_arguments(job: Mapping[str, Any]) -> Shape:
         "early_stopping_type": config.get("TrainingJobEarlyStoppingType", "Off"),
         "random_seed": config.get("RandomSeed"),
         "autotune": job.get("Autotune", {}).get("Mode") == "Enabled",
-        "extensions": {name: value for name, value in extension.items() if name not in TRAINING_KEYS},
+        **{name: value for name, value in extension.items() if name not in TRAINING_KEYS},
     }
 
 
@@ -64,7 +64,8 @@ def parts_of_job(
         ranges = ranges_from(definition.get("HyperParameterRanges") or config.get("ParameterRanges", {}))
         kind = classes.get(name or "") if isinstance(classes, Mapping) else classes
         estimator = estimator_of(definition, session, kind)
-        parts.append(Part(estimator, objective.get("MetricName"), ranges, name))
+        kept = list(estimator.hyperparameters()) if job.get("Autotune") else None
+        parts.append(Part(estimator, objective.get("MetricName"), ranges, name, keep_static=kept))
     return parts
 
 

@@ -78,9 +78,11 @@ def _print_new(text: str, seen: str, out: TextIO) -> str:
     if seen and text.startswith(seen):
         new = text[len(seen) :]
     elif seen:
-        mark = "\n".join(seen.splitlines()[-3:])
-        at = text.rfind(mark)
-        new = text[at + len(mark) :].lstrip("\n") if at >= 0 else text
+        marks = ["\n".join(seen.splitlines()[-count:]) for count in (3, 2, 1)]
+        found = next((mark for mark in marks if mark in text), None)
+        new = text if found is None else text[text.rfind(found) + len(found) :]
+    if seen:
+        new = new.removeprefix("\n")
     if new.strip():
         out.write(new if new.endswith("\n") else new + "\n")
         out.flush()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from tunewright.control.clock import SteadyClock
 from tunewright.sdk.display import Display
 from tunewright.sdk.errors import TuningJobFailed
 from tunewright.sdk.progress import Facts, ProgressModel, Row
@@ -28,9 +28,10 @@ class Watcher:
     """
 
     def __init__(
-        self, session: Session, name: str, display: Display, *, clock: Callable[[], float] = time.time
+        self, session: Session, name: str, display: Display, *, clock: Callable[[], float] | None = None
     ) -> None:
-        self.session, self.name, self.display, self._clock = session, name, display, clock
+        self.session, self.name, self.display = session, name, display
+        self._clock = clock or SteadyClock().now
         job = session.describe(name)
         self.model = ProgressModel(Facts.of(job), session.log_tail)
         self._asked_to_stop = False
