@@ -22,7 +22,6 @@ from tunewright.executors.slots import WANT_SECONDS, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
 BEGIN_SECONDS = 5.0
-"""How long a shim that was asked for may take until it holds its lock."""
 STARVED_SECONDS = 0.25
 """How long `wait` lasts at most while a launch waits for slots that other controllers may free."""
 
@@ -57,11 +56,15 @@ class LocalExecutor:
         objects: the object directory.
         slots: what may run at once.
         bell: rung when there is something to poll.
+        begin_seconds: how long a shim that was asked for may take until it holds its lock.
     """
 
-    def __init__(self, home: Path, objects: Path, slots: Slots, bell: Bell) -> None:
+    def __init__(
+        self, home: Path, objects: Path, slots: Slots, bell: Bell, *, begin_seconds: float = BEGIN_SECONDS
+    ) -> None:
         self._home = Path(home)
         self._slots = slots
+        self._begin_seconds = begin_seconds
         self._bell = bell
         self._launching = threading.Lock()
         self._guard = threading.RLock()
@@ -231,7 +234,7 @@ class LocalExecutor:
     # ---- finding out how a task stands ----
 
     def _entry(self, task: Task, workdir: Workdir) -> _Entry:
-        entry = _Entry(task, workdir, time.monotonic() + BEGIN_SECONDS)
+        entry = _Entry(task, workdir, time.monotonic() + self._begin_seconds)
         return self._entries.setdefault((task.name, task.attempt), entry)
 
     def _find(self, entry: _Entry) -> bool:

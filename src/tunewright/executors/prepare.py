@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
 
 OPT_ML = "/opt/ml"
+_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 DRIVERS = "sm_drivers"
 """The channel in which newer SageMaker SDKs send shell scripts that name `/opt/ml`."""
 
@@ -32,15 +35,36 @@ class Plan:
     directory: str
 
 
-def bring_channels(task: Task, workdir: Workdir, objects: Objects) -> None:
-    """Fetch every input channel.
+def alias(task: Task, workdir: Workdir) -> str:
+    """What stands for `/opt/ml` in commands and shell scripts: the job's directory, or a plain link to it.
+
+    Text such as `ls /opt/ml/input` is split by a shell where the directory's path holds blanks, so a link
+    without any takes its place; `drop_alias` removes it.
+    """
+    named = task.training.entrypoint or any(channel.name == DRIVERS for channel in task.training.channels)
+    if not named or _PLAIN.fullmatch(workdir.base):
+        return workdir.base
+    link = os.path.join(tempfile.mkdtemp(prefix="tunewright-"), "ml")
+    os.symlink(workdir.base, link)
+    return link
+
+
+def drop_alias(path: str, workdir: Workdir) -> None:
+    """Remove what `alias` made."""
+    if path != workdir.base:
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))
+
+
+def bring_channels(task: Task, workdir: Workdir, objects: Objects, base: str | None = None) -> None:
+    """Fetch every input channel; `base` (else the job's directory) stands for `/opt/ml` in the drivers' scripts.
 
     Raises:
         Refused: a channel's files are missing or cannot be read.
     """
     for channel in task.training.channels:
-        target = Path(workdir.channel(channel.name))
         try:
+            target = Path(workdir.channel(channel.name))
             manifest = channel.data_type == "ManifestFile"
             count = _fetch_manifest(channel, target, objects) if manifest else objects.fetch(channel.uri, target)
         except (OSError, Invalid) as error:
@@ -48,7 +72,7 @@ def bring_channels(task: Task, workdir: Workdir, objects: Objects) -> None:
         if not count:
             raise _no_data(channel, f"No objects found under {channel.uri!r}. Check that files exist there.")
         if channel.name == DRIVERS:
-            _localise(str(target), workdir)
+            _localise(str(target), base or workdir.base)
 
 
 def _no_data(channel: Channel, why: str) -> Refused:
@@ -76,7 +100,7 @@ def _fetch_manifest(channel: Channel, target: Path, objects: Objects) -> int:
     return len(keys)
 
 
-def _localise(directory: str, workdir: Workdir) -> None:
+def _localise(directory: str, base: str) -> None:
     """Replace `/opt/ml` in small text files by the job's directory; the files may be links and are replaced."""
     for folder, _, names in os.walk(directory):
         for name in names:
@@ -86,7 +110,7 @@ def _localise(directory: str, workdir: Workdir) -> None:
                 if OPT_ML.encode() in content:
                     mode = os.stat(path).st_mode & 0o777
                     os.unlink(path)
-                    Path(path).write_bytes(content.replace(OPT_ML.encode(), workdir.base.encode()))
+                    Path(path).write_bytes(content.replace(OPT_ML.encode(), base.encode()))
                     os.chmod(path, mode | 0o600)
 
 
@@ -129,10 +153,11 @@ def interpreter(task: Task) -> str:
     return os.path.abspath(found)
 
 
-def plan(task: Task, workdir: Workdir, program: str | None, python: str, environment: Mapping[str, str]) -> Plan:
+def plan(task: Task, base: str, program: str | None, python: str, environment: Mapping[str, str]) -> Plan:
     """The command that a task means: its entrypoint, else its script, else its built-in algorithm.
 
     Args:
+        base: the job's directory, or a link to it; stands for `/opt/ml` in an entrypoint.
         program: the script's name below `code`.
         python: path of the interpreter for scripts.
 
@@ -140,9 +165,9 @@ def plan(task: Task, workdir: Workdir, program: str | None, python: str, environ
         Refused: the task names nothing that can be run here.
     """
     training = task.training
-    directory = workdir.code
+    directory = f"{base}/code"
     if training.entrypoint:
-        words = [word.replace(OPT_ML, workdir.base) for word in (*training.entrypoint, *training.arguments)]
+        words = [word.replace(OPT_ML, base) for word in (*training.entrypoint, *training.arguments)]
         return Plan(_executable(words, environment, directory), directory)
     given = [*arguments(program_parameters(task.hyperparameters)), *training.arguments]
     if program is not None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import artifacts, prepare, processes, reasons, tasklock
@@ -70,6 +71,7 @@ class _Shim:
         self._workdir = assignment.workdir
         self._objects = objects
         self._lock = -1
+        self._base = assignment.workdir.base
         self._started: float | None = None
 
     def run(self) -> int:
@@ -84,6 +86,7 @@ class _Shim:
         report = self._outcome()
         if report.failure is not None and report.exit_code is None:
             self._say(report.reason)
+        prepare.drop_alias(self._base, self._workdir)
         write_exit(self._workdir, report)
         for handle in self._given.slots:
             os.close(handle)
@@ -99,6 +102,8 @@ class _Shim:
             return self._report(None, killed=True)
         except Refused as refused:
             return self._report(None, refused.failure, refused.reason)
+        except Invalid as error:
+            return self._report(None, Failure.CLIENT, str(error)[: reasons.LIMIT])
         except Exception as error:
             self._say(traceback.format_exc())
             reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
@@ -130,12 +135,13 @@ class _Shim:
             workdir.make()
             write_config(workdir, task)
             prepare.bring_checkpoints(task, workdir, self._objects)
-            prepare.bring_channels(task, workdir, self._objects)
+            self._base = prepare.alias(task, workdir)
+            prepare.bring_channels(task, workdir, self._objects, self._base)
             program = bring_code(task, workdir, self._objects)
             python = prepare.interpreter(task)
             given = self._given
             variables = environment(task, workdir, given.environment, devices=given.devices, python=python)
-            return prepare.plan(task, workdir, program, python, variables), variables
+            return prepare.plan(task, self._base, program, python, variables), variables
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
 
