@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.cli.document import Document, _yaml, dotted, read, scalar
@@ -74,6 +74,7 @@ def test_every_float_written_by_python_reads_back(value: float) -> None:
 _TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=["Cc", "Cs"]))
 
 
+@settings(max_examples=40)
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**15), 10**15) | _TEXTS, st.lists, max_leaves=8))
 def test_json_is_yaml(value: object) -> None:
     found, _ = _yaml(json.dumps({"key": value}))

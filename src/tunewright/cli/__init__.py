@@ -15,10 +15,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: run one command and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given in (["--version"], ["-V"]):
-        from importlib.metadata import version
-
-        print(f"tunewright {version('tunewright')}")
+        print_version()
         return
     from tunewright.cli.app import run
 
     sys.exit(run(given))
+
+
+def print_version() -> None:
+    from importlib.metadata import version
+
+    print(f"tunewright {version('tunewright')}")

@@ -23,7 +23,7 @@ Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | 
 Where: TypeAlias = tuple[str | int, ...]
 
 MAX_BYTES = 4_000_000
-MAX_NODES = 200_000
+MAX_NODES = 50_000
 MAX_DEPTH = 40
 
 

@@ -1,0 +1,59 @@
+"""The command tree. Commands live by kind in `commands_*`; what they need is imported when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import typer
+
+from tunewright.cli import commands_files, commands_jobs, commands_look, commands_tools
+from tunewright.cli.command import guarded
+
+app = typer.Typer(
+    name="tunewright",
+    help="Hyperparameter tuning as Amazon SageMaker Automatic Model Tuning does it, on your own machine.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "run": commands_jobs.run,
+    "init": commands_files.init,
+    "validate": commands_files.validate,
+    "list": commands_look.list_jobs,
+    "describe": commands_look.describe,
+    "jobs": commands_look.jobs,
+    "best": commands_look.best,
+    "logs": commands_tools.logs,
+    "watch": commands_jobs.watch,
+    "stop": commands_jobs.stop,
+    "resume": commands_jobs.resume,
+    "delete": commands_jobs.delete,
+    "export": commands_look.export,
+    "test-metric": commands_tools.test_metric,
+    "replay": commands_tools.replay,
+    "doctor": commands_tools.doctor,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(guarded(command))
+
+
+@app.callback()
+def everywhere(version: bool = typer.Option(False, "--version", "-V", help="Print the version and leave.")) -> None:
+    """Hyperparameter tuning as Amazon SageMaker Automatic Model Tuning does it, on your own machine."""
+    if version:
+        from tunewright.cli import print_version
+
+        print_version()
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code: 0 completed, 1 failed, 2 wrong usage or invalid request, 130 interrupted."""
+    try:
+        app(args=list(arguments), prog_name="tunewright")
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+    return 0

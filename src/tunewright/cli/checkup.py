@@ -1,0 +1,160 @@
+"""What `doctor` looks at, and what it makes of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from tunewright.cli.engine import Engine, connect
+from tunewright.cli.names import listed
+from tunewright.core.errors import TunewrightError
+from tunewright.core.job import JobStatus
+from tunewright.core.ports import JobQuery
+from tunewright.settings import Settings
+
+LOW_BYTES, EMPTY_BYTES = 2_000_000_000, 200_000_000
+FOLDED_JOBS = 5
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        verdict: `ok`, `note` for what a person may want to know, or `bad`.
+    """
+
+    verdict: str
+    check: str
+    text: str
+
+    @property
+    def bad(self) -> bool:
+        return self.verdict == "bad"
+
+    def row(self) -> tuple[str, str, str]:
+        return (self.verdict, self.check, self.text)
+
+    def shape(self) -> dict[str, str]:
+        return {"Verdict": self.verdict, "Check": self.check, "Found": self.text}
+
+
+def checkup() -> list[Finding]:
+    """Everything that can be looked at without changing anything that matters."""
+    findings = [_python()]
+    try:
+        settings = Settings.load()
+    except TunewrightError as error:
+        return [*findings, Finding("bad", "settings", str(error))]
+    findings += [_home(settings), _disk(settings)]
+    if findings[-2].bad:
+        return findings
+    findings += _careful("slots", lambda: _slots(settings))
+    findings += _careful("fork server", _fork_server)
+    try:
+        engine = connect()
+        engine.reads.jobs(JobQuery(limit=1))
+    except Exception as error:
+        # Whatever keeps the store from opening is what this command is there to tell.
+        return [*findings, Finding("bad", "store", f"{_where(settings)} does not open: {error}")]
+    findings.append(_store(settings))
+    findings += _careful("in charge", lambda: _orphans(engine))
+    return findings + _careful("journals", lambda: _journals(engine))
+
+
+def _careful(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """Findings of one look; what it stumbles over is a finding too."""
+    try:
+        return list(look())
+    except Exception as error:
+        return [Finding("bad", check, f"{type(error).__name__}: {error}")]
+
+
+def _python() -> Finding:
+    text = f"Python {platform.python_version()} at {sys.executable}, tunewright {version('tunewright')}"
+    return Finding("ok" if sys.version_info >= (3, 11) else "bad", "python", text)
+
+
+def _home(settings: Settings) -> Finding:
+    home = settings.home
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        return Finding("bad", "home", f"{home} cannot be written: {error.strerror}; set TUNEWRIGHT_HOME")
+    return Finding("ok", "home", f"{home} is writable")
+
+
+def _disk(settings: Settings) -> Finding:
+    place = settings.home if settings.home.exists() else settings.home.anchor
+    free = shutil.disk_usage(place).free
+    verdict = "bad" if free < EMPTY_BYTES else "note" if free < LOW_BYTES else "ok"
+    return Finding(verdict, "disk", f"{free / 1e9:.1f} GB free")
+
+
+def _slots(settings: Settings) -> Iterator[Finding]:
+    from tunewright.executors.slots import capacity
+
+    found = capacity(settings.slots)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpus = f", {len(found.gpus)} GPUs ({listed(found.gpus)})" if found.gpus else ", no GPU"
+    yield Finding("ok", "slots", f"{cores} cores, {found.cpus} training jobs at once{gpus}")
+
+
+def _fork_server() -> Iterator[Finding]:
+    """Whether a Python of our own starts with nothing but what the fork server needs."""
+    command = [sys.executable, "-P", "-c", "import tunewright.executors.forkserver"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        yield Finding("bad", "fork server", f"does not start: {last}")
+    else:
+        yield Finding("ok", "fork server", "starts")
+
+
+def _where(settings: Settings) -> str:
+    """The store's address without the password in it."""
+    head, at, tail = settings.store.rpartition("@")
+    if not at:
+        return settings.store
+    scheme, slashes, rest = head.partition("://")
+    return f"{scheme}{slashes}{rest.partition(':')[0]}:***@{tail}"
+
+
+def _store(settings: Settings) -> Finding:
+    from tunewright.store.database import HEAD
+
+    return Finding("ok", "store", f"{_where(settings)} opens, version {HEAD}")
+
+
+def _orphans(engine: Engine) -> Iterator[Finding]:
+    names = []
+    for status in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
+        page = engine.reads.jobs(JobQuery(status=status, limit=100))
+        names += [view.job.name for view in page.items if not engine.in_charge(view)]
+    if names:
+        yield Finding("note", "in charge", f"nobody runs {listed(names)}; take over with: tunewright resume {names[0]}")
+    else:
+        yield Finding("ok", "in charge", "every job that is not over has somebody who runs it")
+
+
+def _journals(engine: Engine) -> Iterator[Finding]:
+    from tunewright.cli.replaying import replayed
+
+    newest = engine.reads.jobs(JobQuery(sort="CreationTime", descending=True, limit=FOLDED_JOBS)).items
+    wrong = [view.job.name for view in newest if replayed(engine.reads, view.job).differences]
+    if wrong:
+        yield Finding(
+            "bad", "journals", f"{listed(wrong)} do not fold to the stored rows; see: tunewright replay {wrong[0]}"
+        )
+    else:
+        yield Finding("ok", "journals", f"the newest {len(newest)} fold to the stored rows")

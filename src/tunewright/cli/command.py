@@ -1,0 +1,72 @@
+"""What every command shares: how its errors become exit codes, and the options that several have."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from tunewright.cli.out import error_text, warn
+from tunewright.core.errors import TunewrightError
+
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
+
+Function = TypeVar("Function", bound=Callable[..., int | None])
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The tuning job's name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with AMT's member names.")]
+Strict = Annotated[bool, typer.Option("--strict", help="AMT to the letter, limits included.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only new bests, failures and the end.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each start and each reported value.")]
+
+
+def guarded(function: Function) -> Function:
+    """A command whose errors are printed on standard error and become exit codes."""
+
+    @functools.wraps(function)
+    def run(*arguments: object, **options: object) -> None:
+        try:
+            code = function(*arguments, **options)
+        except TunewrightError as error:
+            warn(f"Error: {error_text(error)}")
+            code = WRONG
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; nothing more may be written at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except Exception as error:
+            if (text := _refusal(error)) is None:
+                raise
+            warn(f"Error: {text}")
+            code = WRONG
+        if code:
+            raise typer.Exit(code)
+
+    return run  # type: ignore[return-value]
+
+
+def _refusal(error: Exception) -> str | None:
+    """The message of a refused request, whether a client or the service itself raised it; None for anything else."""
+    faults, exceptions = sys.modules.get("tunewright.aws.faults"), sys.modules.get("botocore.exceptions")
+    if faults is not None and isinstance(error, faults.Fault):
+        return _listed(error.message, error.code)
+    if exceptions is not None and isinstance(error, exceptions.ClientError):
+        found: dict[str, str] = error.response.get("Error", {})
+        return _listed(found.get("Message", str(error)), found.get("Code", "unknown"))
+    if exceptions is not None and isinstance(error, exceptions.ParamValidationError):
+        return str(error)
+    return None
+
+
+def _listed(message: str, code: str) -> str:
+    """A refusal with one problem a line."""
+    head, many, rest = message.partition(" validation errors detected: ")
+    if not many:
+        return f"{message} ({code})"
+    return "\n  ".join([f"{head} problems ({code}):", *rest.split("; ")])

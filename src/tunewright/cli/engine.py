@@ -1,0 +1,113 @@
+"""The engine behind the commands: what is asked of it, and the one place where it is joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tunewright.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from tunewright.core.ports import JobView, LogTail, Objects, Reads
+    from tunewright.settings import Settings
+
+
+class Engine(Protocol):
+    """This process's own tuning service, as `tunewright.assembly.local` gives it."""
+
+    @property
+    def client(self) -> Any:
+        """A botocore SageMaker client answered in this process; the loop runs from the first use on."""
+        ...
+
+    @property
+    def reads(self) -> Reads: ...
+    @property
+    def objects(self) -> Objects: ...
+    @property
+    def settings(self) -> Settings: ...
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """One operation without a client and without a loop, as wire dictionaries (times are seconds)."""
+        ...
+
+    def start(self) -> None:
+        """Run the loop in the background of this process."""
+        ...
+
+    def wait(self, name: str, timeout: float) -> None:
+        """Return when the job changed, or after `timeout` seconds."""
+        ...
+
+    def resume(self, name: str, add_jobs: int = 0) -> JobView:
+        """Continue a job that nobody runs, or one that is Stopped or Completed."""
+        ...
+
+    def hurry(self, name: str) -> None:
+        """Kill the training programs of a job at once."""
+        ...
+
+    def detach(self) -> None:
+        """Leave this process's jobs to a controller that outlives it."""
+        ...
+
+    def in_charge(self, view: JobView) -> bool:
+        """Whether a living controller runs this job, or the job needs none any more."""
+        ...
+
+    def log_tail(self, training_job: str, lines: int = 20) -> LogTail: ...
+    def log_paths(self, training_job: str) -> tuple[Path, Path]: ...
+
+
+class _Joined:
+    """`assembly`'s Local with the few things that only this face asks for."""
+
+    def __init__(self, local: Any) -> None:
+        self._local = local
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._local, name)
+
+    @property
+    def objects(self) -> Objects:
+        found: Objects = self._local.host.objects
+        return found
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """Raises the rooms' own errors, which the client would turn into botocore's."""
+        found: dict[str, Any] = self._local.operations.call(operation, request)
+        return found
+
+
+def connect(strict: bool = False) -> Engine:
+    """This process's engine for the settings in force. Raises Invalid for a wrong setting."""
+    from tunewright.assembly import local  # joins every room: a third of a second
+
+    joined: Any = _Joined(local(strict))
+    engine: Engine = joined
+    return engine
+
+
+def find(engine: Engine, name: str) -> JobView:
+    """A tuning job by name. Raises NotFound with the names that come closest."""
+    try:
+        return engine.reads.job(name)
+    except NotFound:
+        raise NotFound("tuning job", name, _hint(engine, name)) from None
+
+
+def _hint(engine: Engine, name: str) -> str:
+    from tunewright.cli.names import did_you_mean, listed
+    from tunewright.core.ports import JobQuery
+
+    try:
+        owner = engine.reads.trial(name)
+    except NotFound:
+        pass
+    else:
+        return f"It is a training job of {owner.job_name!r}."
+    newest = engine.reads.jobs(JobQuery(sort="CreationTime", descending=True, limit=100)).items
+    known = [view.job.name for view in newest]
+    if not known:
+        return f"There are none in {engine.settings.home}."
+    return did_you_mean(name, known).strip() or f"Known are {listed(known, 5)}."

@@ -1,0 +1,220 @@
+"""Following a tuning job to its end: reads, tells, hears Ctrl-C, and knows the exit code."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from tunewright.cli.engine import Engine
+from tunewright.cli.story import Story, Watched, moved_line, opening
+from tunewright.cli.views import described, dumped, iso, training_job
+from tunewright.core.job import Job, JobStatus
+from tunewright.core.ports import TrialView
+from tunewright.core.trial import Trial, trial_name
+from tunewright.sdk.display import Display, Lines
+
+POLL_SECONDS = 0.25
+FORCED_SECONDS = 1.5
+INTERRUPTED = 130
+EXIT_CODES = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.STOPPED: INTERRUPTED}
+
+
+class Teller(Protocol):
+    """Tells a person or a program what happens."""
+
+    def begin(self, job: Job, earlier: Sequence[TrialView], owns: bool) -> None: ...
+    def look(self, job: Job, moved: Sequence[tuple[Trial, bool]], ended: Sequence[TrialView], note: str) -> None: ...
+    def remark(self, text: str) -> None: ...
+    def end(self, job: Job) -> None: ...
+    def leave(self, job: Job, forced: bool) -> None: ...
+
+
+class Human:
+    """Lines for a person: permanent ones, and a live region where the display has one."""
+
+    def __init__(self, engine: Engine, display: Display, *, quiet: bool, verbose: bool) -> None:
+        self._engine, self._display, self._quiet, self._verbose = engine, display, quiet, verbose
+        self._story: Story | None = None
+
+    def _told(self, job: Job) -> Story:
+        if self._story is None:
+            engine = self._engine
+            self._story = Story(job, engine.log_tail, lambda name: engine.log_tail(name, 1).path, quiet=self._quiet)
+        return self._story
+
+    def begin(self, job: Job, earlier: Sequence[TrialView], owns: bool) -> None:
+        if not self._quiet:
+            self._display.say(opening(job, str(self._engine.settings.home), owns))
+        self._told(job).ended(job, [view.trial for view in earlier])
+        if earlier and not self._quiet:
+            self._display.say([f"{len(earlier)} training jobs have ended before.", *self._told(job).best_so_far()])
+
+    def look(self, job: Job, moved: Sequence[tuple[Trial, bool]], ended: Sequence[TrialView], note: str) -> None:
+        story = self._told(job)
+        if self._verbose:
+            self._display.say([moved_line(job, trial, began) for trial, began in moved])
+        self._display.say(story.ended(job, [view.trial for view in ended]))
+        if not self._quiet:
+            self._display.live(story.region(job, time.time(), note))
+
+    def remark(self, text: str) -> None:
+        self._display.say([text])
+
+    def end(self, job: Job) -> None:
+        self._display.close()
+        model = None
+        if job.best is not None:
+            model = self._engine.reads.trial(job.best.name).trial.model or None
+        self._display.say(self._told(job).end(job, time.time(), model))
+
+    def leave(self, job: Job, forced: bool) -> None:
+        self._display.close()
+        lines = [] if forced else [f"{job.name} goes on; look at it again with: tunewright watch {job.name}"]
+        if forced:
+            lines = [*self._told(job).best_so_far(), f"Go on with it: tunewright resume {job.name}"]
+        self._display.say(lines)
+
+
+class Json:
+    """One JSON object a line: events for a program, with AMT's member names."""
+
+    def __init__(self, engine: Engine, display: Lines) -> None:
+        from tunewright.aws.names import Arns
+
+        self._engine, self._display, self._arns = engine, display, Arns.of(engine.settings)
+        self._best: str | None = None
+
+    def _say(self, event: str, **members: object) -> None:
+        self._display.say([dumped({"Event": event, "Time": time.time(), **members}, indent=None)])
+
+    def begin(self, job: Job, earlier: Sequence[TrialView], owns: bool) -> None:
+        self._best = job.best.name if job.best else None
+        self._say("TuningJobFollowed", **self._job(job))
+
+    def look(self, job: Job, moved: Sequence[tuple[Trial, bool]], ended: Sequence[TrialView], note: str) -> None:
+        for trial, began in moved:
+            members: dict[str, object] = {"TrainingJobName": trial.name, "TuningJobName": job.name}
+            if began:
+                definition = job.spec.definitions[trial.definition]
+                self._say("TrainingJobStarted", **members, TunedHyperParameters=definition.space.texts(trial.point))
+            else:
+                self._say("ObjectiveReported", **members, Epoch=trial.epoch, Value=trial.last)
+        for view in ended:
+            own = {"ExitCode": view.trial.exit_code, "ObjectiveReason": view.trial.objective_reason or None}
+            self._say("TrainingJobEnded", **training_job(view, self._arns), **own)
+        if job.best is not None and job.best.name != self._best:
+            self._best = job.best.name
+            self._say("NewBestTrainingJob", TrainingJobName=job.best.name, TuningJobName=job.name, Value=job.best.value)
+
+    def remark(self, text: str) -> None:
+        self._say("Remark", Message=text)
+
+    def end(self, job: Job) -> None:
+        self._say("TuningJobEnded", **described(self._engine, job.name))
+
+    def leave(self, job: Job, forced: bool) -> None:
+        self._say("Left", **self._job(job))
+
+    def _job(self, job: Job) -> dict[str, object]:
+        return {
+            "HyperParameterTuningJobName": job.name,
+            "HyperParameterTuningJobStatus": str(job.status),
+            "CreationTime": iso(job.created),
+        }
+
+
+class Interrupts:
+    """Counts Ctrl-C instead of being torn out of whatever is going on."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def heard(self) -> Iterator[Interrupts]:
+        """Listen to SIGINT while the block runs."""
+
+        def hear(number: int, frame: object) -> None:
+            self.count += 1
+
+        before = signal.signal(signal.SIGINT, hear)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def follow(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
+    """Tell a job until it ends or the user leaves; the exit code.
+
+    Args:
+        owns: Ctrl-C stops the job, and a second one kills its programs; else Ctrl-C only ends the watching.
+    """
+    watched = Watched()
+    view = engine.reads.job(name)
+    earlier = [each for each in engine.reads.all_trials(view.job.uid) if not each.trial.status.live]
+    watched.known = view.job.next_number - 1
+    watched.open = set(range(1, view.job.next_number)) - {each.trial.number for each in earlier}
+    teller.begin(view.job, earlier, owns)
+    stopping = _Stopping(engine, name, teller)
+    unowned = not engine.in_charge(view)
+    if unowned and not owns:
+        teller.remark(f"Nobody runs {name} now; take it over with: tunewright resume {name}")
+    while True:
+        job = engine.reads.job(name).job
+        moved = watched.moved(job)
+        ended = [engine.reads.trial(trial_name(job.name, job.uid, number)) for number in watched.ended(job)]
+        teller.look(job, moved, ended, stopping.note)
+        if job.status.terminal:
+            teller.end(job)
+            return INTERRUPTED if stopping.asked else EXIT_CODES[job.status]
+        if interrupts.count and not owns:
+            teller.leave(job, False)
+            return INTERRUPTED
+        if stopping.heard(interrupts.count, job):
+            teller.leave(engine.reads.job(name).job, True)
+            return INTERRUPTED
+        engine.wait(name, POLL_SECONDS)
+
+
+class _Stopping:
+    """What Ctrl-C does to a job that this process runs."""
+
+    def __init__(self, engine: Engine, name: str, teller: Teller) -> None:
+        self._engine, self._name, self._teller = engine, name, teller
+        self.asked = False
+        self.note = ""
+
+    def heard(self, count: int, job: Job) -> bool:
+        """Act on the interrupts so far; whether to leave now."""
+        if count and not self.asked:
+            self.asked = True
+            running = len(job.live)
+            text = f"stopping {running} {'job' if running == 1 else 'jobs'}, again to force"
+            self.note = f"{text} (they have {job.spec.stop_grace:g} s to end by themselves)"
+            self._teller.remark(text)
+            stop(self._engine, self._name)
+        if count < 2:
+            return False
+        self._engine.hurry(self._name)
+        _until(lambda: self._engine.reads.job(self._name).job.status.terminal, self._engine, self._name)
+        return True
+
+
+def _until(done: Callable[[], bool], engine: Engine, name: str) -> None:
+    deadline = time.monotonic() + FORCED_SECONDS
+    while not done() and time.monotonic() < deadline:
+        engine.wait(name, 0.05)
+
+
+def stop(engine: Engine, name: str) -> None:
+    """Ask a job to stop; one that stops or has ended already is left alone."""
+    from botocore.exceptions import ClientError  # the client has loaded it
+
+    try:
+        engine.client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "ValidationException":
+            raise

@@ -1,0 +1,82 @@
+"""A tuning job described for a person, as lines of text. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from tunewright.core.ports import JobView
+from tunewright.core.space import CategoricalParameter, Parameter, decode_value
+from tunewright.core.spec import JobSpec
+from tunewright.sdk.progress import duration
+from tunewright.sdk.values import short
+
+
+def portrait(view: JobView, *, charge: bool, now: float) -> list[str]:
+    """What was asked for, how far it is, why it ended."""
+    job = view.job
+    pairs = [("Name", job.name), ("Status", str(job.status)), *_state(view, charge, now), *_asked(job.spec)]
+    width = max(len(name) for name, _ in pairs)
+    lines = [f"{name.ljust(width)}  {text}" for name, text in pairs if text]
+    for definition in job.spec.definitions:
+        lines.append(f"Parameters{f' of {definition.name}' if definition.name else ''}")
+        longest = max(map(len, definition.space.parameters), default=0)
+        lines += [f"  {name.ljust(longest)}  {_range(p)}" for name, p in definition.space.parameters.items()]
+    return lines
+
+
+def _state(view: JobView, charge: bool, now: float) -> Iterator[tuple[str, str]]:
+    job = view.job
+    failed = job.counters.retryable + job.counters.non_retryable
+    counts = {"completed": job.counters.completed, "stopped": job.counters.stopped, "failed": failed}
+    counts["running"] = len(job.live)
+    total = "" if job.budget is None else f" of {job.budget}"
+    words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    yield "Training jobs", f"{job.counters.ended}{total} ended ({words or 'none yet'})"
+    if job.best is not None:
+        yield "Best", f"{short(job.best.value)} by {job.best.name}"
+    if job.ending is not None:
+        yield "Ended because", job.ending.why
+    yield "Failure reason", job.reason
+    yield "Created", _clock(job.created)
+    if job.ended is not None:
+        yield "Ended", _clock(job.ended)
+    yield "Ran for", duration(job.runtime(now))
+    if not charge:
+        yield "In charge", f"nobody; take it over with: tunewright resume {job.name}"
+    elif view.owner is not None and not job.status.terminal:
+        yield "In charge", f"process {view.owner.pid} on {view.owner.host}"
+
+
+def _asked(spec: JobSpec) -> Iterator[tuple[str, str]]:
+    yield "Strategy", str(spec.strategy) + (" (strict)" if spec.strict else "")
+    for definition in spec.definitions:
+        if definition.objective is not None:
+            yield "Objective", f"{definition.objective.direction} {definition.objective.metric}"
+    yield "At a time", str(spec.limits.max_parallel)
+    yield "Early stopping", "Auto" if spec.early_stopping else "Off"
+    if spec.hyperband is not None:
+        yield "Hyperband", f"{spec.hyperband.min_resource} to {spec.hyperband.max_resource} values"
+    done = spec.completion
+    criteria = (
+        f"target {short(done.target)}" if done.target is not None else "",
+        f"{done.not_improving} training jobs without improvement" if done.not_improving is not None else "",
+        "convergence" if done.on_convergence else "",
+        f"{spec.limits.max_runtime:g} s" if spec.limits.max_runtime is not None else "",
+    )
+    yield "Ends at", ", ".join(filter(None, criteria))
+    if spec.warm_start is not None:
+        yield "Warm start", f"{spec.warm_start.type} from {', '.join(spec.warm_start.parents)}"
+    yield "Seed", str(spec.seed)
+
+
+def _range(parameter: Parameter) -> str:
+    if isinstance(parameter, CategoricalParameter):
+        values = [decode_value(value) if isinstance(value, str) else value for value in parameter.values]
+        return f"one of {', '.join(map(short, values))}"
+    kind = type(parameter).__name__.removesuffix("Parameter").lower()
+    return f"{kind} {short(parameter.min_value)} to {short(parameter.max_value)}, {parameter.scaling_type}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))

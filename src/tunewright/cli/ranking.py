@@ -1,0 +1,75 @@
+"""Training jobs as rows of a table: their order and their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunewright.cli.causes import cause
+from tunewright.cli.engine import Engine
+from tunewright.cli.names import did_you_mean
+from tunewright.core.errors import Invalid
+from tunewright.core.ports import TrialView
+from tunewright.core.space import decode_value
+from tunewright.core.spec import Direction, JobSpec
+from tunewright.core.trial import TrialStatus
+from tunewright.sdk.progress import duration
+from tunewright.sdk.values import short
+
+HEADERS = ("#", "TRAINING JOB", "STATUS", "VALUE", "TIME", "REMARK")
+SORTS = ("objective", "number", "status", "time")
+
+
+def ordered(rows: Sequence[TrialView], spec: JobSpec, sort: str) -> list[TrialView]:
+    """Rows by objective (best first, those without one last), number, status or length. Raises Invalid."""
+    if sort not in SORTS:
+        raise Invalid.one("--sort", f"{sort!r} is not one of {', '.join(SORTS)}.{did_you_mean(sort, SORTS)}")
+    objective = spec.definitions[0].objective
+    sign = -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
+
+    def key(row: TrialView) -> tuple[float | str, ...]:
+        trial = row.trial
+        if sort == "objective":
+            return (1.0, 0.0) if trial.value is None else (0.0, sign * trial.value)
+        if sort == "status":
+            return (str(trial.status),)
+        return (-seconds(row),) if sort == "time" else ()
+
+    return sorted(rows, key=lambda row: (*key(row), row.trial.number))
+
+
+def seconds(row: TrialView) -> float:
+    started, ended = row.trial.started, row.trial.ended
+    return 0.0 if started is None or ended is None else max(0.0, ended - started)
+
+
+def columns(row: TrialView, parameters: Sequence[str]) -> list[str]:
+    """A training job's cells, then one for each of these parameters."""
+    trial = row.trial
+    texts = {name: short(decode_value(v) if isinstance(v, str) else v) for name, v in trial.point.items()}
+    value = trial.value if trial.value is not None else trial.last if trial.status.live else None
+    took = duration(seconds(row)) if trial.ended is not None and trial.started is not None else "-"
+    status = TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status
+    first = [str(trial.number), trial.name, str(status), "-" if value is None else short(value), took, remark(row)]
+    return [*first, *(texts.get(name, "-") for name in parameters)]
+
+
+def remark(row: TrialView) -> str:
+    """Why it has no value, or why it was stopped, in a few words."""
+    trial = row.trial
+    if trial.status is TrialStatus.FAILED:
+        return _cut(cause(trial.reason))
+    if trial.value is None and not trial.status.live:
+        return _cut(trial.objective_reason)
+    return str(trial.cause) if trial.cause is not None else ""
+
+
+def _cut(text: str, limit: int = 50) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def model_path(engine: Engine, uri: str) -> str:
+    """Where a model lies on this disk, or its address when it lies elsewhere."""
+    try:
+        return str(engine.objects.path(uri)) if uri else ""
+    except Invalid:
+        return uri

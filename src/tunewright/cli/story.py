@@ -1,0 +1,188 @@
+"""What `run`, `watch` and `resume` tell of a tuning job. Pure: read models in, lines of text out.
+
+The telling itself (a line for each finished job, deltas, hints, the live region, the end) is shared with the
+Python face; what only a terminal's user needs is added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tunewright.cli.causes import cause, failure_lines, in_short, kind
+from tunewright.core.job import Job, JobStatus
+from tunewright.core.spec import Direction, JobSpec, Strategy
+from tunewright.core.trial import Trial, TrialStatus
+from tunewright.sdk.progress import Facts, Logs, ProgressModel, Row, Running
+from tunewright.sdk.values import short
+
+Paths = Callable[[str], str]
+"""A training job's log file by its name; empty when there is none."""
+
+
+def facts_of(job: Job) -> Facts:
+    """What the shared telling wants to know of a job as a whole."""
+    spec = job.spec
+    objectives = {d.name: d.objective.metric for d in spec.definitions if d.objective is not None}
+    patterns = {metric.name: metric.regex for d in spec.definitions for metric in d.training.metrics}
+    return Facts(
+        name=job.name,
+        objectives=objectives,
+        patterns=patterns,
+        maximize=direction(spec) is Direction.MAXIMIZE,
+        total=job.budget,
+        judged=spec.judged,
+    )
+
+
+def direction(spec: JobSpec) -> Direction:
+    objective = spec.definitions[0].objective
+    return objective.direction if objective is not None else Direction.MAXIMIZE
+
+
+def row_of(job: Job, trial: Trial) -> Row:
+    """A training job as the shared telling sees it."""
+    definition = job.spec.definitions[trial.definition]
+    return Row(
+        name=trial.name,
+        status=str(TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status),
+        objective_status=str(trial.objective_status),
+        value=trial.value,
+        parameters=definition.space.texts(trial.point),
+        reason=trial.reason if trial.status is TrialStatus.FAILED else trial.objective_reason,
+        definition=definition.name,
+        started=trial.started,
+        ended=trial.ended,
+    )
+
+
+def running_of(job: Job) -> list[Running]:
+    """The live training jobs in launch order."""
+    return [Running(t.name, t.last, t.epoch, t.started, str(t.status)) for t in job.live.values()]
+
+
+def opening(job: Job, home: str, owns: bool) -> list[str]:
+    """What is said first; `owns` is whether Ctrl-C stops the job."""
+    spec = job.spec
+    objective = spec.definitions[0].objective
+    metric = f", {objective.direction.lower()} {objective.metric}" if objective is not None else ""
+    count = "training jobs without a fixed number" if job.budget is None else f"{job.budget} training jobs"
+    early = ", early stopping" if spec.early_stopping and spec.strategy is not Strategy.HYPERBAND else ""
+    return [
+        f"Tuning job {job.name}: {spec.strategy} search, {count}, {spec.limits.max_parallel} at a time{early}{metric}",
+        f"Files in {home}; Ctrl-C {'stops the job, twice at once' if owns else 'leaves, the job goes on'}",
+    ]
+
+
+class Story(ProgressModel):
+    """The shared telling with exit codes, hints and this command line's next steps.
+
+    Args:
+        job: the tuning job as first read.
+        logs: the end of a training job's log by name.
+        paths: a training job's log file by name.
+    """
+
+    def __init__(self, job: Job, logs: Logs, paths: Paths, *, quiet: bool = False) -> None:
+        super().__init__(facts_of(job), logs, quiet=quiet)
+        self._paths = paths
+        self._trials: dict[str, Trial] = {}
+        self._kinds: dict[str, tuple[str, int]] = {}
+
+    def ended(self, job: Job, trials: Sequence[Trial]) -> list[str]:
+        """The lines that finished training jobs add."""
+        self._trials = {trial.name: trial for trial in trials}
+        self.facts = facts_of(job)
+        return self.update([row_of(job, trial) for trial in trials])
+
+    def region(self, job: Job, now: float, note: str = "") -> list[str]:
+        """The live region: at most twelve lines."""
+        counters = job.counters
+        counts = {
+            "running": len(job.live),
+            "failed": counters.retryable + counters.non_retryable,
+            "stopped": counters.stopped,
+        }
+        lines = self.live(running_of(job), counts, job.runtime(now), now)
+        return [*lines[:11], note] if note else lines[:12]
+
+    def _failure(self, row: Row) -> list[str]:
+        """A cause is told once; the same one again is only counted."""
+        trial = self._trials.get(row.name)
+        key = kind(row.reason)
+        first, count = self._kinds.get(key, (row.name, 0))
+        self._kinds[key] = (first, count + 1)
+        if count:
+            again = f"{self._head(row)}  failed for the same reason as {first} ({count + 1} so far)"
+            return [] if self._quiet else [again]
+        lines = [f"{self._head(row)}  failed: {cause(row.reason)}  {row.text()}".rstrip()]
+        return lines + (failure_lines(trial, self._paths(row.name)) if trial is not None else [])
+
+    def failures(self) -> list[str]:
+        """Each cause of failure once, with its number and its first training job."""
+        return [
+            f"Failed {count} {'time' if count == 1 else 'times'}: {key.replace('#', '…')} (first {first},"
+            f" log {self._paths(first)})"
+            for key, (first, count) in self._kinds.items()
+            if count > 1
+        ]
+
+    def best_so_far(self) -> list[str]:
+        """What is said when the user leaves before the end."""
+        if self.best is None:
+            return ["No training job has brought a value yet."]
+        return [f"Best so far: {short(self.best.value)} by {self.best.name}  {self.best.text()}"]
+
+    def end(self, job: Job, now: float, model: str | None) -> list[str]:
+        """What is said at the end: the reason in words, failures, the best, where to go from here."""
+        why = in_short(job.reason) or (job.ending.why if job.ending else "")
+        return self.summary(str(job.status), why, job.runtime(now), model)
+
+    def _ways(self, status: str) -> list[str]:
+        name = self.facts.name
+        lines = self.failures()
+        lines.append(f"All results: tunewright jobs {name}   Export: tunewright export {name} --output {name}.csv")
+        if status == JobStatus.COMPLETED:
+            lines.append(f"More training jobs: tunewright resume {name} --add-jobs 10")
+        elif status == JobStatus.STOPPED:
+            lines.append(f"Go on with it: tunewright resume {name}")
+        return lines
+
+
+@dataclass(slots=True)
+class Watched:
+    """Which training jobs were seen to begin and to end, so that each is told once."""
+
+    known: int = 0
+    open: set[int] = field(default_factory=set)
+    epochs: dict[int, int] = field(default_factory=dict)
+
+    def ended(self, job: Job) -> list[int]:
+        """Numbers that ended since the last look."""
+        self.open |= set(range(self.known + 1, job.next_number))
+        self.known = job.next_number - 1
+        gone = sorted(self.open - set(job.live))
+        self.open -= set(gone)
+        for number in gone:
+            self.epochs.pop(number, None)
+        return gone
+
+    def moved(self, job: Job) -> list[tuple[Trial, bool]]:
+        """Live training jobs that began (True) or reported a new objective (False) since the last look."""
+        found = []
+        for number, trial in job.live.items():
+            if trial.status is TrialStatus.PENDING:
+                continue
+            before = self.epochs.get(number)
+            if before is None or trial.epoch > before:
+                found.append((trial, before is None))
+            self.epochs[number] = trial.epoch
+        return found
+
+
+def moved_line(job: Job, trial: Trial, began: bool) -> str:
+    """One line about a training job that began or reported (with -v)."""
+    row = row_of(job, trial)
+    if began:
+        return f"{trial.name}  started  {row.text()}"
+    return f"{trial.name}  epoch {trial.epoch}  {'-' if trial.last is None else short(trial.last)}"

@@ -1,0 +1,89 @@
+"""Logs of a training job: which one is meant, and printing what its files hold and what is added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from tunewright.cli.engine import Engine
+from tunewright.cli.names import did_you_mean
+from tunewright.core.errors import NotFound
+from tunewright.core.job import Job
+from tunewright.core.trial import trial_name
+
+POLL_SECONDS = 0.25
+CHUNK = 1 << 16
+
+
+def chosen(engine: Engine, job: Job, wanted: str | None) -> str:
+    """The training job that is meant: by name, by number, or the newest.
+
+    Raises:
+        NotFound: there is none, or it belongs to another tuning job.
+    """
+    if job.launched == 0:
+        raise NotFound("training job", wanted or "", f"{job.name} has started none yet.")
+    if wanted is None:
+        return trial_name(job.name, job.uid, job.next_number - 1)
+    if wanted.isdecimal() and 1 <= int(wanted) < job.next_number:
+        return trial_name(job.name, job.uid, int(wanted))
+    try:
+        view = engine.reads.trial(wanted)
+    except NotFound:
+        names = [trial_name(job.name, job.uid, number) for number in range(1, min(job.next_number, 500))]
+        hint = did_you_mean(wanted, names).strip() or f"{job.name} has numbers 1 to {job.launched}."
+        raise NotFound("training job", wanted, hint) from None
+    if view.job_uid != job.uid:
+        raise NotFound("training job", wanted, f"It belongs to {view.job_name}.")
+    return view.trial.name
+
+
+def tail(
+    engine: Engine,
+    training_job: str,
+    files: Sequence[tuple[Path, TextIO]],
+    *,
+    lines: int,
+    going_on: Callable[[], bool],
+) -> None:
+    """Print files (or their last lines), and what is added while `going_on` and the training job runs."""
+    places = [_last_lines(path, lines) if lines else 0 for path, _ in files]
+    while True:
+        view = engine.reads.trial(training_job)
+        for index, (path, out) in enumerate(files):
+            places[index] = _copy(path, out, places[index])
+        if not view.trial.status.live or not going_on():
+            return
+        engine.wait(view.job_name, POLL_SECONDS)
+
+
+def _copy(path: Path, out: TextIO, place: int) -> int:
+    """Print a file from a byte on; where it ends. Bytes that are not UTF-8 are replaced."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            while data := file.read(CHUNK):
+                place += len(data)
+                out.write(data.decode("utf-8", "replace"))
+    except FileNotFoundError:
+        return place
+    out.flush()
+    return place
+
+
+def _last_lines(path: Path, count: int) -> int:
+    """The byte at which the last lines of a file begin."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            start, data = size, b""
+            while start > 0 and data.rstrip(b"\n").count(b"\n") < count:
+                step = min(CHUNK, start)
+                start -= step
+                file.seek(start)
+                data = file.read(step) + data
+    except FileNotFoundError:
+        return 0
+    kept = b"".join(data.splitlines(keepends=True)[-count:])
+    return size - len(kept)

@@ -1,0 +1,63 @@
+"""Trying a metric's pattern on a log: what the scraper would make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunewright.control.metrics import Found, Scraper, try_pattern
+from tunewright.core.errors import Invalid
+from tunewright.core.spec import MetricDefinition
+
+NAME = "metric"
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a pattern found.
+
+    Args:
+        found: line number from 1 and what was captured there.
+        note: why there is no value; empty when there is one.
+    """
+
+    found: Sequence[tuple[int, Found]]
+    note: str
+
+    @property
+    def values(self) -> list[float]:
+        """The numbers in order of appearance; the last one would be the objective."""
+        return [each.value for _, each in self.found if each.value is not None]
+
+    def lines(self) -> list[str]:
+        """For a person: each capture, then the verdict."""
+        shown = self.found if len(self.found) <= SHOWN else [*self.found[: SHOWN // 2], *self.found[-SHOWN // 2 :]]
+        said = []
+        for place, (number, each) in enumerate(shown):
+            if place == SHOWN // 2 and len(self.found) > SHOWN:
+                said.append(f"... {len(self.found) - SHOWN} more")
+            what = "not a number" if each.value is None else repr(each.value)
+            said.append(f"line {number}: captured {each.captured!r}: {what}")
+        if self.values:
+            return [*said, f"{len(self.values)} values; the last one, {self.values[-1]!r}, would be the objective."]
+        return [*said, f"No value: {self.note}."]
+
+    def shape(self) -> dict[str, object]:
+        matches = [{"Line": n, "Captured": each.captured, "Value": each.value} for n, each in self.found]
+        last = self.values[-1] if self.values else None
+        return {"Matches": matches, "Value": last, "Reason": self.note or None}
+
+
+def tried(pattern: str, data: bytes) -> Tried:
+    """Try a pattern on a log's bytes. Raises Invalid when it is not a regular expression."""
+    try:
+        found = try_pattern(pattern, data)
+        scraper = Scraper([MetricDefinition(NAME, pattern)], NAME)
+    except ValueError as error:
+        raise Invalid.one("REGEX", f"{pattern!r} {error}.") from error
+    except TimeoutError:
+        raise Invalid.one("REGEX", f"{pattern!r} took too long on a line; simplify it.") from None
+    scraper.log(data, 0.0, final=True)
+    note = scraper.note().replace(f"{NAME!r} never appeared in the log", "the pattern matched no line")
+    return Tried(found, note)

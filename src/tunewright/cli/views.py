@@ -1,0 +1,74 @@
+"""Read models as AMT's structures for `--json`: AMT's member names, float64 values, ISO 8601 times, strict JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from tunewright.aws.names import Arns
+from tunewright.aws.translate_job import job_summary
+from tunewright.aws.translate_trial import tuning_summary
+from tunewright.cli.engine import Engine
+from tunewright.core.ports import JobView, TrialView
+from tunewright.core.space import Value, decode_value
+from tunewright.core.spec import JobSpec
+from tunewright.core.trial import Trial
+
+Shape: TypeAlias = dict[str, Any]
+
+
+def iso(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(value: Any, name: str = "") -> Any:
+    """A wire structure for people's JSON: no empty members, times as text, numbers that strict JSON has."""
+    if isinstance(value, Mapping):
+        return {key: plain(item, key) for key, item in value.items() if item is not None and key != "ResponseMetadata"}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return iso(value.timestamp())
+    if isinstance(value, float) and (name.endswith("Time") or name == "Timestamp"):
+        return iso(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def dumped(value: Any, *, indent: int | None = 2) -> str:
+    """Strict JSON text."""
+    return json.dumps(plain(value), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def typed(spec: JobSpec, trial: Trial) -> dict[str, Value]:
+    """The tuned hyperparameters with their types: categories as the values they were listed as."""
+    return {name: decode_value(v) if isinstance(v, str) else v for name, v in trial.point.items()}
+
+
+def training_job(view: TrialView, arns: Arns) -> Shape:
+    """HyperParameterTrainingJobSummary, with the job that it belongs to."""
+    return {"TuningJobName": view.job_name, **tuning_summary(view, arns)}
+
+
+def tuning_job(view: JobView, arns: Arns, *, in_charge: bool) -> Shape:
+    """HyperParameterTuningJobSummary, and beside it what AMT has no member for."""
+    job = view.job
+    best = None if job.best is None else {"TrainingJobName": job.best.name, "Value": job.best.value}
+    own = {"InCharge": in_charge, "EndReason": job.ending.why if job.ending else None, "Best": best}
+    return {**job_summary(job, arns), "Tunewright": {key: value for key, value in own.items() if value is not None}}
+
+
+def described(engine: Engine, name: str) -> Shape:
+    """DescribeHyperParameterTuningJob, with exact values, and beside it what AMT has no member for."""
+    arns = Arns.of(engine.settings)
+    view = engine.reads.job(name)
+    shape = engine.call("DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
+    if view.job.best is not None:
+        shape["BestTrainingJob"] = training_job(engine.reads.trial(view.job.best.name), arns)
+    extra = tuning_job(view, arns, in_charge=engine.in_charge(view))["Tunewright"]
+    return {**shape, "Tunewright": {**extra, "RandomSeed": view.job.spec.seed, "Strict": view.job.spec.strict}}

@@ -1,0 +1,179 @@
+"""init and validate: files from scripts, files checked, nothing run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from tunewright.cli.scaffold import read_script, tuning_file
+from tunewright.cli.tunefile import load
+
+Run = Callable[..., Result]
+
+SCRIPT = """\
+import argparse, os
+RATE = 0.01
+parser = argparse.ArgumentParser()
+group = parser.add_argument_group("training")
+group.add_argument("--learning-rate", "-l", type=float, default=RATE)
+group.add_argument("--layers", type=int, default=3)
+group.add_argument("--dropout", type=float, default=0.1)
+group.add_argument("--shift", type=float, default=0.0)
+group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+parser.add_argument("--epochs", type=int, default=10)
+parser.add_argument("--tag", default="it's")
+parser.add_argument("--fast", action="store_true")
+parser.add_argument("--unknown", type=complex)
+parser.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN"))
+parser.add_argument("--model-dir", default=os.environ["SM_MODEL_DIR"])
+parser.add_argument("positional")
+raise SystemExit("must never run")
+for epoch in range(3):
+    print(f"epoch {epoch} train_loss={x:.3f}; validation:accuracy: {y}")
+    print("rmse =", z)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "train" / "x").write_text("")
+    path = tmp_path / "my train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_arguments_and_metrics_are_read_off_the_syntax(script: Path) -> None:
+    found = read_script(script)
+    assert {a.name: (a.kind, a.default) for a in found.arguments} == {
+        "learning-rate": ("float", 0.01),
+        "layers": ("int", 3),
+        "dropout": ("float", 0.1),
+        "shift": ("float", 0.0),
+        "optimizer": ("str", "sgd"),
+        "epochs": ("int", 10),
+        "tag": ("str", "it's"),
+        "fast": ("flag", None),
+        "unknown": ("complex", None),
+        "train": ("str", None),
+        "model-dir": ("str", None),
+    }
+    assert list(found.printed) == ["train_loss", "validation:accuracy", "rmse"]
+
+
+def test_reports_need_no_patterns(tmp_path: Path) -> None:
+    path = tmp_path / "t.py"
+    path.write_text("tunewright.report(step=1, loss=x)\nreport(**{'val:f1': y})\nprint(f'acc={z}')\n")
+    found = read_script(path)
+    assert found.reported == ("loss", "val:f1")
+    text = tuning_file(found, "t.py", "t")
+    assert "objective: {metric: 'val:f1', type: Maximize}" in text and "regular expressions" in text
+
+
+def test_init_writes_a_file_that_is_valid(script: Path, cli: Run) -> None:
+    result = cli("init", script.name)
+    assert result.exit_code == 0, result.output
+    target = Path("my train.yaml")
+    made: dict[str, Any] = dict(load(target, strict=True, now=0).data)
+    assert made["name"] == "my-train"
+    assert made["objective"] == {"metric": "validation:accuracy", "type": "Maximize"}
+    assert made["parameters"] == {
+        "learning-rate": {"type": "continuous", "min": 0.001, "max": 0.1, "scaling": "Logarithmic"},
+        "layers": {"type": "integer", "min": 1, "max": 6},
+        "dropout": {"type": "continuous", "min": 0.0, "max": 0.9},
+        "shift": {"type": "continuous", "min": -1.0, "max": 1.0},
+        "optimizer": {"type": "categorical", "values": ["sgd", "adam"]},
+    }
+    assert made["training"]["hyperparameters"] == {"epochs": 10, "tag": "it's"}
+    assert made["training"]["inputs"] == {"train": "./data/train"}
+    assert "# --fast takes no value" in target.read_text() and "# --unknown has no default" in target.read_text()
+    assert cli("validate", str(target)).exit_code == 0
+
+
+def test_the_patterns_of_init_find_what_the_script_prints(script: Path, cli: Run, tmp_path: Path) -> None:
+    cli("init", script.name, "-o", "t.yaml")
+    patterns: Any = load(tmp_path / "t.yaml", strict=False, now=0).data["training"]
+    log = "epoch 1 train_loss=0.250; validation:accuracy: 0.5\nrmse = 1e-3\n"
+    found = {}
+    for name, pattern in patterns["metrics"].items():
+        found[name] = json.loads(cli("test-metric", pattern, "-", "--json", input=log).stdout)["Value"]
+    assert found == {"train_loss": 0.25, "validation:accuracy": 0.5, "rmse": 0.001}
+
+
+def test_init_writes_over_nothing_unless_told(script: Path, cli: Run, tmp_path: Path) -> None:
+    assert cli("init", script.name).exit_code == 0
+    refused = cli("init", script.name)
+    assert refused.exit_code == 2 and "give --force" in refused.stderr
+    assert cli("init", script.name, "--force").exit_code == 0
+    assert "parameters:" in cli("init", script.name, "-o", "-").stdout
+    assert json.loads(cli("init", script.name, "-o", "x.yaml", "--json").stdout)["File"] == "x.yaml"
+    (tmp_path / "sub").mkdir()
+    cli("init", script.name, "-o", "sub/y.yaml")
+    assert f"entry_point: '{script}'" in (tmp_path / "sub" / "y.yaml").read_text()
+
+
+def test_init_of_a_script_without_anything(tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bare.py").write_text("x = 1\n")
+    result = cli("init", "bare.py")
+    assert "No metric was found" in result.stderr
+    assert load(Path("bare.yaml"), strict=True, now=0).name == "bare"
+
+
+@pytest.mark.parametrize(("text", "says"), [("def f(:\n", "line 1: is not Python"), (None, "no such file")])
+def test_init_of_what_is_no_script(tmp_path: Path, cli: Run, text: str | None, says: str) -> None:
+    path = tmp_path / "t.py"
+    if text is not None:
+        path.write_text(text)
+    result = cli("init", str(path), "-o", "-")
+    assert result.exit_code == 2 and says in result.stderr
+
+
+# ---- validate ----
+
+
+@pytest.fixture
+def file(tmp_path: Path, request_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUNEWRIGHT_HOME", str(tmp_path / "untouched"))
+    request_of()
+    return tmp_path / "digits.yaml"
+
+
+def test_validate_says_what_the_file_is(file: Path, cli: Run) -> None:
+    result = cli("validate", str(file))
+    assert result.exit_code == 0
+    assert result.stdout == f"{file} is valid: digits, Bayesian over 2 parameters, 4 training jobs.\n"
+
+
+def test_validate_prints_the_request_and_touches_nothing(file: Path, cli: Run, tmp_path: Path) -> None:
+    request = json.loads(cli("validate", str(file), "--request").stdout)
+    assert request["HyperParameterTuningJobName"] == "digits"
+    assert json.loads(cli("validate", str(file), "--json").stdout) == {
+        "Valid": True,
+        "File": str(file),
+        "Request": request,
+    }
+    named = json.loads(cli("validate", str(file), "--request", "--strict", "--name", "x").stdout)
+    assert named["TrainingJobDefinition"]["OutputDataConfig"]["S3OutputPath"].startswith("s3://")
+    assert not (tmp_path / "untouched").exists()
+
+
+def test_validate_tells_every_problem(file: Path, cli: Run) -> None:
+    file.write_text(file.read_text().replace("max_jobs: 4", "max_jbs: 4").replace("type: categorical", "type: cat"))
+    result = cli("validate", str(file))
+    assert result.exit_code == 2 and result.stdout == ""
+    assert f"{file}: 2 problems:" in result.stderr and "Did you mean 'max_jobs'?" in result.stderr
+    problems = json.loads(cli("validate", str(file), "--json").stdout)["Problems"]
+    assert [problem["Where"].split(", ")[-1] for problem in problems] == ["max_jbs", "parameters.units.type"]
+
+
+def test_validate_sees_what_only_the_service_knows(file: Path, cli: Run) -> None:
+    file.write_text(file.read_text().replace("metric: acc", "metric: acc", 1) + "tags: {'a^b': x}\n")
+    result = cli("validate", str(file))
+    assert result.exit_code == 2 and "a^b" in result.stderr

@@ -1,0 +1,321 @@
+"""Following a job: every line that a person sees, one JSON object an event, Ctrl-C, and exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tunewright.cli.follow import Human, Interrupts, Json, follow
+from tunewright.cli.screen import ColourTerminal, choose, styled
+from tunewright.cli.story import Story
+from tunewright.core.events import StopAsked
+from tunewright.core.job import Job
+from tunewright.sdk.display import Lines, Terminal
+
+from .still import START, StillEngine
+
+A: dict[str, Any] = {"lr": 0.01, "units": "200"}
+B: dict[str, Any] = {"lr": 0.02, "units": "512"}
+
+
+class Told:
+    """A followed job and what was said of it."""
+
+    def __init__(self, engine: StillEngine, *, quiet: bool = False, verbose: bool = False, json: bool = False) -> None:
+        self.engine, self.stream = engine, io.StringIO()
+        display = Lines(self.stream)
+        self.teller = Json(engine, display) if json else Human(engine, display, quiet=quiet, verbose=verbose)
+        self.interrupts = Interrupts()
+
+    def follow(self, *, owns: bool = True) -> int:
+        return follow(self.engine, "digits", self.teller, self.interrupts, owns=owns)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+def name(engine: StillEngine, number: int) -> str:
+    return next(v.trial.name for v in engine.reads.all_trials(engine.job("digits").uid) if v.trial.number == number)
+
+
+def play(engine: StillEngine) -> None:
+    """Four training jobs: a value, a failure, the same failure, a better value."""
+    engine.then(
+        lambda: engine.begin("digits", A, B),
+        lambda: engine.report("digits", 1, 0.909),
+        lambda: engine.exit("digits", 1),
+        lambda: engine.exit("digits", 2, 1, "Traceback (most recent call last):\nValueError: bad path 7"),
+        lambda: engine.begin("digits", A, B),
+        lambda: engine.exit("digits", 3, 1, "Traceback (most recent call last):\nValueError: bad path 8"),
+        lambda: engine.report("digits", 4, 0.913),
+        lambda: engine.exit("digits", 4),
+    )
+
+
+def test_a_run_told_line_by_line(digits: StillEngine) -> None:
+    play(digits)
+    told = Told(digits)
+    assert told.follow() == 0
+    one, two, three, four = (name(digits, number) for number in range(1, 5))
+    log = digits.home / "jobs" / two / "stdout.log"
+    assert told.lines[:9] == [
+        "Tuning job digits: Bayesian search, 4 training jobs, 2 at a time, maximize acc",
+        f"Files in {digits.home}; Ctrl-C stops the job, twice at once",
+        f"[1/4] {one}  0.909  lr=0.01 units=200  2.0 s  first value 0.909",
+        f"[2/4] {two}  failed: ValueError: bad path 7  lr=0.02 units=512",
+        f"    exit code 1, log {log}",
+        f"[3/4] {three}  failed for the same reason as {two} (2 so far)",
+        f"[4/4] {four}  0.913  lr=0.02 units=512  3.0 s  new best 0.913 (+0.004)",
+        "",
+        "Tuning job digits Completed after 8.0 s: all 4 training jobs have run.",
+    ]
+    end = "\n".join(told.lines[9:])
+    assert f"Best acc: 0.913 by {four}" in end and "units = 512" in end
+    assert f"Best model: file://{digits.home}/output/{four}/output/model.tar.gz" in end
+    assert f"Failed 2 times: ValueError: bad path … (first {two}, log {log})" in end
+    assert "tunewright export digits" in end and "tunewright resume digits --add-jobs" in end
+    assert "\x1b" not in told.text
+
+
+def test_each_failure_is_told_once(digits: StillEngine) -> None:
+    play(digits)
+    told = Told(digits)
+    told.follow()
+    assert told.text.count("bad path 7") == 1 and "bad path 8" not in told.text
+
+
+def test_quiet_tells_new_bests_failures_and_the_end(digits: StillEngine) -> None:
+    play(digits)
+    told = Told(digits, quiet=True)
+    assert told.follow() == 0
+    assert told.lines[0].startswith("[1/4]") and "first value" in told.lines[0]
+    assert "same reason" not in told.text and "Completed after" in told.text
+
+
+def test_verbose_tells_starts_and_values(digits: StillEngine) -> None:
+    play(digits)
+    told = Told(digits, verbose=True)
+    told.follow()
+    one = name(digits, 1)
+    assert f"{one}  started  lr=0.01 units=200" in told.lines
+    assert f"{one}  epoch 1  0.909" in told.lines
+
+
+def test_no_metric_is_said_at_once_with_the_log_and_the_pattern(digits: StillEngine) -> None:
+    def begin() -> None:
+        digits.begin("digits", A)
+        digits.log("digits", 1, "loading\naccuracy is 0.5\n")
+
+    digits.then(begin, lambda: digits.exit("digits", 1), lambda: digits.record("digits", StopAsked(digits.clock.now())))
+    told = Told(digits)
+    assert told.follow() == 130
+    assert "'acc' never appeared in the log" in told.text
+    assert "'acc=(.*)'" in told.text and "accuracy is 0.5" in told.text
+
+
+def test_all_failed_is_exit_code_1_with_the_reason(digits: StillEngine) -> None:
+    digits.then(
+        lambda: digits.begin("digits", A, B),
+        *(lambda number=number: digits.exit("digits", number, 1, "ValueError: bad path") for number in (1, 2)),
+        lambda: digits.begin("digits", A, B),
+        *(lambda number=number: digits.exit("digits", number, 1, "ValueError: bad path") for number in (3, 4)),
+    )
+    told = Told(digits)
+    assert told.follow() == 1
+    assert "Tuning job digits Failed" in told.text and "No training job succeeded" in told.text
+    assert told.text.count("exit code 1") == 1
+
+
+def test_the_end_of_early_stopping_says_what_was_saved(engine: StillEngine, request_of: Callable[..., Any]) -> None:
+    engine.call("CreateHyperParameterTuningJob", **request_of(early_stopping="Auto"))
+    engine.then(lambda: engine.begin("digits", A), lambda: engine.record("digits", StopAsked(engine.clock.now())))
+    engine.then(lambda: engine.exit("digits", 1, -15, killed=True))
+    told = Told(engine)
+    told.follow()
+    assert "Early stopping ended" in told.text
+
+
+# ---- Ctrl-C ----
+
+
+def test_one_interrupt_stops_kindly(digits: StillEngine) -> None:
+    told = Told(digits)
+
+    def interrupt() -> None:
+        told.interrupts.count += 1
+
+    digits.then(
+        lambda: digits.begin("digits", A, B),
+        lambda: digits.report("digits", 1, 0.9),
+        interrupt,
+        lambda: digits.exit("digits", 1, -15, killed=True),
+        lambda: digits.exit("digits", 2, -15, killed=True),
+    )
+    assert told.follow() == 130
+    assert told.lines.count("stopping 2 jobs, again to force") == 1
+    assert digits.job("digits").status == "Stopped"
+    assert "Tuning job digits Stopped" in told.text and "stopped by the user" in told.text
+    assert "Best acc: 0.9 by" in told.text and "tunewright resume digits" in told.text
+    assert "hurry" not in digits.done
+
+
+def test_two_interrupts_end_the_programs_at_once(digits: StillEngine) -> None:
+    told = Told(digits)
+
+    def interrupt() -> None:
+        told.interrupts.count += 1
+
+    digits.then(lambda: digits.begin("digits", A, B), interrupt, interrupt)
+    assert told.follow() == 130
+    assert digits.done == ["hurry"]
+    assert digits.job("digits").status == "Stopped"
+    assert told.lines[-1] == "Go on with it: tunewright resume digits"
+
+
+def test_watching_is_only_left(digits: StillEngine) -> None:
+    told = Told(digits)
+
+    def interrupt() -> None:
+        told.interrupts.count += 1
+
+    digits.then(lambda: digits.begin("digits", A, B), interrupt)
+    assert told.follow(owns=False) == 130
+    assert digits.job("digits").status == "InProgress"
+    assert told.lines[-1] == "digits goes on; look at it again with: tunewright watch digits"
+
+
+def test_signals_are_counted_and_the_old_handler_comes_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts().heard() as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.count == 2
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_watching_a_job_that_nobody_runs_says_so(digits: StillEngine) -> None:
+    digits.charge = False
+    told = Told(digits)
+    digits.then(lambda: digits.record("digits", StopAsked(digits.clock.now())))
+    told.follow(owns=False)
+    assert "Nobody runs digits now; take it over with: tunewright resume digits" in told.lines
+
+
+def test_a_late_watcher_is_told_only_what_is_new(digits: StillEngine) -> None:
+    digits.begin("digits", A, B)
+    digits.report("digits", 1, 0.9)
+    digits.exit("digits", 1)
+    digits.then(lambda: digits.exit("digits", 2, 1, "ValueError: x"), lambda: digits.record("digits", StopAsked(START)))
+    told = Told(digits)
+    told.follow(owns=False)
+    assert told.lines[2] == "1 training jobs have ended before."
+    assert told.lines[3].startswith("Best so far: 0.9 by")
+    assert not any(line.startswith("[1/4]") for line in told.lines)
+    assert any(line.startswith("[2/4]") for line in told.lines)
+
+
+# ---- JSON ----
+
+
+def test_json_is_one_strict_object_an_event_with_amts_names(digits: StillEngine) -> None:
+    play(digits)
+    told = Told(digits, json=True)
+    assert told.follow() == 0
+    events = told.events()
+    assert [event["Event"] for event in events] == [
+        "TuningJobFollowed",
+        "TrainingJobStarted",
+        "TrainingJobStarted",
+        "ObjectiveReported",
+        "TrainingJobEnded",
+        "NewBestTrainingJob",
+        "TrainingJobEnded",
+        "TrainingJobStarted",
+        "TrainingJobStarted",
+        "TrainingJobEnded",
+        "ObjectiveReported",
+        "TrainingJobEnded",
+        "NewBestTrainingJob",
+        "TuningJobEnded",
+    ]
+    failed = events[6]
+    assert failed["ExitCode"] == 1 and failed["FailureReason"].startswith("AlgorithmError")
+    assert failed["TunedHyperParameters"] == {"lr": "0.02", "units": "512"}
+    assert events[-1]["HyperParameterTuningJobStatus"] == "Completed"
+    assert all(event["Time"].endswith("Z") for event in events)
+
+
+# ---- the live region and the screen ----
+
+
+def region(job: Job, now: float, note: str = "") -> list[str]:
+    return Story(job, lambda name: None, lambda name: "").region(job, now, note)
+
+
+def test_the_live_region_has_at_most_twelve_lines(engine: StillEngine, request_of: Callable[..., Any]) -> None:
+    engine.call("CreateHyperParameterTuningJob", **request_of(max_jobs=60, max_parallel_jobs=40))
+    engine.begin("digits", *([A] * 40))
+    lines = region(engine.job("digits"), START + 5)
+    assert len(lines) == 12
+    assert lines[0] == "digits  [....................] 0/60  5.0 s  40 running"
+    assert lines[-1].endswith("more running")
+    assert len(region(engine.job("digits"), START + 5, "stopping 40 jobs")) == 12
+
+
+def test_the_live_region_shows_best_and_running_jobs(digits: StillEngine) -> None:
+    digits.begin("digits", A, B)
+    digits.report("digits", 1, 0.9)
+    digits.exit("digits", 1)
+    digits.report("digits", 2, 0.5, 0.6)
+    digits.clock.time += 9
+    story = Story(digits.job("digits"), lambda name: None, lambda name: "")
+    first = next(v.trial for v in digits.reads.all_trials(digits.job("digits").uid) if v.trial.number == 1)
+    story.ended(digits.job("digits"), [first])
+    lines = story.region(digits.job("digits"), START + 10)
+    assert lines[0] == "digits  [#####...............] 1/4  10 s, about 30 s left  1 running"
+    assert lines[1] == f"best 0.9  {first.name}  lr=0.01 units=200"
+    assert lines[2].strip().startswith(f"{name(digits, 2)}  acc 0.6 at 2")
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_only_on_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert isinstance(choose(Tty()), ColourTerminal)
+    assert type(choose(io.StringIO())) is Lines
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert type(choose(Tty())) is Terminal
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(choose(Tty())) is Lines
+
+
+@pytest.mark.parametrize(
+    ("line", "style"),
+    [
+        ("[1/4] a  failed: x", "31"),
+        ("[1/4] a  0.5  new best 0.5 (+1)", "32"),
+        ("Best acc: 1", "1"),
+        ("    hint: install it", "33"),
+    ],
+)
+def test_styles(line: str, style: str) -> None:
+    assert styled(line) == f"\x1b[{style}m{line}\x1b[0m"
+    assert styled("plain") == "plain"
