@@ -80,7 +80,9 @@ class _Copy:
 
     def tree(self, source: str, target: str) -> None:
         """Copy what is below `source` into `target`, which exists. Raises Invalid when it is far too much."""
-        for entry in os.scandir(source):
+        with os.scandir(source) as entries:
+            found = list(entries)
+        for entry in found:
             goal = f"{target}/{entry.name}"
             if entry.is_symlink():
                 os.symlink(os.path.realpath(entry.path), goal)

@@ -1,0 +1,201 @@
+"""The container contract: files, arguments and variables."""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunewright.core.errors import Invalid
+from tunewright.core.ports import ExitReport, Task
+from tunewright.core.space import encode_value
+from tunewright.core.spec import Channel, Training
+from tunewright.core.trial import Cursor, Failure
+from tunewright.executors.contract import arguments, decode, program_parameters, script, write_config
+from tunewright.executors.environment import MAX_VARIABLE, environment
+from tunewright.executors.workdir import Workdir, read_exit, write_exit
+
+HPS = {
+    "_tuning_objective_metric": "loss",
+    "sagemaker_program": '"train.py"',
+    "sagemaker_submit_directory": "s3://bucket/sourcedir.tar.gz",
+    "sagemaker_container_log_level": "30",
+    "_tunewright": "{}",
+    "title": "a b",
+    "learning-rate": "1e-05",
+    "n": "237",
+    "layers": '[1, "two"]',
+    "none": "null",
+}
+
+
+def task(**training: object) -> Task:
+    return Task("j", "job-1", 1, 1, Training(**training), HPS, arn="arn:1", region="eu-west-1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("237", 237),
+        ("237.0", 237.0),
+        ("1e-05", 1e-05),
+        ('"sgd"', "sgd"),
+        ("resnet", "resnet"),
+        ("a b", "a b"),
+        ("true", True),
+        ("True", "True"),
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("", ""),
+        ("007", "007"),
+        ("[1, 2]", [1, 2]),
+        ('{"a": null}', {"a": None}),
+        ("[" * 100_000, "[" * 100_000),
+    ],
+)
+def test_decode(text: str, value: object) -> None:
+    assert decode(text) == value and type(decode(text)) is type(value)
+
+
+@given(st.one_of(st.text(), st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)))
+def test_decode_undoes_our_own_encoding(value: str | int | float | bool) -> None:
+    assert decode(encode_value(value)) == value
+
+
+def test_arguments() -> None:
+    assert arguments(program_parameters(HPS)) == [
+        *("--layers", "[1, 'two']", "--learning-rate", "1e-05"),
+        *("-n", "237", "--none", "None", "--title", "a b"),
+    ]
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5))
+def test_each_parameter_is_two_arguments(values: dict[str, str]) -> None:
+    parameters = program_parameters(values)
+    given_arguments = arguments(parameters)
+    assert len(given_arguments) == 2 * len(parameters)
+    assert [name.lstrip("-") for name in given_arguments[::2]] == [name.lstrip("-") for name in sorted(parameters)]
+
+
+def test_script() -> None:
+    assert script(HPS) == ("train.py", "s3://bucket/sourcedir.tar.gz")
+    assert script({"sagemaker_program": "a.py"}) == ("a.py", "")
+    assert script({}) is None
+
+
+def test_config_files(tmp_path: Path) -> None:
+    workdir = Workdir.of(tmp_path, "job-1")
+    workdir.make()
+    channels = (Channel("train", "s3://b/t", content_type="text/csv"), Channel("test", "s3://b/v"))
+    write_config(workdir, task(channels=channels, instance_type="ml.m5.large"))
+    read = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in Path(workdir.config).iterdir()}
+    assert read["hyperparameters.json"] == HPS
+    entry = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
+    assert read["inputdataconfig.json"] == {"train": {**entry, "ContentType": "text/csv"}, "test": entry}
+    resources = read["resourceconfig.json"]
+    assert resources["hosts"] == [resources["current_host"]] == ["algo-1"]
+    assert resources["current_instance_type"] == "ml.m5.large"
+    assert "checkpointconfig.json" not in read
+
+
+def test_variables(tmp_path: Path) -> None:
+    workdir = Workdir.of(tmp_path, "job-1")
+    base = {"HOME": "/home/me", "PATH": "/bin"}
+    given_task = task(channels=(Channel("train", "s3://b/t"),), environment={"HOME": "/elsewhere"}, cpus=2)
+    found = environment(given_task, workdir, base, python="/venv/bin/python")
+    expected = {
+        "HOME": "/elsewhere",
+        "PATH": "/venv/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "2",
+        "TRAINING_JOB_NAME": "job-1",
+        "TRAINING_JOB_ARN": "arn:1",
+        "AWS_REGION": "eu-west-1",
+        "SM_CHANNELS": '["train"]',
+        "SM_CHANNEL_TRAIN": f"{tmp_path}/jobs/job-1/input/data/train",
+        "SM_HP_LEARNING-RATE": "1e-05",
+        "SM_HP_TITLE": "a b",
+        "SM_HP_LAYERS": '[1,"two"]',
+        "SM_LOG_LEVEL": "30",
+        "SM_MODEL_DIR": f"{tmp_path}/jobs/job-1/model",
+        "SM_MODULE_NAME": "train",
+        "SM_USER_ENTRY_POINT": "train.py",
+        "SM_NUM_CPUS": "2",
+        "SM_NUM_GPUS": "0",
+        "SM_HOSTS": '["algo-1"]',
+        "SM_FRAMEWORK_PARAMS": "{}",
+        "TUNEWRIGHT_METRICS_FILE": f"{tmp_path}/jobs/job-1/metrics.jsonl",
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    hps = {"layers": [1, "two"], "learning-rate": 1e-05, "n": 237, "none": None, "title": "a b"}
+    assert json.loads(found["SM_HPS"]) == hps
+    whole = json.loads(found["SM_TRAINING_ENV"])
+    assert whole["hyperparameters"] == hps
+    assert whole["channel_input_dirs"] == {"train": found["SM_CHANNEL_TRAIN"]}
+    assert whole["job_name"] == "job-1" and whole["resource_config"]["current_host"] == "algo-1"
+    assert not [name for name in found if "TUNING_OBJECTIVE" in name or "SAGEMAKER_PROGRAM" in name]
+
+
+def test_threads_are_left_alone_by_default(tmp_path: Path) -> None:
+    assert "OMP_NUM_THREADS" not in environment(task(), Workdir.of(tmp_path, "job-1"), {})
+    chosen = task(cpus=4, environment={"OMP_NUM_THREADS": "1"})
+    assert environment(chosen, Workdir.of(tmp_path, "job-1"), {})["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(("devices", "value"), [(None, "0,1"), ((), ""), (("1",), "1"), (("0", "1"), "0,1")])
+def test_devices(tmp_path: Path, devices: tuple[str, ...] | None, value: str) -> None:
+    base = {"CUDA_VISIBLE_DEVICES": "0,1"}
+    found = environment(task(), Workdir.of(tmp_path, "job-1"), base, devices=devices)
+    assert found["CUDA_VISIBLE_DEVICES"] == value
+
+
+def test_impossible_variables_are_left_out(tmp_path: Path) -> None:
+    values = {"a=b": "1", "long": "x" * MAX_VARIABLE, "zero": '"\\u0000"'}
+    odd = Task("j", "job-1", 1, 1, Training(), values)
+    found = environment(odd, Workdir.of(tmp_path, "job-1"), {})
+    assert not {"SM_HP_A=B", "SM_HP_LONG", "SM_HP_ZERO", "SM_HPS", "SM_TRAINING_ENV"} & set(found)
+    assert "SM_MODEL_DIR" in found
+
+
+# ---- the directory ----
+
+
+@given(st.text(alphabet=string.printable, max_size=70))
+def test_only_training_job_names_become_directories(name: str) -> None:
+    try:
+        workdir = Workdir.of("/home", name)
+    except Invalid:
+        return
+    assert workdir.base == f"/home/jobs/{name}" and len(name) <= 63 and "/" not in name and "." not in name
+
+
+def test_attempts_share_checkpoints_alone() -> None:
+    first, second = Workdir.of("/home", "job-1"), Workdir.of("/home", "job-1", 2)
+    assert second.base == "/home/jobs/job-1/attempt-2"
+    assert first.checkpoints == second.checkpoints == "/home/jobs/job-1/checkpoints"
+    assert not {first.lock, first.exit, first.model, first.stream("stdout")} & {second.lock, second.exit, second.model}
+
+
+def test_exit_records(tmp_path: Path) -> None:
+    workdir = Workdir.of(tmp_path, "job-1")
+    assert read_exit(workdir) is None and workdir.sizes() == Cursor()
+    report = ExitReport("job-1", 1, -9, Failure.ALGORITHM, "why\nü", "s3://m", True, 1.5, 2.5)
+    write_exit(workdir, report)
+    assert read_exit(workdir) == report
+    write_exit(workdir, ExitReport("job-1", 1, None))
+    assert read_exit(workdir) == ExitReport("job-1", 1, None)
+    assert [path.name for path in Path(workdir.base).iterdir()] == ["exit.json"]
+
+
+def test_reading_streams(tmp_path: Path) -> None:
+    workdir = Workdir.of(tmp_path, "job-1")
+    workdir.make()
+    Path(workdir.stream("metrics")).write_bytes(b"0123456789")
+    assert workdir.read("metrics", 3, 4) == b"3456" and workdir.read("metrics", 10, 4) == b""
+    assert workdir.sizes() == Cursor(0, 0, 10)
+    with pytest.raises(KeyError):
+        workdir.read("../exit", 0, 1)

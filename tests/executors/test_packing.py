@@ -1,0 +1,104 @@
+"""Archives there and back, and what must not come out of one."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tunewright.core.errors import Invalid
+from tunewright.executors import packing
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "sub" / "empty").mkdir(parents=True)
+    (tree / "sub" / "weights").write_bytes(os.urandom(200_000))
+    (tree / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tree / "run.sh").chmod(0o755)
+    os.symlink("run.sh", tree / "link")
+    os.mkfifo(tree / "pipe")
+    packing.pack(str(tree), str(tmp_path / "a.tar.gz"))
+    packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "back"))
+    found = sorted(str(path.relative_to(tmp_path / "back")) for path in (tmp_path / "back").rglob("*"))
+    assert found == ["link", "run.sh", "sub", "sub/empty", "sub/weights"]
+    assert (tmp_path / "back/sub/weights").read_bytes() == (tree / "sub/weights").read_bytes()
+    assert os.access(tmp_path / "back/run.sh", os.X_OK) and os.readlink(tmp_path / "back/link") == "run.sh"
+
+
+def test_sockets_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tmp_path / "t"
+    tree.mkdir()
+    monkeypatch.chdir(tree)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s")
+        packing.pack(str(tree), str(tmp_path / "a.tar.gz"))
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
+        assert tar.getnames() == []
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_empty_or_missing(tmp_path: Path, make: bool) -> None:
+    if make:
+        (tmp_path / "none").mkdir()
+    assert packing.is_empty(str(tmp_path / "none"))
+    packing.pack(str(tmp_path / "none"), str(tmp_path / "a.tar.gz"))
+    with tarfile.open(tmp_path / "a.tar.gz", "r:gz") as tar:
+        assert tar.getnames() == []
+
+
+def _member(name: str, **values: object) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    for key, value in values.items():
+        setattr(member, key, value)
+    return member
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        _member("../up"),
+        _member("/absolute/../../up"),
+        _member("a/../../up"),
+        _member("link", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        _member("link", type=tarfile.SYMTYPE, linkname="../../up"),
+        _member("hard", type=tarfile.LNKTYPE, linkname="../up"),
+        _member("device", type=tarfile.CHRTYPE),
+    ],
+)
+def test_escapes_are_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(member)
+    target = tmp_path / "deep" / "code"
+    target.mkdir(parents=True)
+    with pytest.raises(Invalid):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(target))
+    assert not list(target.iterdir()) and not (tmp_path / "deep" / "up").exists()
+
+
+def test_owners_and_special_bits_are_not_taken_over(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(_member("file", mode=0o6777, uid=12345, size=1), io.BytesIO(b"x"))
+    packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert (tmp_path / "code" / "file").stat().st_mode & 0o7000 == 0
+    assert (tmp_path / "code" / "file").stat().st_uid == os.getuid()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b broken"])
+def test_no_archive(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(Invalid, match="unpacked"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+
+
+def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "MAX_MEMBERS", 1)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(_member("a"))
+        tar.addfile(_member("b"))
+    with pytest.raises(Invalid, match="more than"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
