@@ -1,0 +1,211 @@
+"""The numbers of Bayesian search: slopes against differences, transforms, incumbents, the floor."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime
+from scipy.stats import norm
+
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
+from tunewright.search import Search
+from tunewright.search.bayesian import pending
+from tunewright.search.bayesian.acquisition import LogEI, log_h
+from tunewright.search.bayesian.kernel import matern32_and_slope
+from tunewright.search.bayesian.model import Data, Loss, fit
+from tunewright.search.bayesian.posterior import Posterior
+from tunewright.search.bayesian.priors import Layout, Prior
+from tunewright.search.bayesian.transforms import half_rank, model_targets
+from tunewright.search.encode import Cube, Floats
+
+SPACE = Space(
+    {
+        "x": ContinuousParameter(0, 1),
+        "kind": CategoricalParameter(["a", "b", "c"]),
+        "y": ContinuousParameter(1e-4, 1, "Logarithmic"),
+        "n": IntegerParameter(1, 9),
+    }
+)
+
+
+def sample(n: int, seed: int = 0, tasks: int = 0) -> Data:
+    cube, rng = Cube(SPACE), np.random.default_rng(seed)
+    rows = cube.draw(rng.random((n, cube.d)))
+    targets = np.sin(5 * rows[:, 0]) + rows[:, 1] + rows[:, 2] ** 2 + 0.1 * rng.standard_normal(n)
+    columns = (rng.random((n, tasks)) < 0.4).astype(float)
+    return Data(np.hstack([cube.features(rows), columns]), targets - targets.mean(), Layout.of(cube, tasks))
+
+
+def test_kernel_slope_is_the_derivative() -> None:
+    r2 = np.array([0.01, 0.5, 3.0, 20.0])
+    k_up, _ = matern32_and_slope(r2 + 1e-6, 1.7)
+    k_down, _ = matern32_and_slope(r2 - 1e-6, 1.7)
+    assert matern32_and_slope(r2, 1.7)[1] == pytest.approx((k_up - k_down) / 2e-6, rel=1e-5)
+
+
+@pytest.mark.parametrize("tasks", [0, 2])
+@pytest.mark.parametrize("seed", range(3))
+def test_loss_gradient_is_the_derivative(seed: int, tasks: int) -> None:
+    data = sample(25, seed, tasks)
+    prior = Prior.of(data.layout, 25)
+    loss = Loss(data, prior)
+    theta = prior.start + 0.5 * np.random.default_rng(seed).standard_normal(len(prior.start))
+    differences = approx_fprime(theta, lambda t: loss(t)[0], 1e-6)
+    assert loss(theta)[1] == pytest.approx(differences, rel=1e-3, abs=1e-3)
+
+
+def test_fit_does_not_depend_on_what_was_fitted_before() -> None:
+    one, other = sample(30, 1), sample(40, 2)
+    first = fit(one, Prior.of(one.layout, 30))
+    fit(other, Prior.of(other.layout, 40))
+    assert np.array_equal(first, fit(one, Prior.of(one.layout, 30)))
+
+
+def posterior(versions: int = 0) -> Posterior:
+    data = sample(20)
+    made = Posterior.of(data, fit(data, Prior.of(data.layout, 20)))
+    if versions:
+        cube = Cube(SPACE)
+        waiting = cube.features(cube.draw(np.random.default_rng(4).random((3, cube.d))))
+        made = pending.fantasise(made, waiting, np.random.default_rng(5))
+    return made
+
+
+@pytest.mark.parametrize("versions", [0, 16])
+def test_acquisition_slope_is_the_derivative(versions: int) -> None:
+    acquire = LogEI(posterior(versions))
+    for features in sample(4, 7).features:
+        steps = 1e-6 * np.eye(len(features))
+        differences = (acquire(features + steps) - acquire(features - steps)) / 2e-6
+        assert acquire.with_slope(features[None])[1][0] == pytest.approx(differences, rel=1e-3, abs=1e-4)
+
+
+def test_posterior_with_imagined_results_is_that_of_more_data() -> None:
+    data = sample(20)
+    theta = fit(data, Prior.of(data.layout, 20))
+    more = sample(3, 9)
+    made = Posterior.of(data, theta).imagine(more.features, more.targets[:, None])
+    together = Data(np.vstack([data.features, more.features]), np.r_[data.targets, more.targets], data.layout)
+    direct = Posterior.of(together, theta)
+    probe = sample(10, 11).features
+    assert made.predict(probe)[1] == pytest.approx(direct.predict(probe)[1], rel=1e-6)
+    # The constant mean is estimated from real data alone, hence the tolerance.
+    assert made.predict(probe)[0] == pytest.approx(direct.predict(probe)[0], abs=0.05)
+
+
+def test_log_h_agrees_with_its_definition_and_stays_finite_far_out() -> None:
+    z = np.linspace(-8, 6, 57)
+    assert np.exp(log_h(z)) == pytest.approx(norm.pdf(z) + z * norm.cdf(z), rel=1e-6, abs=1e-18)
+    far = log_h(np.array([-1e2, -1e3, -1e5, -1e8]))
+    assert np.isfinite(far).all() and (np.diff(far) < 0).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-1e300, 1e300) | st.just(math.nan), min_size=1, max_size=40))
+def test_targets_are_finite_and_keep_the_order(values: list[float]) -> None:
+    given_values = np.array(values)
+    good = np.isfinite(given_values)
+    if not good.any():
+        return
+    targets = model_targets(given_values)
+    assert np.isfinite(targets).all()
+    order = np.argsort(given_values[good], kind="stable")
+    assert (np.diff(targets[good][order]) >= -1e-9).all()
+    assert (targets[~good] >= targets[good].max() - 1e-12).all()
+
+
+def test_half_rank_keeps_the_good_half_and_flattens_the_bad() -> None:
+    values = np.array([0.0, 1.0, 2.0, 3.0, 1e6])
+    out = half_rank(values)
+    assert out[:3].tolist() == [0.0, 1.0, 2.0]
+    assert 2.0 < out[3] < out[4] < 10.0
+
+
+def run(search: Search, count: int, value: object) -> list[dict[str, object]]:
+    tried = []
+    for _ in range(count):
+        suggestion = search.ask()
+        tried.append(dict(suggestion.values))
+        search.tell(suggestion.number, value(suggestion.values))  # type: ignore[operator]
+    return tried
+
+
+def test_every_categorical_value_keeps_its_share() -> None:
+    space = {"x": ContinuousParameter(0, 1), "kind": CategoricalParameter(["a", "b", "c", "d"])}
+    tried = run(Search(space, seed=2), 48, lambda v: (v["x"] - 0.3) ** 2 + (0.0 if v["kind"] == "b" else 1.0))
+    counts = Counter(t["kind"] for t in tried)
+    assert min(counts.values()) >= 5
+    assert counts["b"] == max(counts.values())
+
+
+def test_a_wrong_first_impression_of_a_value_is_overcome() -> None:
+    """`slow` is worse nearly everywhere, but holds the optimum in a narrow basin."""
+
+    def value(v: dict[str, float]) -> float:
+        if v["kind"] == "fast":
+            return 0.5 + 0.1 * abs(v["x"] - 0.5)
+        return 0.9 - math.exp(-(((v["x"] - 0.85) / 0.1) ** 2))
+
+    space = {"x": ContinuousParameter(0, 1), "kind": CategoricalParameter(["fast", "slow"])}
+    found = []
+    for seed in range(4):
+        search = Search(space, seed=seed)
+        run(search, 40, value)
+        assert search.best is not None
+        found.append(search.best.values["kind"])
+    assert found.count("slow") >= 3
+
+
+def test_failures_are_avoided() -> None:
+    def value(v: dict[str, float]) -> float | None:
+        return None if v["x"] > 0.6 else (v["x"] - 0.5) ** 2 + (v["y"] - 0.2) ** 2
+
+    tried = run(Search({"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}, seed=1), 40, value)
+    assert sum(float(str(t["x"])) > 0.6 for t in tried[-20:]) <= 4
+
+
+def test_the_optimum_of_a_smooth_function_is_found() -> None:
+    space = {"x": ContinuousParameter(-5, 10), "y": ContinuousParameter(0, 15)}
+
+    def branin(v: dict[str, float]) -> float:
+        x, y = v["x"], v["y"]
+        inner = y - 5.1 / (4 * math.pi**2) * x * x + 5 / math.pi * x - 6
+        return float(inner**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10)
+
+    search = Search(space, seed=0)
+    run(search, 35, branin)
+    assert search.best is not None and search.best.value < 0.41
+
+
+def test_maximising_is_minimising_the_negative() -> None:
+    space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
+    down = run(Search(space, seed=3), 15, lambda v: (v["x"] - 0.3) ** 2 + v["y"])
+    up = run(Search(space, objective_type="Maximize", seed=3), 15, lambda v: -((v["x"] - 0.3) ** 2) - v["y"])
+    assert down == up
+
+
+def test_a_hundred_pending_trials_are_all_different() -> None:
+    search = Search({"x": ContinuousParameter(0, 1), "kind": CategoricalParameter(["a", "b"])}, seed=0)
+    run(search, 12, lambda v: v["x"])
+    asked = [tuple(search.ask().values.values()) for _ in range(100)]
+    assert len(set(asked)) == 100
+
+
+def rows_of(search: Search) -> Floats:
+    cube = Cube(search.history.spec.definitions[0].space)
+    return cube.encode_all([record.point for record in search.history.records.values()])
+
+
+def test_long_histories_are_bounded_in_cost_by_subsets() -> None:
+    search = Search({f"x{i}": ContinuousParameter(0, 1) for i in range(3)}, seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(1200):
+        point = {f"x{i}": float(u) for i, u in enumerate(rng.random(3))}
+        search.add(point, sum((v - 0.4) ** 2 for v in point.values()))
+    run(search, 5, lambda v: sum((x - 0.4) ** 2 for x in v.values()))
+    assert np.abs(rows_of(search)[-1] - 0.4).max() < 0.1
