@@ -98,6 +98,11 @@ def should_stop() -> bool:
     The first call, from the main thread, puts a handler in place; a program that never asks is ended by the
     signal itself. A handler that the program had set is still called.
     """
+    current: Any = signal.getsignal(signal.SIGTERM)
+    if hasattr(current, "tunewright_asked"):
+        # The handler of a worker that runs functions: it must know that this one asks, and need not interrupt it.
+        current.tunewright_asked = True
+        return bool(current.came)
     _install()
     return _stopping
 
@@ -119,6 +124,20 @@ def checkpoint_dir() -> str | None:
     return found if isinstance(found, str) else None
 
 
+def append(place: str, line: str) -> None:
+    """Add a line to a metrics file, whole: one write to a file opened for appending.
+
+    Lines of several processes never mix, and none waits in a buffer.
+    """
+    file = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        left = line.encode() + b"\n"
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
+
+
 # ---- how it is done ----
 
 
@@ -127,14 +146,7 @@ def _emit(line: str) -> None:
     if not place:
         print(line, flush=True)
         return
-    # One write to a file opened for appending: lines of several processes never mix, and none waits in a buffer.
-    file = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        left = line.encode() + b"\n"
-        while left:
-            left = left[os.write(file, left) :]
-    finally:
-        os.close(file)
+    append(place, line)
 
 
 def _name(name: Any) -> str:

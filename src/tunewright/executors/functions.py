@@ -1,0 +1,406 @@
+"""Python functions as training jobs: `core.ports.Executor` over a pool of warm worker processes.
+
+A call costs a message to a worker and one back. Workers end with their controller; what they were calling is then
+attempted again (`Failure.INTERRUPTED`), for nobody else could go on with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunewright.core.ports import ExitReport, Objects, PhaseReport, Report, Task
+from tunewright.core.trial import Cursor, Failure, Phase
+from tunewright.executors import functions_end, processes, tasklock
+from tunewright.executors.bell import Bell
+from tunewright.executors.codec import task_to_json
+from tunewright.executors.functions_pool import Pool
+from tunewright.executors.listener import Listener
+from tunewright.executors.slots import WANT_SECONDS, Held, Slots
+from tunewright.executors.workdir import Workdir
+from tunewright.executors.worker_place import sweep
+from tunewright.executors.worker_process import Kind, WorkerProcess
+
+IDLE_SECONDS = 120.0
+"""A worker that had nothing to do for so long ends."""
+STARVED_SECONDS = 0.25
+"""How long `wait` lasts at most while a launch waits for slots that other controllers may free."""
+
+_Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Call:
+    """A task that this executor looks after.
+
+    Args:
+        worker: who works on it, if it is one of ours.
+        held: its slots, until they are handed to the worker.
+        started: when it was handed to the worker, seconds since the epoch.
+        kill_at: when SIGKILL follows, monotonic.
+        killed: it is to end.
+        foreign: another controller's worker may still have it.
+        over: it was reported.
+    """
+
+    task: Task
+    workdir: Workdir
+    worker: WorkerProcess[_Call] | None = None
+    held: Held | None = None
+    started: float | None = None
+    kill_at: float | None = None
+    killed: bool = False
+    foreign: bool = False
+    over: bool = False
+
+
+class FunctionExecutor:
+    """Runs tasks that have a `training.function`.
+
+    Args:
+        home: Tunewright's home; training jobs live below `jobs`.
+        objects: where inputs and models are; handed to the workers, so it must be picklable.
+        slots: what may run at once.
+        bell: rung when there is something to poll.
+    """
+
+    def __init__(self, home: Path, objects: Objects, slots: Slots, bell: Bell) -> None:
+        self._home = Path(home)
+        self._objects = objects
+        self._slots = slots
+        self._bell = bell
+        self._guard = threading.RLock()
+        self._calls: dict[_Key, _Call] = {}
+        self._reports: deque[Report] = deque()
+        self._listener = Listener()
+        self._pool: Pool[_Call] = Pool(self._home, objects)
+        self._starved_until = 0.0
+        self._looking = False
+        self._timer: threading.Timer | None = None
+        self._closed = False
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers, for `doctor` and for tests."""
+        with self._guard:
+            return [worker.pid for worker in self._pool]
+
+    # ---- core.ports.Executor ----
+
+    def launch(self, task: Task) -> str | None:
+        """Start a task, or find it started already; its handle. None: no slot is free now.
+
+        Raises:
+            OSError: no worker process can be started.
+            Invalid: the task's name is not a training job's name.
+        """
+        workdir = Workdir.of(self._home, task.name, task.attempt)
+        with self._guard:
+            if (task.name, task.attempt) in self._calls:
+                return _handle(task)
+            call = _Call(task, workdir)
+            training = task.training
+            if functions_end.begun(workdir):
+                self._adopt(call)
+                return _handle(task)
+            impossible = self._slots.impossible(training.cpus, training.gpus)
+            if impossible:
+                self._calls[task.name, task.attempt] = call
+                self._conclude(call, ExitReport(task.name, task.attempt, None, Failure.CLIENT, impossible))
+                return _handle(task)
+            call.held = self._slots.acquire(training.cpus, training.gpus)
+            if call.held is None:
+                self._starved_until = time.monotonic() + WANT_SECONDS
+                return None
+            try:
+                self._assign(call, call.held)
+            except BaseException:
+                call.held.close()
+                raise
+            self._calls[task.name, task.attempt] = call
+            return _handle(task)
+
+    def watch(self, task: Task, handle: str | None) -> None:
+        """Take over a task that an earlier controller launched."""
+        with self._guard:
+            if (task.name, task.attempt) not in self._calls:
+                self._adopt(_Call(task, Workdir.of(self._home, task.name, task.attempt)))
+
+    def kill(self, task: Task) -> None:
+        """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
+        with self._guard:
+            call = self._calls.get((task.name, task.attempt))
+            if call is None:
+                call = _Call(task, Workdir.of(self._home, task.name, task.attempt))
+                call.killed = True
+                if not os.path.exists(call.workdir.exit):
+                    tasklock.write_tombstone(call.workdir, task.grace)
+                self._adopt(call)
+            if call.over:
+                return
+            first, call.killed = not call.killed, True
+            worker = call.worker
+            if worker is not None and call.started is None:
+                self._drop(call, worker)
+                return
+            if first:
+                tasklock.write_tombstone(call.workdir, task.grace)
+            deadline = time.monotonic() + task.grace
+            call.kill_at = deadline if call.kill_at is None else min(call.kill_at, deadline)
+            self._signal(call, signal.SIGTERM if task.grace > 0 else signal.SIGKILL)
+            self._look()
+
+    def poll(self) -> list[Report]:
+        """What happened since the last poll, per task in order."""
+        with self._guard:
+            reports = list(self._reports)
+            self._reports.clear()
+            return reports
+
+    def sizes(self, name: str, attempt: int) -> Cursor:
+        """How many bytes each stream of a task holds now."""
+        return Workdir.of(self._home, name, attempt).sizes()
+
+    def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
+        """Bytes of a stream from an offset, at most `limit`."""
+        return Workdir.of(self._home, name, attempt).read(stream, offset, limit)
+
+    def wake(self) -> None:
+        """Make a `wait` in another thread return."""
+        self._bell.ring()
+
+    def wait(self, timeout: float) -> None:
+        """Return when `poll` may have something, when woken, or after `timeout` seconds."""
+        starved = time.monotonic() < self._starved_until
+        self._bell.wait(min(timeout, STARVED_SECONDS) if starved else timeout)
+
+    def forget(self, name: str, attempt: int) -> None:
+        """Drop what is held in memory about a task whose exit is committed."""
+        with self._guard:
+            call = self._calls.get((name, attempt))
+            if call is not None and call.over:
+                del self._calls[name, attempt]
+
+    def close(self) -> None:
+        """End the workers, with what they are calling."""
+        with self._guard:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            busy = [worker for worker in self._pool if worker.call is not None or not worker.ready]
+            for worker in busy:
+                worker.kill()
+        self._listener.close()
+        self._pool.end()
+        self._slots.close()
+
+    # ---- calls and workers ----
+
+    def _assign(self, call: _Call, held: Held) -> None:
+        """Give a call to an idle worker, or to a new one."""
+        devices = held.devices if self._slots.capacity.gpus else None
+        kind = Kind.of(call.task, devices)
+        while (worker := self._pool.take(kind, call.task.job)) is not None:
+            call.worker, worker.call = worker, call
+            try:
+                self._send(worker, call)
+            except OSError:
+                # It has ended without our having noticed yet; its end is noticed like any other.
+                call.worker = worker.call = call.started = None
+                worker.ending = True
+            else:
+                return
+        if not self._pool.started:
+            self._listener.look(self._sweep)
+        worker = self._pool.start(kind, self._slots.capacity.cpus)
+        call.worker, worker.call = worker, call
+        self._listener.watch(worker.fileno(), lambda: self._hear(worker))
+        self._notice_end(worker)
+
+    def _notice_end(self, worker: WorkerProcess[_Call]) -> None:
+        if hasattr(os, "pidfd_open"):
+            self._listener.watch(os.pidfd_open(worker.pid), lambda: self._ended(worker))
+        else:
+            self._listener.look(lambda: self._ended(worker))
+
+    def _send(self, worker: WorkerProcess[_Call], call: _Call) -> None:
+        held = call.held
+        assert held is not None, "slots are held until they are handed over"
+        call.started = time.time()
+        worker.job = call.task.job
+        worker.send({"task": task_to_json(call.task), "devices": worker.kind.devices}, held.fds)
+        held.close()
+        call.held = None
+        if not call.task.training.channels and call.task.checkpoint_uri is None:
+            # Nothing to fetch: told with the next poll, which need not come for this alone.
+            self._reports.append(PhaseReport(call.task.name, call.task.attempt, Phase.TRAINING, call.started))
+
+    def _drop(self, call: _Call, worker: WorkerProcess[_Call]) -> None:
+        """Take back a call that its worker has not been given yet."""
+        worker.call = call.worker = None
+        if call.held is not None:
+            call.held.close()
+        tasklock.write_tombstone(call.workdir, call.task.grace)
+        report = ExitReport(call.task.name, call.task.attempt, None, killed=True, ended=time.time())
+        self._conclude(call, report)
+
+    def _signal(self, call: _Call, number: int) -> None:
+        """SIGTERM goes to the worker, which may tell its children; SIGKILL to all of its group."""
+        if call.worker is not None:
+            call.worker.kill() if number == signal.SIGKILL else call.worker.signal(number)
+        elif call.foreign:
+            state = tasklock.read_state(call.workdir)
+            if state.shim is not None and processes.same_process(*state.shim) and tasklock.is_held(call.workdir):
+                if number == signal.SIGKILL:
+                    processes.kill_group(state.shim[0], number)
+                else:
+                    os.kill(state.shim[0], number)
+
+    # ---- what workers say (the listener's thread) ----
+
+    def _hear(self, worker: WorkerProcess[_Call]) -> bool:
+        with self._guard:
+            messages, more = worker.hear()
+            for message in messages:
+                self._heard(worker, message)
+            if not more:
+                worker.detach()
+            return more
+
+    def _heard(self, worker: WorkerProcess[_Call], message: dict[str, Any]) -> None:
+        call = worker.call
+        if "ready" in message:
+            worker.ready = True
+            if call is None:
+                self._give_back(worker)
+                return
+            try:
+                self._send(worker, call)
+            except OSError:  # it has just ended, which will be noticed
+                call.started = None
+        elif call is None:
+            return
+        elif "phase" in message:
+            phase = Phase(message["phase"])
+            if phase is Phase.UPLOADING:
+                call.kill_at = None
+            self._add(PhaseReport(call.task.name, call.task.attempt, phase, message["at"]))
+        elif "taken" in message:
+            worker.call = call.worker = None
+            self._give_back(worker)
+            self._adopt(call)
+        else:
+            worker.call = call.worker = None
+            worker.sources.update(message.get("sources", {}))
+            worker.ending = bool(message.get("last"))
+            self._give_back(worker)
+            self._finish(call, _report(message["exit"]))
+
+    def _give_back(self, worker: WorkerProcess[_Call]) -> None:
+        """A worker is idle again; it ends when it stays so for long."""
+        worker.idle_since = time.monotonic()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = threading.Timer(IDLE_SECONDS, self._tire)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _tire(self) -> None:
+        with self._guard:
+            self._timer = None
+            self._pool.tire(IDLE_SECONDS)
+            if any(True for _ in self._pool):
+                self._set_timer()
+
+    def _ended(self, worker: WorkerProcess[_Call]) -> bool:
+        """A worker may have ended: answers whether it has not."""
+        with self._guard:
+            if not worker.gone():
+                return True
+            if worker.fileno() >= 0:
+                for message in worker.hear()[0]:
+                    self._heard(worker, message)
+            code = worker.bury()
+            self._pool.drop(worker)
+            call, worker.call = worker.call, None
+            if call is not None:
+                call.worker = None
+                if call.held is not None:
+                    call.held.close()
+                lost = functions_end.Lost(call.task, code, call.started, call.killed, worker.last_words())
+                threading.Thread(target=self._conclude_lost, args=(call, lost), daemon=True).start()
+            worker.leave()
+        return False
+
+    def _conclude_lost(self, call: _Call, lost: functions_end.Lost) -> None:
+        self._finish(call, functions_end.conclude(lost, call.workdir, self._objects))
+
+    # ---- calls that are not ours ----
+
+    def _adopt(self, call: _Call) -> None:
+        """Find out how an attempt stands that another controller began."""
+        self._calls[call.task.name, call.task.attempt] = call
+        call.foreign = True
+        report = functions_end.settled(call.task, call.workdir)
+        if report is None:
+            self._look()
+        else:
+            self._finish(call, report)
+
+    def _look(self) -> None:
+        """Look at deadlines and at foreign calls from time to time while there are any."""
+        if not self._looking:
+            self._looking = True
+            self._listener.look(self._looked)
+
+    def _looked(self) -> bool:
+        with self._guard:
+            now = time.monotonic()
+            waiting = [call for call in self._calls.values() if not call.over]
+            for call in waiting:
+                if call.kill_at is not None and call.kill_at <= now:
+                    call.kill_at = None
+                    self._signal(call, signal.SIGKILL)
+                if call.foreign:
+                    report = functions_end.settled(call.task, call.workdir)
+                    if report is not None:
+                        self._finish(call, report)
+            self._looking = any((call.foreign or call.kill_at is not None) and not call.over for call in waiting)
+            return self._looking
+
+    def _sweep(self) -> bool:
+        sweep(str(self._home))
+        return False
+
+    # ---- news ----
+
+    def _conclude(self, call: _Call, report: ExitReport) -> None:
+        functions_end.record(call.workdir, report)
+        self._finish(call, report)
+
+    def _finish(self, call: _Call, report: ExitReport) -> None:
+        with self._guard:
+            if not call.over:
+                call.over = True
+                self._add(report)
+
+    def _add(self, report: Report) -> None:
+        with self._guard:
+            self._reports.append(report)
+        self._bell.ring()
+
+
+def _handle(task: Task) -> str:
+    return f"function:{task.name}/{task.attempt}"
+
+
+def _report(record: dict[str, Any]) -> ExitReport:
+    failure = record["failure"]
+    return ExitReport(**{**record, "failure": None if failure is None else Failure(failure)})

@@ -1,0 +1,179 @@
+"""One call of a training function: hyperparameters in as keywords, metrics out, and how it ended in words."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any
+
+from tunewright import script
+from tunewright.core.ports import Task
+from tunewright.core.spec import Function
+from tunewright.core.trial import Failure
+from tunewright.executors.contract import program_parameters
+from tunewright.executors.function_store import Unloadable, load_function
+from tunewright.executors.reasons import LIMIT
+from tunewright.executors.workdir import Workdir
+
+UNNAMED = "objective"
+"""The metric that a returned number is when the training job has no objective (a plain training job)."""
+
+
+class Stopped(BaseException):
+    """SIGTERM came while a function ran that does not ask `should_stop()`."""
+
+
+class Terminator:
+    """SIGTERM's handler: breaks into a running call, unless the function asks for itself; else only remembers.
+
+    Raising lets the function's `finally` blocks run and its model be kept, which ending the process would not.
+    `script.should_stop` knows this handler by `tunewright_asked`.
+    """
+
+    def __init__(self) -> None:
+        self.tunewright_asked = False
+        self.came = False
+        self.broke_in = False
+        self._running = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        if self._running and not self.tunewright_asked:
+            self._running = False
+            self.broke_in = True
+            raise Stopped
+
+    def __enter__(self) -> None:
+        self.tunewright_asked = self.came = self.broke_in = False
+        signal.signal(signal.SIGTERM, self)
+        self._running = True
+
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
+        self._running = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended.
+
+    Args:
+        code: what a program's exit code would be; None when the function was never called.
+        stopped: the call was broken off, or never begun, because it was to end.
+    """
+
+    code: int | None
+    failure: Failure | None = None
+    reason: str = ""
+    stopped: bool = False
+
+
+class Caller:
+    """Calls training functions; loads each one once.
+
+    Args:
+        home: Tunewright's home directory.
+    """
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._loaded: dict[Function, Callable[..., Any]] = {}
+
+    def call(self, task: Task, workdir: Workdir) -> Outcome:
+        """Call the task's function and append what it returns to the metrics. Raises Stopped."""
+        assert task.training.function is not None
+        try:
+            function = self._load(task.training.function)
+        except Unloadable as error:
+            if error.error is not None:
+                traceback.print_exception(error.error)
+            return Outcome(None, Failure.CLIENT, str(error)[:LIMIT])
+        parameters = program_parameters(task.hyperparameters)
+        problem = _mismatch(function, task.training.function, parameters)
+        if problem:
+            return Outcome(None, Failure.CLIENT, problem[:LIMIT])
+        sys.argv[:] = [task.training.function.reference]
+        try:
+            value = function(**parameters)
+        except SystemExit as error:
+            return _exited(error)
+        except Stopped:
+            raise
+        except BaseException as error:  # whatever it is, it is the function's and not the worker's
+            return _raised(error)
+        return _returned(value, task, workdir)
+
+    def _load(self, function: Function) -> Callable[..., Any]:
+        found = self._loaded.get(function)
+        if found is None:
+            found = self._loaded[function] = load_function(function, self._home)
+        return found
+
+
+def _mismatch(function: Callable[..., Any], named: Function, parameters: Mapping[str, object]) -> str:
+    """Why these hyperparameters cannot be the function's keywords; "" when they can."""
+    try:
+        known = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    name = getattr(function, "__name__", named.reference)
+    takes = [each.name for each in known if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    listed = ", ".join(takes) or "none"
+    problems = []
+    if not any(each.kind is each.VAR_KEYWORD for each in known):
+        problems += [
+            f"the function {name} has no parameter {given!r}; it has {listed}. Add the parameter, or **kwargs, or take"
+            " the hyperparameter out."
+            for given in parameters
+            if given not in takes
+        ]
+    problems += [
+        f"the function {name} needs a value for its parameter {each.name!r}: tune it, give it as a hyperparameter, or"
+        " give it a default."
+        for each in known
+        if each.name in takes and each.default is each.empty and each.name not in parameters
+    ]
+    return " ".join(problems)
+
+
+def _exited(error: SystemExit) -> Outcome:
+    """`sys.exit()` in a function means what it means in a script."""
+    code = error.code
+    if code is None or code == 0:
+        return Outcome(0)
+    if not isinstance(code, int):
+        print(code, file=sys.stderr)
+        return Outcome(1, Failure.ALGORITHM, f"the function ended with sys.exit({str(code)!r})"[:LIMIT])
+    return Outcome(code & 0xFF or 1, Failure.ALGORITHM, f"the function ended with sys.exit({code})")
+
+
+def _raised(error: BaseException) -> Outcome:
+    trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    error = error.with_traceback(trace)
+    traceback.print_exception(error)
+    text = "".join(traceback.format_exception_only(error)).strip()
+    where = "".join(traceback.format_list(traceback.extract_tb(trace)[-1:])).rstrip()
+    room = max(LIMIT - len(where) - 1, LIMIT // 2)
+    return Outcome(1, Failure.ALGORITHM, f"{text[:room]}\n{where}"[:LIMIT].rstrip())
+
+
+def _returned(value: Any, task: Task, workdir: Workdir) -> Outcome:
+    """The outcome for a value returned; metrics in it become the last line of the metrics file."""
+    if value is None or (isinstance(value, Mapping) and not value):
+        return Outcome(0)
+    metrics = value if isinstance(value, Mapping) else {task.objective or UNNAMED: value}
+    try:
+        line = script.entry(metrics)
+    except TypeError as error:
+        given = f"it returned {value!r:.200} of type {type(value).__name__}."
+        reason = (
+            "the function must return its objective as a number, a dictionary of metric names to numbers, or None"
+            f" after report(); {error if isinstance(value, Mapping) else given}"
+        )
+        return Outcome(1, Failure.CLIENT, reason[:LIMIT])
+    script.append(workdir.stream("metrics"), line)
+    return Outcome(0)
