@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunewright.control.aside import Aside
 from tunewright.control.held import Held
@@ -67,6 +67,7 @@ class Loop:
         self._aside = Aside(2, executor.wake)
         self._refreshed = float("-inf")
         self._crowded = False
+        self._hurried: set[str] = set()
 
     @property
     def _store(self) -> Store:
@@ -99,6 +100,11 @@ class Loop:
         """Make `wait` return, from any thread; the store is looked at in the next tick."""
         self._refreshed = float("-inf")
         self.executor.wake()
+
+    def hurry(self, uid: str) -> None:
+        """Give a job's trials that are being stopped no more time; from any thread."""
+        self._hurried.add(uid)
+        self.wake()
 
     def busy(self) -> bool:
         """Whether any job is held."""
@@ -276,9 +282,10 @@ class Loop:
 
     def _kill(self, held: Held, trial: Trial) -> None:
         watch = self._watch(held, trial)
-        if not watch.killed:
-            watch.killed = True
-            self.executor.kill(watch.task)
+        grace = 0.0 if held.uid in self._hurried else watch.task.grace
+        if watch.killed is None or grace < watch.killed:
+            watch.killed = grace
+            self.executor.kill(replace(watch.task, grace=grace))
 
     def _forget(self, held: Held, number: int) -> None:
         watch = held.watches.pop(number)

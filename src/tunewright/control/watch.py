@@ -33,6 +33,7 @@ class Watch:
     Args:
         position: how far the streams were read; ahead of the committed cursor while nothing was found.
         exit: the executor's word that the task is over; told to the job when all was read.
+        killed: the grace with which it was told to end, or None.
     """
 
     task: Task
@@ -42,7 +43,7 @@ class Watch:
     exit: ExitReport | None = None
     reading: Future[Scraped] | None = None
     drained: bool = False
-    killed: bool = False
+    killed: float | None = None
 
     @classmethod
     def of(cls, task: Task, trial: Trial) -> Watch:

@@ -1,0 +1,256 @@
+"""The composition root: the only file that knows everybody.
+
+`local()` gives the faces what they need in process. Run as a program it is a detached controller: it takes
+over the jobs of a store that nobody runs and ends after a minute without work.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunewright.aws.names import Arns
+from tunewright.aws.operations import Operations
+from tunewright.background import Background, spawn_controller
+from tunewright.control.clock import SteadyClock, pause
+from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.owner import is_dead, this_process
+from tunewright.control.recorder import Recorder
+from tunewright.core.events import Resumed
+from tunewright.core.ports import Executor, JobView, LogTail, Objects, Reads
+from tunewright.core.spec import Function
+from tunewright.executors.bell import Bell
+from tunewright.executors.function_store import store_function
+from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.local import LocalExecutor
+from tunewright.executors.routed import RoutedExecutor
+from tunewright.executors.slots import Slots
+from tunewright.executors.workdir import Workdir
+from tunewright.objects.local import LocalObjects
+from tunewright.settings import PREFIX, Settings
+from tunewright.store.queries import SqlReads
+from tunewright.store.store import SqlStore, open_store
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+IDLE_END_SECONDS = 60.0
+POLL_SECONDS = 0.25
+"""How often a job that another process runs is looked at."""
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Host:
+    """What one process shares whatever face asks: store, recorder, executors, and the loop in its thread."""
+
+    settings: Settings
+    store: SqlStore
+    recorder: Recorder
+    objects: LocalObjects
+    reads: SqlReads
+    background: Background = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.background = Background(self.make_loop)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Host:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = open_store(settings.store)
+        recorder = Recorder(store, SteadyClock(), pause)
+        return cls(settings, store, recorder, LocalObjects(Path(settings.objects)), SqlReads(store.engine))
+
+    def make_executor(self) -> Executor:
+        bell = Bell()
+        slots = Slots(self.settings.home / "slots", self.settings.slots)
+        scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell)
+        functions = FunctionExecutor(self.settings.home, self.objects, slots, bell)
+        return RoutedExecutor(scripts, functions, bell)
+
+    def make_loop(self) -> Loop:
+        # Strategies bring numpy and scipy: they are imported when a loop starts, not when a face only reads.
+        from tunewright.search.advisor import Engine
+
+        settings = self.settings
+        options = LoopOptions(
+            arn=Arns.of(settings).training,
+            region=settings.region,
+            lease_seconds=settings.lease_seconds,
+        )
+        return Loop(self.recorder, self.make_executor(), Engine(), this_process(), options)
+
+    def close(self) -> None:
+        """Stop the loop; leave a detached controller behind when jobs go on."""
+        if self.background.stop():
+            spawn_controller(self.settings.home, self.environment())
+        self.store.close()
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment with these settings spelled out, for a controller of its own."""
+        values = {f.name: getattr(self.settings, f.name) for f in fields(self.settings)}
+        spelled = {PREFIX + name.upper(): str(value) for name, value in values.items() if value not in (None, "")}
+        return {**os.environ, **spelled}
+
+
+class Local:
+    """What the SDK and the command line see of this process: a client, read models, and the loop."""
+
+    def __init__(self, host: Host, *, strict: bool) -> None:
+        self.host = host
+        self.strict = strict
+        self.settings = host.settings
+        self.reads: Reads = host.reads
+        self.objects: Objects = host.objects
+
+    @cached_property
+    def operations(self) -> Operations:
+        host = self.host
+        return Operations(
+            host.recorder,
+            host.store,
+            host.reads,
+            host.objects,
+            self.settings,
+            strict=self.strict,
+            wake=lambda _: host.background.wake(),
+        )
+
+    @cached_property
+    def client(self) -> BaseClient:
+        """A botocore SageMaker client answered in this process; the loop runs from here on."""
+        from tunewright.aws.inprocess import make_client
+
+        self.start()
+        return make_client(self.operations.handle, self.settings.region)
+
+    def start(self) -> None:
+        """Run the loop in the background of this process, if it does not run yet."""
+        self.host.background.start()
+
+    def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None:
+        """Return when the job has changed since the call, or after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        view = self.reads.job(name, tuning=tuning)
+        while (left := deadline - time.monotonic()) > 0:
+            self.host.background.moved(view.job.uid, view.version, min(left, POLL_SECONDS))
+            if self.reads.job(name, tuning=tuning).version != view.version:
+                return
+
+    def resume(self, name: str, add_jobs: int = 0) -> JobView:
+        """Continue a job: one that nobody runs is taken over, a Stopped or Completed one goes on."""
+        view = self.reads.job(name)
+        if view.job.status.terminal:
+            self.host.recorder.record(view.job.uid, [Resumed(self.host.recorder.clock.now(), add_jobs)])
+        self.start()
+        self.host.background.wake()
+        return self.reads.job(name)
+
+    def hurry(self, name: str) -> None:
+        """Give the training programs of a job that is being stopped no more time."""
+        self.host.background.hurry(self.reads.job(name).job.uid)
+
+    def in_charge(self, view: JobView) -> bool:
+        """Whether a living controller runs this job (or the job needs none any more)."""
+        if view.job.status.terminal:
+            return True
+        if view.owner is None or view.lease_until is None:
+            return False
+        return not is_dead(view.owner) and view.lease_until > self.host.recorder.clock.now()
+
+    def log_paths(self, training_job: str) -> tuple[Path, Path]:
+        """The files that hold a training job's standard output and standard error (its latest attempt)."""
+        view = self.reads.trial(training_job)
+        place = Workdir.of(self.settings.home, view.trial.name, view.trial.attempt)
+        return Path(place.stream("stdout")), Path(place.stream("stderr"))
+
+    def log_tail(self, training_job: str, lines: int = 20) -> LogTail:
+        """The end of a training job's log: of standard error, or of standard output while that is empty."""
+        stdout, stderr = self.log_paths(training_job)
+        for path in (stderr, stdout):
+            text = _tail(path, lines)
+            if text.strip():
+                return LogTail(str(path), text)
+        return LogTail(str(stdout), "")
+
+    def store_function(self, function: Callable[..., Any]) -> Function:
+        """Keep a Python function where this user's own workers find it."""
+        return store_function(function, self.settings.home)
+
+    def detach(self) -> None:
+        """Hand this process's jobs to a detached controller."""
+        if self.host.background.stop() or self.host.store.versions():
+            spawn_controller(self.settings.home, self.host.environment())
+
+
+def _tail(path: Path, lines: int) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 65536))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+_hosts: dict[tuple[int, Settings], Host] = {}
+_locals: dict[tuple[int, Settings, bool], Local] = {}
+_lock = threading.Lock()
+
+
+def local(strict: bool = False, settings: Settings | None = None) -> Local:
+    """This process's own tuning service for the settings in force.
+
+    Raises:
+        Invalid: a setting is wrong.
+    """
+    settings = settings or Settings.load()
+    with _lock:
+        key = (os.getpid(), settings, strict)
+        if key not in _locals:
+            host = _hosts.get(key[:2]) or _hosts.setdefault(key[:2], Host.open(settings))
+            _locals[key] = Local(host, strict=strict)
+        return _locals[key]
+
+
+def close_all() -> None:
+    """Stop this process's loops; jobs that go on are left to a detached controller."""
+    with _lock:
+        mine = [key for key in _hosts if key[0] == os.getpid()]
+        hosts = [_hosts.pop(key) for key in mine]
+        _locals.clear()
+    for host in hosts:
+        host.close()
+
+
+atexit.register(close_all)
+
+
+def main(environment: Mapping[str, str] | None = None) -> None:
+    """A detached controller."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    host = Host.open(Settings.load(environment))
+    loop = host.make_loop()
+    idle_since = time.monotonic()
+    try:
+        while time.monotonic() - idle_since < IDLE_END_SECONDS:
+            loop.tick()
+            loop.wait()
+            if loop.busy():
+                idle_since = time.monotonic()
+    finally:
+        loop.close()
+        loop.executor.close()
+        host.store.close()
+
+
+if __name__ == "__main__":
+    main()

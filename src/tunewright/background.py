@@ -1,0 +1,120 @@
+"""A loop in a thread of its own: started on demand, stopped with its process, detached when work is left."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tunewright.control.loop import Loop
+
+_LOG = logging.getLogger("tunewright")
+
+STUMBLE_SECONDS = 1.0
+
+
+class Background:
+    """Runs one loop. Safe to call from any thread."""
+
+    def __init__(self, make: Callable[[], Loop]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: Loop | None = None
+        self._stopping = threading.Event()
+        self._moved = threading.Condition()
+        self._versions: list[int] = []
+
+    def start(self) -> None:
+        """Make sure that the loop runs."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._stopping.clear()
+                self._loop = self._make()
+                run = threading.Thread(target=self._run, args=(self._loop,), name="tunewright-loop", daemon=True)
+                self._thread = run
+                run.start()
+
+    def stop(self) -> bool:
+        """End the loop and give its leases back; whether work was left. Training programs go on."""
+        with self._lock:
+            thread, loop = self._thread, self._loop
+            self._thread = self._loop = None
+        if thread is None or loop is None:
+            return False
+        left = loop.busy()
+        self._stopping.set()
+        loop.wake()
+        thread.join()
+        return left
+
+    def wake(self) -> None:
+        """Let the loop look at the store now."""
+        loop = self._loop
+        if loop is not None:
+            loop.wake()
+
+    def hurry(self, uid: str) -> None:
+        """Give a job's trials that are being stopped no more time."""
+        loop = self._loop
+        if loop is not None:
+            loop.hurry(uid)
+
+    def busy(self) -> bool:
+        loop = self._loop
+        return loop is not None and loop.busy()
+
+    def version(self, uid: str) -> int | None:
+        """The version of a job that this loop runs, or None when it does not run it."""
+        loop = self._loop
+        held = loop.held.get(uid) if loop is not None else None
+        return None if held is None else held.stored.version
+
+    def moved(self, uid: str, known: int, timeout: float) -> None:
+        """Wait until this loop has a job in another version than `known`, at most `timeout` seconds."""
+        with self._moved:
+            self._moved.wait_for(lambda: self.version(uid) not in (known, None), timeout)
+
+    def _run(self, loop: Loop) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._round(loop)
+        finally:
+            loop.close()
+            loop.executor.close()
+
+    def _round(self, loop: Loop) -> None:
+        try:
+            loop.tick()
+        except Exception:
+            # The store may be out of reach for a while (a full disk, a lost connection): try again.
+            _LOG.exception("the loop could not go round; trying again")
+            self._stopping.wait(STUMBLE_SECONDS)
+        versions = [held.stored.version for held in loop.held.values()]
+        if versions != self._versions:
+            self._versions = versions
+            with self._moved:
+                self._moved.notify_all()
+        loop.wait()
+
+
+def spawn_controller(home: Path, environment: dict[str, str]) -> int:
+    """Start a detached controller for the jobs in a store; its process id.
+
+    It outlives this process, takes over every job that nobody runs, and ends after a minute without work.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "controller.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tunewright.assembly"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=home,
+            start_new_session=True,
+        )
+    return process.pid
