@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy  # noqa: F401  (numpy and scipy load their BLAS before the controller looks for it)
+# numpy and scipy load their BLAS before the controller looks for it.
+import numpy  # noqa: F401
 import scipy.linalg.lapack  # noqa: F401
-from threadpoolctl import ThreadpoolController, threadpool_limits
+
+_before = os.environ.get("KMP_DUPLICATE_LIB_OK")
+from threadpoolctl import ThreadpoolController, threadpool_limits  # noqa: E402
+
+if _before is None:
+    # Its import sets this variable, which training programs would inherit.
+    os.environ.pop("KMP_DUPLICATE_LIB_OK", None)
 
 __all__ = ["one_blas_thread"]
 
