@@ -179,10 +179,11 @@ def test_clearing(workdir: Workdir) -> None:
         write(Path(directory) / "deep" / "file")
         os.symlink(outside.parent, directory + "/link")
     artifacts.clear(workdir, inputs_only=True)
-    assert not os.path.exists(workdir.data) and os.path.exists(workdir.model)
+    assert os.listdir(workdir.data) == [] and len(os.listdir(workdir.model)) == 2
     artifacts.clear(workdir, inputs_only=False)
     left = sorted(os.listdir(workdir.base))
-    assert left == ["checkpoints", "input", "output"] and outside.exists()
+    assert not any(map(os.listdir, (workdir.data, workdir.model, workdir.code, workdir.output_data)))
+    assert left == ["code", "input", "model", "output"] and outside.exists()
 
 
 def test_the_tail_prefers_standard_error_and_whole_lines(workdir: Workdir) -> None:

@@ -73,8 +73,9 @@ def test_model_and_output_are_packed(bench: Bench) -> None:
     assert report.model == (place / "model.tar.gz").as_uri()
     assert members(place / "model.tar.gz") == ["deep", "deep/weights.bin"]
     assert members(place / "output.tar.gz") == ["plot.txt"]
-    left = {path.name for path in bench.job("packs-1").iterdir()}
-    assert "model" not in left and "stdout.log" in left and not list(bench.job("packs-1").glob("*.tar.gz"))
+    left = sorted(path.name for path in bench.job("packs-1").rglob("*") if path.is_file())
+    config = ["hyperparameters.json", "inputdataconfig.json", "resourceconfig.json"]
+    assert left == sorted(["exit.json", "lock", "stderr.log", "stdout.log", *config]), "the room is given back"
 
 
 def test_nothing_left_behind_is_an_empty_model_and_no_output(bench: Bench) -> None:

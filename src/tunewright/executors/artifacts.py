@@ -57,17 +57,19 @@ def clear(workdir: Workdir, *, inputs_only: bool) -> None:
     Args:
         inputs_only: keep code, model and output too, for a look at what went wrong.
     """
-    gone = [workdir.data] if inputs_only else [workdir.data, workdir.model, workdir.output_data, workdir.code]
-    for directory in gone:
+    kept = [] if inputs_only else [workdir.model, workdir.output_data, workdir.code]
+    for directory in (workdir.data, *kept):
         with contextlib.suppress(OSError):
-            _remove(directory)
+            _empty(directory)
 
 
-def _remove(directory: str) -> None:
+def _empty(directory: str) -> None:
+    """Remove what a directory holds, not following links."""
     with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _remove(entry.path)
-            else:
-                os.unlink(entry.path)
-    os.rmdir(directory)
+        found = list(entries)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            _empty(entry.path)
+            os.rmdir(entry.path)
+        else:
+            os.unlink(entry.path)

@@ -64,7 +64,7 @@ def _bring(source: str, workdir: Workdir, objects: Objects) -> None:
     directory = str(objects.path(source)) if source.startswith("file://") else ""
     if directory and os.path.isdir(directory):
         home = os.path.dirname(os.path.dirname(workdir.shared))
-        _Copy(os.path.realpath(home), directory).tree(directory, workdir.code)
+        _Copy(home, directory).tree(directory, workdir.code)
     elif not objects.fetch(source, Path(workdir.code)):
         raise Invalid.one(source, "does not exist.")
 
@@ -96,7 +96,7 @@ class _Copy:
     def _skipped(self, entry: os.DirEntry[str]) -> bool:
         if entry.name in _SKIPPED or os.path.exists(entry.path + "/pyvenv.cfg"):
             return True
-        return os.path.realpath(entry.path) == self._home
+        return os.path.samefile(entry.path, self._home)
 
     def _file(self, entry: os.DirEntry[str], goal: str) -> None:
         info = entry.stat()

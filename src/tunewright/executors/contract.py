@@ -17,6 +17,8 @@ from tunewright.executors.workdir import Workdir, write_plain
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
+_COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 OBJECTIVE_KEY = "_tuning_objective_metric"
 HOST = "algo-1"
 GROUP = "homogeneousCluster"
@@ -38,7 +40,7 @@ def _refuse(name: str) -> float:
 
 def compact(value: Json | Mapping[str, Json]) -> str:
     """JSON with sorted names and no blanks, as the toolkit writes it into variables."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _COMPACT(value)
 
 
 def program_parameters(hyperparameters: Mapping[str, str]) -> dict[str, Json]:

@@ -59,7 +59,8 @@ def environment(
     variables["AWS_REGION"] = task.region
     variables["SAGEMAKER_BASE_DIR"] = workdir.base
     variables["TUNEWRIGHT_METRICS_FILE"] = workdir.stream("metrics")
-    variables["TUNEWRIGHT_CHECKPOINT_DIR"] = workdir.checkpoints
+    if task.checkpoint_uri is not None:
+        variables["TUNEWRIGHT_CHECKPOINT_DIR"] = workdir.checkpoints
     return {name: value for name, value in variables.items() if _possible(name, value)}
 
 

@@ -24,7 +24,7 @@ from typing import NoReturn
 from tunewright.core.ports import Objects
 from tunewright.executors import shim
 from tunewright.executors.codec import task_from_json
-from tunewright.executors.program import WAITED
+from tunewright.executors.program import WAITED, catch_signals
 from tunewright.executors.workdir import Workdir
 
 LENGTH = struct.Struct("!I")
@@ -58,6 +58,7 @@ class ForkServer:
         self._control = socket.socket(fileno=lines.control)
         self._children: dict[int, tuple[str, int]] = {}
         self._parent = os.getppid()
+        self._environment = dict(os.environ)
         for handle in (lines.control, lines.report, lines.life):
             os.set_inheritable(handle, False)
 
@@ -66,7 +67,7 @@ class ForkServer:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         self._wakeup = (reading, writing)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        catch_signals()
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()
@@ -138,7 +139,7 @@ class ForkServer:
         assert devices is None or isinstance(devices, list)
         task = task_from_json(values)
         workdir = Workdir.of(self._home, task.name, task.attempt)
-        return shim.Assignment(task, workdir, slots, devices, _changed(changes), self._lines.report)
+        return shim.Assignment(task, workdir, slots, devices, self._changed(changes), self._lines.report)
 
     def _reap(self) -> None:
         while True:
@@ -153,13 +154,12 @@ class ForkServer:
                 with contextlib.suppress(OSError):
                     os.write(self._lines.report, f"gone {attempt} {name}\n".encode())
 
-
-def _changed(changes: Mapping[str, str | None]) -> dict[str, str]:
-    """This process's environment with the controller's changes since it started this process."""
-    environment = dict(os.environ)
-    for name, value in changes.items():
-        if value is None:
-            environment.pop(name, None)
-        else:
-            environment[name] = value
-    return environment
+    def _changed(self, changes: Mapping[str, str | None]) -> dict[str, str]:
+        """This process's environment with the controller's changes since it started this process."""
+        environment = dict(self._environment)
+        for name, value in changes.items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value
+        return environment

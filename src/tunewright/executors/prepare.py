@@ -125,6 +125,7 @@ def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
     try:
         place = str(objects.path(task.checkpoint_uri))
     except Invalid:
+        os.makedirs(workdir.checkpoints, exist_ok=True)
         objects.fetch(task.checkpoint_uri, Path(workdir.checkpoints))
         return
     os.makedirs(place, exist_ok=True)

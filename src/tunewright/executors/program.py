@@ -20,8 +20,22 @@ WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM})
 SWEEP_SECONDS = 10.0
 """How long to wait for processes that do not even end at SIGKILL (stuck in the kernel)."""
 
-_RESTORED = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGALRM")
-_NUMBERS = tuple(getattr(signal, name) for name in _RESTORED if hasattr(signal, name))
+_RESTORED = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGCHLD", "SIGALRM")
+
+
+def catch_signals() -> None:
+    """Make sure that programs begin with every signal at its default.
+
+    What a process ignores its programs ignore too, and Python ignores some signals. A signal that is caught
+    is at its default again after exec; so all of them are caught here, by something that does nothing.
+    """
+    for name in _RESTORED:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _nothing)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """A signal's handler that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +176,6 @@ def _become(
         for number, handle in enumerate((null, *logs)):
             os.dup2(handle, number, inheritable=True)
         os.chdir(directory)
-        for signum in _NUMBERS:
-            signal.signal(signum, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execve(command[0], list(command), environment)
     except OSError as error:

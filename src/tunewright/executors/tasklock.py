@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 
 from tunewright.core.trial import Phase
-from tunewright.executors.workdir import Workdir, write_whole
+from tunewright.executors.workdir import Workdir, make_directory, write_whole
 
 _PAUSE = 0.002
 
@@ -39,7 +39,7 @@ def take(workdir: Workdir, patience: float = 0.0) -> int | None:
         patience: seconds to try again while the holder has not written who it is: it may be somebody who
             merely looks.
     """
-    os.makedirs(workdir.base, exist_ok=True)
+    make_directory(workdir.base)
     handle = os.open(workdir.lock, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     until = time.monotonic() + patience
     while True:
@@ -95,7 +95,7 @@ def read_state(workdir: Workdir) -> State:
 
 def write_tombstone(workdir: Workdir, grace: float) -> None:
     """Say that the attempt shall end, `grace` seconds after SIGTERM at the latest, or never start."""
-    os.makedirs(workdir.base, exist_ok=True)
+    make_directory(workdir.base)
     write_whole(workdir.tombstone, repr(float(grace)))
 
 

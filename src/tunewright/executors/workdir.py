@@ -109,15 +109,10 @@ class Workdir:
         return f"{self.data}/{name}"
 
     def make(self) -> None:
-        """Make the directories that a program may rely on."""
-        os.makedirs(self.config, exist_ok=True)
-        for path in (self.data, self.model, self.output, self.output_data, self.code, self.checkpoints):
-            try:
-                os.mkdir(path)
-            except FileExistsError:
-                continue
-            except FileNotFoundError:
-                os.makedirs(path, exist_ok=True)
+        """Make the directories that every program may rely on."""
+        for path in (self.base + "/input", self.config, self.data, self.model, self.output, self.output_data):
+            make_directory(path)
+        make_directory(self.code)
 
     def sizes(self) -> Cursor:
         """Bytes of each stream; zeros while a file does not exist."""
@@ -133,6 +128,16 @@ class Workdir:
             return os.pread(handle, limit, offset)
         finally:
             os.close(handle)
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and those above it where they are missing; one that is there is left as it is."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(path, exist_ok=True)
 
 
 def _size(path: str) -> int:
@@ -170,7 +175,7 @@ def _write_all(handle: int, data: bytes) -> None:
 def write_exit(workdir: Workdir, report: ExitReport) -> None:
     """Record for good how an attempt ended. Its directory is made when missing."""
     record = {name: getattr(report, name) for name in ExitReport.__slots__}
-    os.makedirs(workdir.base, exist_ok=True)
+    make_directory(workdir.base)
     write_whole(workdir.exit, json.dumps(record))
 
 

@@ -136,9 +136,9 @@ class LocalObjects:
 
     def _put(self, source: str, destination: str, *, move: bool) -> None:
         folder = os.path.dirname(destination)
+        os.makedirs(folder, exist_ok=True)
         if os.path.isdir(destination):
             raise Invalid.one(destination, "is a directory on disk; a file cannot take its name. Choose another name.")
-        os.makedirs(folder, exist_ok=True)
         if move:
             with contextlib.suppress(OSError):  # another file system
                 os.replace(source, destination)
