@@ -325,6 +325,8 @@ EXTENSIONS = {
     "wrong function": ('{"function": {"reference": "os.system"}}', 'must be {"reference"'),
     "pickle named outside": ('{"function": {"reference": "../x", "pickled": true}}', 'must be {"reference"'),
     "O-39 misspelt point": ('{"initial_points": [{"lrr": 1}]}', "lrr: is no tuned parameter, did you mean 'lr'?"),
+    "a point outside": ('{"initial_points": [{"lr": 0.05}, {"lr": 7}]}', "initial_points.2: lr: 7 is not in its range"),
+    "a point of another kind": ('{"initial_points": [{"lr": [1]}]}', "lr: [1] is not in its range"),
     "misspelt condition": ('{"conditions": {"x": "lr > 1"}}', "x: is no tuned parameter"),
     "bad step": ('{"steps": {"lr": -1}}', "needs a number above 0"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ class World:
         self.recorder = Recorder(self.store, self.clock, lambda _: None)
         self.woken: list[str] = []
         self.settings = Settings(home=home, store="")
-        self.seeds: Iterator[int] = iter(range(1000, 2000))
+        self.seeds: Iterator[int] = itertools.count(1000)
         self.strict, self.extended = self.service(strict=True), self.service(strict=False)
 
     def service(self, *, strict: bool) -> Operations:

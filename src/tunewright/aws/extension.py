@@ -20,6 +20,7 @@ KEY = "_tunewright"
 PIECE = 2500
 TRAINING_KEYS = ("python", "function", "cpus", "gpus")
 OPTION_KEYS = (
+    "strategy",
     "initial_points",
     "conditions",
     "steps",
@@ -32,6 +33,7 @@ OPTION_KEYS = (
 _CHOICES = {"hyperband_proposals": ("model", "random"), "hyperband_mode": ("stopping", "promotion")}
 _COUNTS = {"cpus": 1, "gpus": 0, "replicates": 1, "keep_best": 1}
 _KINDS: dict[str, tuple[type, str]] = {
+    "strategy": (str, "the name of an installed strategy"),
     "initial_points": (list, "a list of objects"),
     "conditions": (dict, "an object of parameter name to condition"),
     "steps": (dict, "an object of parameter name to step"),

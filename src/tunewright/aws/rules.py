@@ -8,12 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tunewright.aws.extension import unpack
 from tunewright.aws.limits import LIMITS
-from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems, unknown_names
+from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.protocol import Wire
+from tunewright.aws.rules_extended import differing_options, extended_problems
 from tunewright.aws.rules_training import objective_problem, training_problems
 from tunewright.core.errors import Invalid, LimitExceeded, Problem
 from tunewright.core.ports import Objects
-from tunewright.core.space import CategoricalParameter, IntegerParameter, Space, decode_value
+from tunewright.core.space import (
+    CategoricalParameter,
+    IntegerParameter,
+    Space,
+    decode_value,
+)
 from tunewright.core.spec import MetricDefinition
 
 CONFIG = "hyperParameterTuningJobConfig"
@@ -88,7 +94,7 @@ def _part_problems(part: Part, inherited: Sequence[MetricDefinition], *, strict:
         yield Problem(f"{part.path}.staticHyperParameters", text, True)
     yield from _objective(part, inherited, strict=strict)
     if not strict:
-        yield from _extended(part)
+        yield from extended_problems(part)
 
 
 def _objective(part: Part, inherited: Sequence[MetricDefinition], *, strict: bool) -> Iterator[Problem]:
@@ -99,28 +105,6 @@ def _objective(part: Part, inherited: Sequence[MetricDefinition], *, strict: boo
     pushed = not strict and not metrics
     if not pushed and part.objective["MetricName"] not in [metric.name for metric in metrics]:
         yield objective_problem(part.path, part.objective["MetricName"], [metric.name for metric in metrics])
-
-
-def _extended(part: Part) -> Iterator[Problem]:
-    """Extended features must speak of parameters that exist."""
-    try:
-        options = unpack(part.static).options
-    except Invalid:
-        return
-    names = space_of(part.ranges).parameters if not space_problems(part, strict=False) else {}
-    path = f"{part.path}.staticHyperParameters._tunewright"
-    for number, point in enumerate(json.loads(options.get("initial_points", "[]")), start=1):
-        where = f"{path}.initial_points.{number}"
-        if not isinstance(point, dict):
-            yield Problem(where, f"must be an object of parameter name to value, got {point!r}.")
-        else:
-            yield from unknown_names(where, point, names)
-    for name in ("conditions", "steps"):
-        yield from unknown_names(f"{path}.{name}", json.loads(options.get(name, "{}")), names)
-    for name, step in json.loads(options.get("steps", "{}")).items():
-        good = isinstance(step, int | float) and not isinstance(step, bool) and step > 0
-        if not good or isinstance(names.get(name), CategoricalParameter):
-            yield Problem(f"{path}.steps.{name}", f"needs a number above 0 for a numeric range, got {step!r}.")
 
 
 def _together(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[Problem]:
@@ -140,21 +124,7 @@ def _together(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator
         if "WarmStartConfig" in request:
             text = f"is for jobs with a single definition, this one has {len(parts)}; leave it out."
             yield Problem("warmStartConfig", text)
-    yield from _same_options(parts)
-
-
-def _same_options(parts: Sequence[Part]) -> Iterator[Problem]:
-    """The job's own options may stand in any definition, but not differ."""
-    seen: dict[str, str] = {}
-    for part in parts:
-        try:
-            options = unpack(part.static).options
-        except Invalid:
-            return
-        for name, text in options.items():
-            if seen.setdefault(name, text) != text:
-                path = f"{part.path}.staticHyperParameters._tunewright.{name}"
-                yield Problem(path, "differs between definitions; it is an option of the whole job.")
+    yield from differing_options(parts)
 
 
 def combinations(parts: Sequence[Part], *, stepped: bool = False) -> int | None:

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import regex
-
 from tunewright.aws import builtin
 from tunewright.aws.extension import is_piece, nearest, unpack
 from tunewright.aws.limits import LIMITS
+from tunewright.aws.patterns import pattern_problem
 from tunewright.aws.protocol import Wire, shorten
-from tunewright.control.metrics import compile_pattern
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.ports import Objects
 
@@ -69,19 +67,6 @@ def _metrics(path: str, body: Wire) -> Iterator[Problem]:
         seen.add(metric["Name"])
         if why := pattern_problem(metric["Regex"]):
             yield Problem(f"{where}.regex", f"the pattern {metric['Regex']!r} of {metric['Name']!r} {why}")
-
-
-def pattern_problem(pattern: str) -> str:
-    """Why a metric's regular expression can't be used, or nothing."""
-    try:
-        compile_pattern(pattern)
-    except (ValueError, RecursionError, OverflowError, MemoryError) as error:
-        return f"{str(error) or 'is nested too deeply'}."
-    try:
-        groups = regex.compile(pattern).groups
-    except regex.error:
-        return ""
-    return "" if groups else "captures nothing; put parentheses around the number, such as `loss=([0-9.]+)`."
 
 
 def _extension(path: str, static: dict[str, str], *, strict: bool) -> Iterator[Problem]:
