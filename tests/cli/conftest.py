@@ -30,7 +30,7 @@ def engine(tmp_path: Path, laid_out: Path, monkeypatch: pytest.MonkeyPatch) -> I
     made = StillEngine(home)
     monkeypatch.setenv("TUNEWRIGHT_HOME", str(home))
     for name in ("jobs", "look", "tools"):
-        monkeypatch.setattr(f"tunewright.cli.commands_{name}.connect", lambda strict=False: made)
+        monkeypatch.setattr(f"tunewright.cli.do_{name}.connect", lambda strict=False: made)
     monkeypatch.setattr("tunewright.cli.checkup.connect", lambda strict=False: made)
     yield made
     made.store.close()

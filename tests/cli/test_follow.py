@@ -179,8 +179,10 @@ def test_two_interrupts_end_the_programs_at_once(digits: StillEngine) -> None:
     def interrupt() -> None:
         told.interrupts.count += 1
 
-    digits.then(lambda: digits.begin("digits", A, B), interrupt, interrupt)
+    digits.then(lambda: digits.begin("digits", A, B), lambda: digits.report("digits", 1, 0.5), interrupt, interrupt)
     assert told.follow() == 130
+    assert f"Best so far: 0.5 by {name(digits, 1)}  lr=0.01 units=200" in told.lines
+    assert f"[1/4] {name(digits, 1)}  0.5  lr=0.01 units=200  3.0 s  stopped  first value 0.5" in told.lines
     assert digits.done == ["hurry"]
     assert digits.job("digits").status == "Stopped"
     assert told.lines[-1] == "Go on with it: tunewright resume digits"

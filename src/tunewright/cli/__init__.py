@@ -10,19 +10,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from tunewright.cli.about import about
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: run one command and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given in (["--version"], ["-V"]):
-        print_version()
+        print(about())
         return
-    from tunewright.cli.app import run
+    try:
+        from tunewright.cli.app import run
 
-    sys.exit(run(given))
-
-
-def print_version() -> None:
-    from importlib.metadata import version
-
-    print(f"tunewright {version('tunewright')}")
+        code = run(given)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from tunewright.cli import commands_files, commands_jobs, commands_look, commands_tools
+from tunewright.cli.about import about
 from tunewright.cli.command import guarded
 
 app = typer.Typer(
@@ -44,9 +45,7 @@ for name, command in COMMANDS.items():
 def everywhere(version: bool = typer.Option(False, "--version", "-V", help="Print the version and leave.")) -> None:
     """Hyperparameter tuning as Amazon SageMaker Automatic Model Tuning does it, on your own machine."""
     if version:
-        from tunewright.cli import print_version
-
-        print_version()
+        print(about())
         raise typer.Exit
 
 

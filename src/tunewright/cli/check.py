@@ -10,10 +10,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
 
 from tunewright.cli.document import Document, Plain, Where
 from tunewright.cli.names import did_you_mean, listed, nearest
+from tunewright.control.metrics import compile_pattern
 from tunewright.core.errors import Problem
 from tunewright.core.space import (
     CategoricalParameter,
@@ -23,9 +26,6 @@ from tunewright.core.space import (
     Space,
     Value,
 )
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
 
 EXTENSIONS = ("initial_points", "conditions", "steps", "forbidden", "replicates", "keep_best")
 TRAINING_EXTENSIONS = ("function", "python", "cpus", "gpus")
@@ -69,8 +69,6 @@ _Finding = tuple[Where, str, bool]
 
 
 def _by_schema(data: Plain) -> Iterator[_Finding]:
-    from jsonschema import Draft202012Validator  # takes a third of a second to import
-
     for error in Draft202012Validator(schema()).iter_errors(data):
         yield from _explained(error)
 
@@ -256,8 +254,6 @@ def _objective(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Iter
 
 
 def _patterns(training: Mapping[str, Plain]) -> Iterator[_Finding]:
-    from tunewright.control.metrics import compile_pattern  # brings two regular-expression engines
-
     for name, pattern in table(training, "metrics").items():
         where: Where = ("training", "metrics", name)
         try:

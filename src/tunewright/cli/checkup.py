@@ -14,10 +14,13 @@ from importlib.metadata import version
 
 from tunewright.cli.engine import Engine, connect
 from tunewright.cli.names import listed
+from tunewright.cli.replaying import replayed
 from tunewright.core.errors import TunewrightError
 from tunewright.core.job import JobStatus
 from tunewright.core.ports import JobQuery
+from tunewright.executors.slots import capacity
 from tunewright.settings import Settings
+from tunewright.store.database import HEAD
 
 LOW_BYTES, EMPTY_BYTES = 2_000_000_000, 200_000_000
 FOLDED_JOBS = 5
@@ -102,8 +105,6 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _slots(settings: Settings) -> Iterator[Finding]:
-    from tunewright.executors.slots import capacity
-
     found = capacity(settings.slots)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus = f", {len(found.gpus)} GPUs ({listed(found.gpus)})" if found.gpus else ", no GPU"
@@ -131,8 +132,6 @@ def _where(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> Finding:
-    from tunewright.store.database import HEAD
-
     return Finding("ok", "store", f"{_where(settings)} opens, version {HEAD}")
 
 
@@ -148,8 +147,6 @@ def _orphans(engine: Engine) -> Iterator[Finding]:
 
 
 def _journals(engine: Engine) -> Iterator[Finding]:
-    from tunewright.cli.replaying import replayed
-
     newest = engine.reads.jobs(JobQuery(sort="CreationTime", descending=True, limit=FOLDED_JOBS)).items
     wrong = [view.job.name for view in newest if replayed(engine.reads, view.job).differences]
     if wrong:

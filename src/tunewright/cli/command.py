@@ -6,6 +6,8 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -18,10 +20,22 @@ FAILED, WRONG, INTERRUPTED = 1, 2, 130
 Function = TypeVar("Function", bound=Callable[..., int | None])
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The tuning job's name.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The tuning file (YAML, TOML or JSON).")]
+JobName = Annotated[str | None, typer.Option("--name", help="The tuning job's name, whatever the file says.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave the job to a controller in the background.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with AMT's member names.")]
 Strict = Annotated[bool, typer.Option("--strict", help="AMT to the letter, limits included.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only new bests, failures and the end.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each start and each reported value.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How a command that follows a job is to talk."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
 
 
 def guarded(function: Function) -> Function:

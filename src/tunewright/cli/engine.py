@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from tunewright.assembly import local
+from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
-
-if TYPE_CHECKING:
-    from tunewright.core.ports import JobView, LogTail, Objects, Reads
-    from tunewright.settings import Settings
+from tunewright.core.ports import JobQuery, JobView, LogTail, Objects, Reads
+from tunewright.settings import Settings
 
 
 class Engine(Protocol):
@@ -81,8 +81,6 @@ class _Joined:
 
 def connect(strict: bool = False) -> Engine:
     """This process's engine for the settings in force. Raises Invalid for a wrong setting."""
-    from tunewright.assembly import local  # joins every room: a third of a second
-
     joined: Any = _Joined(local(strict))
     engine: Engine = joined
     return engine
@@ -97,9 +95,6 @@ def find(engine: Engine, name: str) -> JobView:
 
 
 def _hint(engine: Engine, name: str) -> str:
-    from tunewright.cli.names import did_you_mean, listed
-    from tunewright.core.ports import JobQuery
-
     try:
         owner = engine.reads.trial(name)
     except NotFound:

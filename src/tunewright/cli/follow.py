@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from botocore.exceptions import ClientError
+
+from tunewright.aws.names import Arns
 from tunewright.cli.engine import Engine
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
+from tunewright.control.clock import SteadyClock
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import TrialView
 from tunewright.core.trial import Trial, trial_name
@@ -37,6 +41,7 @@ class Human:
 
     def __init__(self, engine: Engine, display: Display, *, quiet: bool, verbose: bool) -> None:
         self._engine, self._display, self._quiet, self._verbose = engine, display, quiet, verbose
+        self._now = SteadyClock().now
         self._story: Story | None = None
 
     def _told(self, job: Job) -> Story:
@@ -58,7 +63,7 @@ class Human:
             self._display.say([moved_line(job, trial, began) for trial, began in moved])
         self._display.say(story.ended(job, [view.trial for view in ended]))
         if not self._quiet:
-            self._display.live(story.region(job, time.time(), note))
+            self._display.live(story.region(job, self._now(), note))
 
     def remark(self, text: str) -> None:
         self._display.say([text])
@@ -68,7 +73,7 @@ class Human:
         model = None
         if job.best is not None:
             model = self._engine.reads.trial(job.best.name).trial.model or None
-        self._display.say(self._told(job).end(job, time.time(), model))
+        self._display.say(self._told(job).end(job, self._now(), model))
 
     def leave(self, job: Job, forced: bool) -> None:
         self._display.close()
@@ -82,13 +87,12 @@ class Json:
     """One JSON object a line: events for a program, with AMT's member names."""
 
     def __init__(self, engine: Engine, display: Lines) -> None:
-        from tunewright.aws.names import Arns
-
         self._engine, self._display, self._arns = engine, display, Arns.of(engine.settings)
+        self._now = SteadyClock().now
         self._best: str | None = None
 
     def _say(self, event: str, **members: object) -> None:
-        self._display.say([dumped({"Event": event, "Time": time.time(), **members}, indent=None)])
+        self._display.say([dumped({"Event": event, "Time": self._now(), **members}, indent=None)])
 
     def begin(self, job: Job, earlier: Sequence[TrialView], owns: bool) -> None:
         self._best = job.best.name if job.best else None
@@ -152,31 +156,41 @@ def follow(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *,
     Args:
         owns: Ctrl-C stops the job, and a second one kills its programs; else Ctrl-C only ends the watching.
     """
-    watched = Watched()
     view = engine.reads.job(name)
-    earlier = [each for each in engine.reads.all_trials(view.job.uid) if not each.trial.status.live]
-    watched.known = view.job.next_number - 1
-    watched.open = set(range(1, view.job.next_number)) - {each.trial.number for each in earlier}
-    teller.begin(view.job, earlier, owns)
-    stopping = _Stopping(engine, name, teller)
-    unowned = not engine.in_charge(view)
-    if unowned and not owns:
+    looking = _Looking(engine, view.job, teller, owns)
+    if not engine.in_charge(view) and not owns:
         teller.remark(f"Nobody runs {name} now; take it over with: tunewright resume {name}")
+    stopping = _Stopping(engine, name, teller)
     while True:
-        job = engine.reads.job(name).job
-        moved = watched.moved(job)
-        ended = [engine.reads.trial(trial_name(job.name, job.uid, number)) for number in watched.ended(job)]
-        teller.look(job, moved, ended, stopping.note)
+        job = looking.look(stopping.note)
         if job.status.terminal:
             teller.end(job)
             return INTERRUPTED if stopping.asked else EXIT_CODES[job.status]
-        if interrupts.count and not owns:
-            teller.leave(job, False)
-            return INTERRUPTED
-        if stopping.heard(interrupts.count, job):
-            teller.leave(engine.reads.job(name).job, True)
+        forced = owns and stopping.heard(interrupts.count, job)
+        if forced or (interrupts.count and not owns):
+            teller.leave(looking.look(""), forced)
             return INTERRUPTED
         engine.wait(name, POLL_SECONDS)
+
+
+class _Looking:
+    """Reads a job again and again, and hands what is new to the teller."""
+
+    def __init__(self, engine: Engine, job: Job, teller: Teller, owns: bool) -> None:
+        self._engine, self._teller = engine, teller
+        self._name = job.name
+        earlier = [each for each in engine.reads.all_trials(job.uid) if not each.trial.status.live]
+        known = range(1, job.next_number)
+        self._watched = Watched(len(known), set(known) - {each.trial.number for each in earlier})
+        teller.begin(job, earlier, owns)
+
+    def look(self, note: str) -> Job:
+        job = self._engine.reads.job(self._name).job
+        moved = self._watched.moved(job)
+        numbers = self._watched.ended(job)
+        ended = [self._engine.reads.trial(trial_name(job.name, job.uid, number)) for number in numbers]
+        self._teller.look(job, moved, ended, note)
+        return job
 
 
 class _Stopping:
@@ -211,8 +225,6 @@ def _until(done: Callable[[], bool], engine: Engine, name: str) -> None:
 
 def stop(engine: Engine, name: str) -> None:
     """Ask a job to stop; one that stops or has ended already is left alone."""
-    from botocore.exceptions import ClientError  # the client has loaded it
-
     try:
         engine.client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:

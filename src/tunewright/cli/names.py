@@ -32,8 +32,12 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 def job_name(stem: str, now: float) -> str:
     """A tuning job's name of at most 32 characters: what it is made from, and the time (UTC) to the second."""
     tail = time.strftime("-%y%m%d-%H%M%S", time.gmtime(now))
-    words = re.sub(r"[^a-zA-Z0-9]+", "-", stem).strip("-") or "tuning"
-    return words[: MAX_NAME - len(tail)].rstrip("-") + tail
+    return clean(stem)[: MAX_NAME - len(tail)].rstrip("-") + tail
+
+
+def clean(stem: str) -> str:
+    """A text as a tuning job's name."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", stem).strip("-")[:MAX_NAME].rstrip("-") or "tuning"
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:

@@ -1,11 +1,10 @@
-"""What commands print: tables in plain aligned text, JSON documents, and errors on standard error."""
+"""What commands print: tables in plain aligned text, and errors on standard error."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from tunewright.core.errors import Invalid
 
@@ -16,13 +15,6 @@ def say(text: str = "") -> None:
 
 def warn(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def emit(value: Any) -> None:
-    """One strict JSON document."""
-    from tunewright.cli.views import dumped
-
-    print(dumped(value))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> list[str]:

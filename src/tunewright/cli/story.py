@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 from tunewright.cli.causes import cause, failure_lines, in_short, kind
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.spec import Direction, JobSpec, Strategy
-from tunewright.core.trial import Trial, TrialStatus
+from tunewright.core.trial import StopCause, Trial, TrialStatus
 from tunewright.sdk.progress import Facts, Logs, ProgressModel, Row, Running
 from tunewright.sdk.values import short
 
+_STOPPED = {
+    StopCause.USER: "stopped",
+    StopCause.ENDING: "stopped, the tuning job ended",
+    StopCause.MAX_RUNTIME: "stopped, its time was up",
+}
 Paths = Callable[[str], str]
 """A training job's log file by its name; empty when there is none."""
 
@@ -105,6 +110,13 @@ class Story(ProgressModel):
         }
         lines = self.live(running_of(job), counts, job.runtime(now), now)
         return [*lines[:11], note] if note else lines[:12]
+
+    def _finished(self, row: Row) -> list[str]:
+        lines = super()._finished(row)
+        trial = self._trials.get(row.name)
+        if trial is None or trial.cause in (None, StopCause.EARLY):
+            return lines
+        return [line.replace("  stopped early", f"  {_STOPPED.get(trial.cause, trial.cause)}") for line in lines]
 
     def _failure(self, row: Row) -> list[str]:
         """A cause is told once; the same one again is only counted."""

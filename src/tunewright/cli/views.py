@@ -14,7 +14,6 @@ from tunewright.aws.translate_trial import tuning_summary
 from tunewright.cli.engine import Engine
 from tunewright.core.ports import JobView, TrialView
 from tunewright.core.space import Value, decode_value
-from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial
 
 Shape: TypeAlias = dict[str, Any]
@@ -45,7 +44,12 @@ def dumped(value: Any, *, indent: int | None = 2) -> str:
     return json.dumps(plain(value), indent=indent, allow_nan=False, ensure_ascii=False)
 
 
-def typed(spec: JobSpec, trial: Trial) -> dict[str, Value]:
+def emit(value: Any) -> None:
+    """Print one strict JSON document."""
+    print(dumped(value))
+
+
+def typed(trial: Trial) -> dict[str, Value]:
     """The tuned hyperparameters with their types: categories as the values they were listed as."""
     return {name: decode_value(v) if isinstance(v, str) else v for name, v in trial.point.items()}
 

@@ -1,0 +1,103 @@
+"""What `init` and `validate` do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tunewright.aws.protocol import read_request
+from tunewright.cli.command import WRONG
+from tunewright.cli.names import clean
+from tunewright.cli.out import error_text, say, warn
+from tunewright.cli.scaffold import read_script, tuning_file
+from tunewright.cli.shelf import BucketShelf, HomeShelf
+from tunewright.cli.tunefile import load
+from tunewright.cli.views import emit
+from tunewright.control.clock import SteadyClock
+from tunewright.core.errors import Invalid, Problem
+from tunewright.sdk.advice import expected_direction
+from tunewright.settings import Settings
+
+
+def init(script: Path, output: Path | None, *, force: bool, as_json: bool) -> int | None:
+    """Write a tuning file from a script's arguments; `-` prints it."""
+    found = read_script(script)
+    target = Path(f"{script.stem}.yaml") if output is None else output
+    shown = str(target) == "-"
+    base = Path.cwd() if shown else target.absolute().parent
+    resolved = script.absolute()
+    entry = resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else str(resolved)
+    text = tuning_file(found, entry, clean(script.stem))
+    if shown:
+        print(text, end="")
+        return None
+    _write(target, text, force=force)
+    if as_json:
+        arguments = [argument.name for argument in found.arguments]
+        emit({"File": str(target), "Arguments": arguments, "Metrics": [*found.reported, *found.printed]})
+        return None
+    say(f"Wrote {target} from {len(found.arguments)} arguments of {script.name}.")
+    if not found.printed and not found.reported:
+        warn("No metric was found in the script: print one as name=value, and name it under objective and metrics.")
+    say(f"Look at its ranges, then: tunewright validate {target}; tunewright run {target}")
+    return None
+
+
+def _write(target: Path, text: str, *, force: bool) -> None:
+    try:
+        with target.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        remedy = "is there already; give --force to write over it, or another --output."
+        raise Invalid.one(str(target), remedy) from None
+    except OSError as error:
+        raise Invalid.one(str(target), f"cannot be written: {error.strerror}.") from error
+
+
+def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_json: bool) -> int | None:
+    """Check a tuning file and say everything that is wrong with it."""
+    try:
+        found = load(file, strict=strict, now=SteadyClock().now(), name=name)
+        home = Settings.load().home
+        made = found.request(BucketShelf(None) if strict else HomeShelf(home, dry=True))
+        _check_request(made, strict=strict)
+    except Invalid as error:
+        if as_json:
+            problems = [{"Where": problem.path, "Message": problem.message} for problem in error.problems]
+            emit({"Valid": False, "File": str(file), "Problems": problems})
+        else:
+            print(error_text(error, str(file)), file=sys.stderr)
+        return WRONG
+    if request or as_json:
+        emit(made if request else {"Valid": True, "File": str(file), "Request": made})
+        return None
+    for text in advice(made):
+        warn(f"Warning: {text}")
+    config = made["HyperParameterTuningJobConfig"]
+    ranges = sum(map(len, config["ParameterRanges"].values()))
+    limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", "no fixed number of")
+    say(f"{file} is valid: {found.name}, {config['Strategy']} over {ranges} parameters, {limit} training jobs.")
+    return None
+
+
+def _check_request(request: Mapping[str, Any], *, strict: bool) -> None:
+    """All that the service would refuse by its shapes alone. Raises Invalid."""
+    _, violations = read_request("CreateHyperParameterTuningJob", dict(request), strict=strict)
+    if violations:
+        text = "{} does not satisfy: {}."
+        raise Invalid([Problem(v.path, text.format(v.value, v.constraint), v.extended_allows) for v in violations])
+
+
+def advice(request: Mapping[str, Any]) -> list[str]:
+    """What is allowed and probably not meant: a direction that fights its metric's name."""
+    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    metric, direction = objective["MetricName"], objective["Type"]
+    expected = expected_direction(metric)
+    if expected is None or expected == direction:
+        return []
+    return [
+        f"objective.type is {direction}, but by its name {metric!r} is to be {expected.lower()}d."
+        f" If that is not meant, say type: {expected}."
+    ]

@@ -1,0 +1,153 @@
+"""What `run`, `watch`, `stop`, `resume` and `delete` do."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tunewright.cli.command import Voice
+from tunewright.cli.do_files import advice
+from tunewright.cli.engine import Engine, connect, find
+from tunewright.cli.follow import Human, Interrupts, Json, Teller, follow
+from tunewright.cli.out import say, warn
+from tunewright.cli.screen import choose
+from tunewright.cli.shelf import BucketShelf, HomeShelf
+from tunewright.cli.tunefile import load
+from tunewright.cli.views import emit
+from tunewright.control.clock import SteadyClock
+from tunewright.core.errors import WrongState
+from tunewright.core.job import Job, JobStatus
+from tunewright.sdk.display import Lines
+
+STOP_SECONDS = 0.25
+KIND = "tuning job"
+
+
+def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: bool) -> int | None:
+    """Create the job of a tuning file and follow it, or leave it to a controller of its own."""
+    found = load(file, strict=strict, now=SteadyClock().now(), name=name)
+    engine = connect(strict)
+    request = found.request(BucketShelf(engine.objects) if strict else HomeShelf(engine.settings.home))
+    for text in advice(request):
+        warn(f"Warning: {text}")
+    with Interrupts().heard() as interrupts:
+        if detach:
+            made = engine.call("CreateHyperParameterTuningJob", **request)
+            engine.detach()
+            _left_behind(found.name, voice, made)
+            return None
+        engine.client.create_hyper_parameter_tuning_job(**request)
+        return follow(engine, found.name, _teller(engine, voice), interrupts, owns=True)
+
+
+def _left_behind(name: str, voice: Voice, members: Mapping[str, Any]) -> None:
+    if voice.as_json:
+        emit({"HyperParameterTuningJobName": name, **members})
+        return
+    say(f"Tuning job {name} runs in the background.")
+    say(f"Watch it: tunewright watch {name}   Stop it: tunewright stop {name}")
+
+
+def _teller(engine: Engine, voice: Voice) -> Teller:
+    if voice.as_json:
+        teller: Teller = Json(engine, Lines(sys.stdout))
+    else:
+        teller = Human(engine, choose(), quiet=voice.quiet, verbose=voice.verbose)
+    log = logging.getLogger("tunewright")
+    log.handlers = [_Remarks(teller)]
+    log.propagate = False
+    return teller
+
+
+class _Remarks(logging.Handler):
+    """What the loop warns of becomes a line among the others, not a tear in the live region."""
+
+    def __init__(self, teller: Teller) -> None:
+        super().__init__(logging.WARNING)
+        self._teller = teller
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._teller.remark(record.getMessage() + (f": {error}" if error is not None else ""))
+
+
+def watch(name: str, voice: Voice) -> int | None:
+    """Follow a job that somebody else runs."""
+    engine = connect()
+    job = find(engine, name).job
+    with Interrupts().heard() as interrupts:
+        return follow(engine, job.name, _teller(engine, voice), interrupts, owns=False)
+
+
+def stop(name: str, *, wait: bool, as_json: bool) -> int | None:
+    """Stop a job; one that nobody runs is taken over for as long as its training jobs need to end."""
+    engine = connect()
+    view = find(engine, name)
+    job = view.job
+    if job.status.terminal:
+        raise WrongState(KIND, job.name, job.status, f"The tuning job {job.name!r} is {job.status} already.")
+    orphan = not engine.in_charge(view)
+    if orphan:
+        engine.start()
+    if job.status is not JobStatus.STOPPING:
+        engine.call("StopHyperParameterTuningJob", HyperParameterTuningJobName=job.name)
+    with Interrupts().heard() as interrupts:
+        while (job := engine.reads.job(job.name).job) and wait and not job.status.terminal and not interrupts.count:
+            engine.wait(job.name, STOP_SECONDS)
+    if as_json:
+        emit({"HyperParameterTuningJobName": job.name, "HyperParameterTuningJobStatus": str(job.status)})
+        return None
+    best = f" Best so far: {job.best.value!r} by {job.best.name}." if job.best else ""
+    say(f"The tuning job {job.name} is {job.status}.{best}")
+    say(f"Go on with it: tunewright resume {job.name}")
+    return None
+
+
+def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | None:
+    """Go on with a job and follow it; one that somebody else runs is only watched."""
+    engine = connect()
+    view = find(engine, name)
+    job = view.job
+    if refusal := _cannot_resume(job, add_jobs):
+        raise WrongState(KIND, job.name, job.status, refusal)
+    elsewhere = not job.status.terminal and engine.in_charge(view)
+    with Interrupts().heard() as interrupts:
+        if not elsewhere:
+            engine.resume(job.name, add_jobs)
+        if detach:
+            engine.detach()
+            _left_behind(job.name, voice, {})
+            return None
+        teller = _teller(engine, voice)
+        if elsewhere:
+            teller.remark(f"{job.name} is run by somebody already; watching it.")
+        return follow(engine, job.name, teller, interrupts, owns=not elsewhere)
+
+
+def _cannot_resume(job: Job, add_jobs: int) -> str:
+    """Why a job cannot be resumed, or nothing."""
+    if job.status is JobStatus.FAILED:
+        return f"The tuning job {job.name!r} has Failed, which cannot be resumed; run it again under another name."
+    if job.spec.strict and job.status.terminal:
+        return f"The tuning job {job.name!r} is {job.status} and was made in strict mode, where AMT knows no resuming."
+    if add_jobs and not job.status.terminal:
+        return f"The tuning job {job.name!r} is {job.status}; training jobs can be added when it has ended."
+    return ""
+
+
+def delete(name: str, *, as_json: bool) -> int | None:
+    """Delete a job that has ended."""
+    engine = connect()
+    job = find(engine, name).job
+    if not job.status.terminal:
+        text = f"The tuning job {job.name!r} is {job.status}; stop it first: tunewright stop {job.name}"
+        raise WrongState(KIND, job.name, job.status, text)
+    engine.call("DeleteHyperParameterTuningJob", HyperParameterTuningJobName=job.name)
+    if as_json:
+        emit({"HyperParameterTuningJobName": job.name, "Deleted": True})
+    else:
+        say(f"The tuning job {job.name} is deleted; its {job.launched} training jobs stay.")
+    return None

@@ -1,0 +1,147 @@
+"""What `list`, `describe`, `jobs`, `best` and `export` do."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunewright.aws.names import Arns
+from tunewright.cli.command import FAILED
+from tunewright.cli.engine import Engine, connect, find
+from tunewright.cli.exporting import write_csv, write_json
+from tunewright.cli.out import print_table, say
+from tunewright.cli.portrait import portrait
+from tunewright.cli.ranking import HEADERS, columns, model_path, ordered
+from tunewright.cli.views import described, emit, training_job, tuning_job, typed
+from tunewright.control.clock import SteadyClock
+from tunewright.core.errors import Invalid
+from tunewright.core.job import JobStatus
+from tunewright.core.ports import JobQuery, JobView, TrialView
+from tunewright.sdk.values import short
+
+LIST_HEADERS = ("NAME", "STATUS", "STRATEGY", "DONE", "BEST", "CREATED", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which rows of a table: a page from 1, rows a page, and their order."""
+
+    number: int
+    size: int
+    sort: str
+
+
+def list_jobs(status: str | None, contains: str | None, limit: int, *, as_json: bool) -> int | None:
+    """List tuning jobs, newest first."""
+    engine = connect()
+    wanted = None if status is None else JobStatus(status)
+    query = JobQuery(name_contains=contains, status=wanted, sort="CreationTime", descending=True, limit=limit)
+    page = engine.reads.jobs(query)
+    charge = {view.job.uid: engine.in_charge(view) for view in page.items}
+    if as_json:
+        arns = Arns.of(engine.settings)
+        jobs = [tuning_job(view, arns, in_charge=charge[view.job.uid]) for view in page.items]
+        emit({"HyperParameterTuningJobSummaries": jobs, "More": page.after is not None})
+        return None
+    if not page.items:
+        say(f"There are no tuning jobs{'' if status is None and contains is None else ' like this'}.")
+        return None
+    print_table(LIST_HEADERS, [_job_row(view, charge[view.job.uid]) for view in page.items])
+    if page.after is not None:
+        say(f"... and more; see them with --limit {limit * 5}")
+    return None
+
+
+def _job_row(view: JobView, charge: bool) -> tuple[str, ...]:
+    job = view.job
+    total = "" if job.budget is None else f"/{job.budget}"
+    remark = "" if charge else f"nobody runs it; take it over: tunewright resume {job.name}"
+    best = "-" if job.best is None else short(job.best.value)
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
+    done = f"{job.counters.ended}{total}"
+    return (job.name, str(job.status), str(job.spec.strategy), done, best, created, remark)
+
+
+def describe(name: str, *, as_json: bool) -> int | None:
+    """Describe a tuning job."""
+    engine = connect()
+    view = find(engine, name)
+    if as_json:
+        emit(described(engine, view.job.name))
+        return None
+    for line in portrait(view, charge=engine.in_charge(view), now=SteadyClock().now()):
+        say(line)
+    return None
+
+
+def jobs(name: str, status: str | None, page: Page, *, as_json: bool) -> int | None:
+    """List a tuning job's training jobs as a table."""
+    engine = connect()
+    view = find(engine, name)
+    found = [each for each in engine.reads.all_trials(view.job.uid) if status is None or each.trial.status == status]
+    rows = ordered(found, view.job.spec, page.sort)
+    shown = rows[(page.number - 1) * page.size : page.number * page.size]
+    if as_json:
+        arns = Arns.of(engine.settings)
+        summaries = [training_job(each, arns) for each in shown]
+        emit({"TrainingJobSummaries": summaries, "Total": len(rows), "Page": page.number})
+        return None
+    parameters = list(dict.fromkeys(name for each in shown for name in each.trial.point))
+    print_table([*HEADERS, *parameters], [columns(each, parameters) for each in shown])
+    pages = -(-len(rows) // page.size)
+    if pages > 1:
+        say(f"Page {page.number} of {pages}, {len(rows)} training jobs; another one with --page")
+    return None
+
+
+def best(name: str, *, as_json: bool) -> int | None:
+    """Print the best training job, or that there is none."""
+    engine = connect()
+    view = find(engine, name)
+    if view.job.best is None:
+        text = f"No training job of {view.job.name} has brought a value yet."
+        if as_json:
+            emit({"TuningJobName": view.job.name, "Message": text})
+        else:
+            say(text)
+        return FAILED
+    found = engine.reads.trial(view.job.best.name)
+    values = typed(found.trial)
+    path = model_path(engine, found.trial.model)
+    if as_json:
+        emit(_best_shape(engine, found, values, path))
+        return None
+    objective = found.spec.definitions[found.trial.definition].objective
+    say(f"{found.trial.name}  {objective.metric if objective else 'value'} {found.trial.value!r}")
+    width = max(map(len, values), default=0)
+    for key, value in values.items():
+        say(f"  {key.ljust(width)}  {value if isinstance(value, str) else repr(value)}")
+    say(f"Model: {path or 'none was written'}")
+    return None
+
+
+def _best_shape(engine: Engine, view: TrialView, values: Mapping[str, object], path: str) -> dict[str, object]:
+    shape = training_job(view, Arns.of(engine.settings))
+    artifacts = {"S3ModelArtifacts": view.trial.model} if view.trial.model else None
+    return {**shape, "HyperParameters": dict(values), "ModelArtifacts": artifacts, "ModelPath": path or None}
+
+
+def export(name: str, form: str | None, output: Path | None) -> int | None:
+    """Write every training job to a file or to standard output."""
+    engine = connect()
+    view = find(engine, name)
+    suffix = output.suffix.lower() if output is not None else ""
+    write = write_json if (form or suffix.lstrip(".")) == "json" else write_csv
+    if output is None:
+        write(engine.reads, view.job, sys.stdout)
+        return None
+    try:
+        with output.open("w", encoding="utf-8", newline="") as file:
+            count = write(engine.reads, view.job, file)
+    except OSError as error:
+        raise Invalid.one(str(output), f"cannot be written: {error.strerror}.") from error
+    print(f"Wrote {count} training jobs to {output}.", file=sys.stderr)
+    return None

@@ -1,0 +1,82 @@
+"""What `logs`, `test-metric`, `replay` and `doctor` do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tunewright.cli.checkup import checkup
+from tunewright.cli.command import FAILED, INTERRUPTED
+from tunewright.cli.engine import connect, find
+from tunewright.cli.follow import Interrupts
+from tunewright.cli.out import print_table, say
+from tunewright.cli.replaying import replayed
+from tunewright.cli.tailing import chosen, tail
+from tunewright.cli.trying import tried
+from tunewright.cli.views import emit
+from tunewright.core.errors import Invalid
+
+
+def logs(name: str, training_job: str | None, *, follow: bool, lines: int) -> int | None:
+    """Print a training job's log, and with `follow` what is added while it runs."""
+    engine = connect()
+    training = chosen(engine, find(engine, name).job, training_job)
+    stdout, stderr = engine.log_paths(training)
+    files = ((Path(stdout), sys.stdout), (Path(stderr), sys.stderr))
+    with Interrupts().heard() as interrupts:
+        tail(engine, training, files, lines=lines, going_on=lambda: follow and not interrupts.count)
+        return INTERRUPTED if interrupts.count else None
+
+
+def log_files(name: str, training_job: str | None, *, as_json: bool) -> int | None:
+    """Where a training job's log lies, and with `as_json` what is in it."""
+    engine = connect()
+    training = chosen(engine, find(engine, name).job, training_job)
+    files = [Path(path) for path in engine.log_paths(training)]
+    if not as_json:
+        for file in files:
+            say(str(file))
+        return None
+    texts = [file.read_text("utf-8", "replace") if file.is_file() else "" for file in files]
+    paths = {"OutputPath": str(files[0]), "ErrorsPath": str(files[1])}
+    emit({"TrainingJobName": training, **paths, "Output": texts[0], "Errors": texts[1]})
+    return None
+
+
+def test_metric(regex: str, logfile: Path, *, as_json: bool) -> int | None:
+    """Try a pattern on a log; `-` is standard input."""
+    try:
+        data = sys.stdin.buffer.read() if str(logfile) == "-" else logfile.read_bytes()
+    except OSError as error:
+        raise Invalid.one(str(logfile), f"cannot be read: {error.strerror}.") from error
+    result = tried(regex, data)
+    if as_json:
+        emit(result.shape())
+    else:
+        for line in result.lines():
+            say(line)
+    return None if result.values else FAILED
+
+
+def replay(name: str, *, as_json: bool) -> int | None:
+    """Fold a journal again and say whether it gives the stored rows."""
+    engine = connect()
+    view = find(engine, name)
+    found = replayed(engine.reads, view.job)
+    if as_json:
+        emit(found.shape(view.job.name))
+    else:
+        for line in found.lines(view.job.name):
+            say(line)
+    return FAILED if found.differences else None
+
+
+def doctor(*, as_json: bool) -> int | None:
+    """Look at this installation and say what was found."""
+    findings = checkup()
+    bad = any(finding.bad for finding in findings)
+    if as_json:
+        emit({"Healthy": not bad, "Findings": [finding.shape() for finding in findings]})
+    else:
+        print_table(("", "CHECK", "FOUND"), [finding.row() for finding in findings])
+    return FAILED if bad else None
