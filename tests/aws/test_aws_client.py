@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import ClientError
 
+from tunewright.aws.inprocess import remote_client
 from tunewright.aws.protocol import single
 
 from .world import World, changed, training, tuning
@@ -87,3 +94,54 @@ def test_the_users_aws_configuration_is_not_read(world: World, monkeypatch: pyte
     monkeypatch.setenv("AWS_CONFIG_FILE", "/does/not/exist")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert world.client().list_training_jobs()["TrainingJobSummaries"] == []
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    """The strict service behind a plain HTTP server."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, headers, answer = world.strict.handle(self.headers["X-Amz-Target"].split(".")[1], body)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(answer))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on standard error."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_remote_client_says_the_same_over_http(
+    world: World, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    remote, near = remote_client(url, "us-east-1"), world.client()
+    remote.create_hyper_parameter_tuning_job(**tuning("Far"))
+    told = [client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="far") for client in (remote, near)]
+    for answer in told:
+        assert answer.pop("ResponseMetadata")["HTTPStatusCode"] == 200
+    assert told[0] == told[1]
+    with pytest.raises(remote.exceptions.ResourceNotFound):
+        remote.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="nope")
+    assert remote.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="far")
+    remote.close()
+
+
+def test_a_call_in_process_is_tried_once(world: World) -> None:
+    metadata = world.client().list_training_jobs()["ResponseMetadata"]
+    assert metadata["RetryAttempts"] == 0 and "MaxAttemptsReached" not in metadata
+    assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"]

@@ -33,7 +33,7 @@ def make_client(handle: Handle, region: str) -> Any:
         endpoint_url=ENDPOINT,
         aws_access_key_id="tunewright",
         aws_secret_access_key="tunewright",
-        config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, parameter_validation=True, proxies={}),
+        config=Config(retries={"total_max_attempts": 1, "mode": "legacy"}, parameter_validation=True, proxies={}),
     )
 
     def answer(request: Any, **_: object) -> AWSResponse:
