@@ -57,6 +57,17 @@ def test_a_cause_is_told_once_with_the_log_and_then_counted() -> None:
     assert "failed: ClientError" in other[0]
 
 
+def test_the_same_exception_is_the_same_cause_whatever_the_command_was() -> None:
+    telling = model()
+    reasons = [f"AlgorithmError: exit code 1\nCommand: train.py --opt {opt}\nValueError: bad" for opt in ("a", "b")]
+    first = telling.update([row(1, status="Failed", reason=reasons[0])])
+    assert "failed: ValueError: bad" in first[0] and first[1:3] == [
+        "    AlgorithmError: exit code 1",
+        "    Command: train.py --opt a",
+    ]
+    assert "failed as before" in telling.update([row(2, status="Failed", reason=reasons[1])])[0]
+
+
 def test_a_reason_that_holds_the_log_is_not_repeated() -> None:
     telling = model("ValueError: bad path\n")
     lines = telling.update([row(1, status="Failed", reason="AlgorithmError: exit code 1\nValueError: bad path")])

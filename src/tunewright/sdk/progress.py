@@ -17,6 +17,7 @@ from tunewright.sdk.values import short, short_text
 
 STAGNANT = 10
 LIVE_LINES = 12
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b")
 _NUMBER = re.compile(r"-(\d{3,})-[0-9a-f]{8}$")
 
 
@@ -219,14 +220,14 @@ class ProgressModel:
 
     def _failure(self, row: Row) -> list[str]:
         reason = row.reason.strip() or "no reason was given"
-        cause = reason.splitlines()[0]
-        key = re.sub(r"\d+|0x[0-9a-f]+", "#", reason.replace(row.name, ""))
+        cause = cause_of(reason)
+        key = re.sub(r"\d+|0x[0-9a-f]+", "#", cause.replace(row.name, ""))
         self._causes[key] = self._causes.get(key, 0) + 1
         if self._causes[key] > 1:
             return [f"{self._head(row)}  failed as before ({self._causes[key]} times in all)"]
         tail = self._logs(row.name)
         lines = [f"{self._head(row)}  failed: {cause}  {row.text()}"]
-        lines += [f"    {line}" for line in reason.splitlines()[1:]]
+        lines += [f"    {line}" for line in reason.splitlines() if line.strip() and cause not in line]
         if tail is not None:
             lines += [] if _says(reason, tail.text) else _indented(tail.text, 5)
             lines.append(f"    log: {tail.path}")
@@ -302,6 +303,13 @@ class ProgressModel:
 
 
 # ---- small texts ----
+
+
+def cause_of(reason: str) -> str:
+    """The line of a FailureReason that says most: its last exception, else its first line."""
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    exceptions = [line for line in lines[1:] if _EXCEPTION.match(line)]
+    return (exceptions or lines)[-1 if exceptions else 0]
 
 
 def running_text(job: Running, objective: str, now: float) -> str:

@@ -243,13 +243,16 @@ class _Remote:
     def __init__(self, client: Any) -> None:
         self._meta = client.meta
         self._made: dict[str, Any] = {}
+        self._buckets: set[str] = set()
 
     def put_file(self, source: Path, bucket: str, key: str) -> None:
         s3 = self._service("s3")
-        try:
-            s3.head_bucket(Bucket=bucket)
-        except s3.exceptions.ClientError:
-            s3.create_bucket(Bucket=bucket)
+        if bucket not in self._buckets:
+            try:
+                s3.head_bucket(Bucket=bucket)
+            except s3.exceptions.ClientError:
+                s3.create_bucket(Bucket=bucket)
+            self._buckets.add(bucket)
         with source.open("rb") as body:
             s3.put_object(Bucket=bucket, Key=key, Body=body)
 
@@ -272,6 +275,9 @@ class _Remote:
             from botocore.session import get_session  # botocore is loaded already: there is a client
 
             session = get_session()
+            resolver = session.get_component("credential_provider")
+            for remote in ("container-role", "iam-role"):
+                resolver.remove(remote)
             if session.get_credentials() is None:
                 session.set_credentials("tunewright", "tunewright")
             self._made[name] = session.create_client(

@@ -261,7 +261,9 @@ class HyperparameterTuner:
             given = [*kwargs, *(estimator_kwargs or {})]
             raise TypeError(f"fit() has nothing to pass these on to: {', '.join(given)}.")
         session, plan = self.session, self._plan()
-        name = job_name or fresh_name(self.base_tuning_job_name or self.parts[0].estimator.stem(), MAX_NAME)
+        first = self.parts[0].estimator
+        base = self.base_tuning_job_name or first.base_job_name or first.stem()
+        name = job_name or fresh_name(base, MAX_NAME)
         by_part = self._inputs(inputs)
         if problems := all_problems(plan, session, by_part, name):
             raise InvalidArguments(problems)

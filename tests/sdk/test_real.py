@@ -1,0 +1,271 @@
+"""The Python face on the real engine of this process: real botocore, store, loop and programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tunewright
+from tunewright import assembly
+from tunewright.estimator import Estimator, FunctionEstimator, TrainingJobFailed
+from tunewright.sdk.session import Session
+from tunewright.tuner import (
+    CategoricalParameter,
+    ContinuousParameter,
+    HyperparameterTuner,
+    IntegerParameter,
+    TuningJobFailed,
+)
+
+SCRIPT = """
+import argparse, json, os, pathlib
+parser = argparse.ArgumentParser()
+for name in ("lr", "units", "opt", "epochs", "title"):
+    parser.add_argument("--" + name)
+o = parser.parse_args()
+assert o.title == "a b", o.title
+hps = json.loads(os.environ["SM_HPS"])
+assert isinstance(hps["units"], int) and isinstance(hps["opt"], str), hps
+assert (pathlib.Path(os.environ["SM_CHANNEL_TRAIN"]) / "x.csv").read_text() == "1"
+loss = (float(o.lr) - 0.3) ** 2 + abs(int(o.units) - 64) / 100
+print("loss=%r;" % loss)
+pathlib.Path(os.environ["SM_MODEL_DIR"], "model.txt").write_text(repr(loss))
+"""
+METRICS = {"loss": "loss=(.*?);"}
+RANGES = {
+    "lr": ContinuousParameter(0.0, 1.0),
+    "units": CategoricalParameter([32, 64]),
+    "opt": CategoricalParameter(["sgd", "adam"]),
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in [name for name in os.environ if name.startswith(("TUNEWRIGHT_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TUNEWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path / "home"
+    assembly.close_all()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "my code" / "train.py"
+    path.parent.mkdir()
+    path.write_text(SCRIPT)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.csv").write_text("1")
+    return path
+
+
+def estimator(script: Path, **options: object) -> Estimator:
+    fixed = {"epochs": 3, "title": "a b"}
+    return Estimator(script, hyperparameters=fixed, metric_definitions=METRICS, **options)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_script_is_tuned_from_end_to_end(
+    home: Path, script: Path, strict: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuner = HyperparameterTuner(
+        estimator(script),
+        "loss",
+        RANGES,
+        objective_type="Minimize",
+        max_jobs=4,
+        max_parallel_jobs=2,
+        strategy="Random",
+        random_seed=3,
+        strict=strict,
+    )
+    tuner.fit({"train": "data"})
+    out = capsys.readouterr().out
+    best = tuner.best_params()
+    assert "new best" in out or "first value" in out
+    assert best["units"] in (32, 64) and best["opt"] in ("sgd", "adam") and isinstance(best["lr"], float)
+    table = tuner.analytics().dataframe()
+    assert len(table) == 4 and str(table["units"].dtype) == "int64"
+    assert tuner.best_value() == table["FinalObjectiveValue"].min()
+    chosen = tuner.best_estimator()
+    model = chosen.model_data
+    assert model is not None and model.startswith("s3://tunewright/output/" if strict else home.as_uri())
+    with tarfile.open(assembly.local(strict).objects.path(model)) as tar:
+        member = tar.extractfile("model.txt")
+        assert member is not None and float(member.read()) == tuner.best_value()
+    assert chosen.hyperparameters() == {"epochs": 3, "title": "a b", **best}
+    chosen.logs()
+    assert f"loss={tuner.best_value()!r};" in capsys.readouterr().out
+
+
+def test_attach_and_warm_start_on_what_the_service_says(home: Path, script: Path) -> None:
+    tuner = HyperparameterTuner(
+        estimator(script), "loss", RANGES, objective_type="Minimize", max_jobs=2, strategy="Random"
+    )
+    tuner.fit({"train": "data"}, job_name="parent")
+    again = HyperparameterTuner.attach("parent")
+    assert again.best_params() == tuner.best_params() and again.max_jobs == 2
+    assert again.metric_definitions == [{"Name": "loss", "Regex": "loss=(.*?);"}]
+    child = again.identical_dataset_and_algorithm_tuner()
+    child.max_jobs = 1
+    child.fit({"train": "data"}, job_name="child")
+    assert child.describe()["HyperParameterTuningJobStatus"] == "Completed"
+    assert child.describe()["OverallBestTrainingJob"]["TuningJobName"] in ("parent", "child")
+
+
+def scale() -> float:
+    return 2.0
+
+
+def test_functions_run_in_workers_wherever_they_were_defined(home: Path) -> None:
+    offset = 0.25
+
+    def bowl(x: float, n: int) -> dict[str, float]:
+        tunewright.report(step=1, loss=9.0)
+        return {"loss": (x - offset) ** 2 * scale() + n}
+
+    ranges = {"x": ContinuousParameter(0.0, 1.0), "n": IntegerParameter(1, 3)}
+    tuner = HyperparameterTuner(
+        FunctionEstimator(bowl), "loss", ranges, objective_type="Minimize", max_jobs=6, max_parallel_jobs=2
+    )
+    tuner.fit()
+    best = tuner.best_params()
+    assert isinstance(best["n"], int) and isinstance(best["x"], float)
+    assert tuner.best_value() == pytest.approx((best["x"] - 0.25) ** 2 * 2 + best["n"], rel=1e-12)
+
+
+def test_when_every_job_fails_the_cause_is_told_and_raised(
+    home: Path, script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.write_text("import sys\nprint('ValueError: bad path', file=sys.stderr)\nraise SystemExit(1)\n")
+    tuner = HyperparameterTuner(
+        estimator(script), "loss", RANGES, objective_type="Minimize", max_jobs=20, strategy="Random"
+    )
+    with pytest.raises(TuningJobFailed) as caught:
+        tuner.fit({"train": "data"})
+    assert "bad path" in caught.value.reason and "5 attempts" in caught.value.reason
+    assert caught.value.log is not None and "bad path" in caught.value.log.text
+    assert len(tuner.analytics().training_job_summaries()) == 5
+    out = capsys.readouterr().out
+    assert out.count("    log: ") == 1 and out.count("failed as before") == 4
+
+
+def test_a_program_that_never_prints_its_metric_is_explained(
+    home: Path, script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.write_text("print('F1=0.83')\n")
+    tuner = HyperparameterTuner(
+        Estimator(script, metric_definitions={"f1": "F1=(.*?)"}), "f1", RANGES, max_jobs=2, strategy="Random"
+    )
+    with pytest.raises(TuningJobFailed):
+        tuner.fit()
+    out = capsys.readouterr().out
+    assert "'F1=(.*?)'" in out and "F1=0.83" in out and "captured ''" in out
+
+
+def test_a_plain_training_job_and_a_failing_one(home: Path, script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    single = estimator(script)
+    single.set_hyperparameters(lr=0.3, units=64, opt="sgd")
+    single.fit({"train": "data"})
+    assert "loss=0.0;" in capsys.readouterr().out
+    assert single.model_data is not None and single.model_data.startswith("file://")
+    script.write_text("this is no Python")
+    with pytest.raises(TrainingJobFailed, match="SyntaxError"):
+        estimator(script).fit(logs=False)
+
+
+def test_several_estimators_share_one_tuning_job(home: Path, script: Path) -> None:
+    def line(x: float) -> float:
+        return 10 + x
+
+    tuner = HyperparameterTuner.create(
+        {"script": estimator(script), "line": FunctionEstimator(line)},
+        {"script": "loss", "line": "loss"},
+        {"script": RANGES, "line": {"x": ContinuousParameter(0.0, 1.0)}},
+        objective_type="Minimize",
+        max_jobs=4,
+        strategy="Random",
+    )
+    tuner.fit({"script": {"train": "data"}})
+    table = tuner.analytics().dataframe()
+    assert set(table["TrainingJobDefinitionName"]) == {"script", "line"}
+    assert type(tuner.best_estimator()) is Estimator
+
+
+def test_the_in_process_client_brings_its_engine(home: Path) -> None:
+    client = tunewright.client(strict=True)
+    found = Session.of(client, strict=False)
+    assert found.strict and found.local is assembly.local(True) and found.client is client
+    remote = tunewright.client("http://127.0.0.1:1")
+    far = Session.of(remote, strict=False)
+    assert far.local is None and far.uploads and far.output_path == "s3://tunewright/output"
+
+
+DRIVER = """
+import sys
+from tunewright import ContinuousParameter, FunctionEstimator, HyperparameterTuner
+
+def slow(x: float) -> float:
+    import threading
+    print("running", flush=True)
+    if x >= 0:
+        threading.Event().wait(600)
+    return x
+
+if __name__ == "__main__":
+    tuner = HyperparameterTuner(FunctionEstimator(slow), "x", {"x": ContinuousParameter(0, 1)}, max_jobs=8,
+                                max_parallel_jobs=2)
+    try:
+        tuner.fit(job_name="slow", wait=sys.argv[1] == "wait")
+    except KeyboardInterrupt:
+        print("interrupted", tuner.describe()["HyperParameterTuningJobStatus"], flush=True)
+"""
+
+
+def test_one_interrupt_stops_the_job_and_python_goes_on(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "driver.py").write_text(textwrap.dedent(DRIVER))
+    environment = {**os.environ, "TUNEWRIGHT_STOP_GRACE_SECONDS": "2", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "driver.py", "wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "started" in process.stdout.readline()
+        _until_running(home)
+        process.send_signal(signal.SIGINT)
+        out = process.stdout.read()
+    assert process.returncode == 0, out
+    assert "Stopping slow" in out and "interrupt again" in out
+    assert "tunewright resume slow" in out and "interrupted Stopped" in out
+
+
+def _until_running(home: Path) -> None:
+    """Wait until the tuning job `slow` has a running training job."""
+    reads = assembly.local().reads
+    for _ in range(6000):
+        live = reads.job("slow").job.live.values()
+        if any(trial.status.value == "InProgress" for trial in live):
+            return
+        assembly.local().wait("slow", 0.1)
+    raise AssertionError("no training job came to run")
+
+
+def test_a_job_goes_on_when_the_process_that_did_not_wait_is_gone(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "driver.py").write_text(textwrap.dedent(DRIVER).replace("x >= 0", "x < 0"))
+    done = subprocess.run([sys.executable, "driver.py", "go"], capture_output=True, text=True, check=True)
+    assert "tunewright watch slow" in done.stdout
+    tuner = HyperparameterTuner.attach("slow")
+    tuner.wait()
+    assert tuner.describe()["HyperParameterTuningJobStatus"] == "Completed"
+    assert len(tuner.analytics().training_job_summaries()) == 8
