@@ -11,6 +11,14 @@ from tunewright.search.encode import Floats
 FANTASIES = 16
 
 
+def imagine(posterior: Posterior, features: Floats, rng: np.random.Generator, *, categorical: bool) -> Posterior:
+    """The posterior with the results of pending trials imagined, features (p, F).
+
+    Believing is as good as fantasies in numeric spaces and cheaper; with categoricals it commits too soon.
+    """
+    return fantasise(posterior, features, rng) if categorical else believe(posterior, features)
+
+
 def believe(posterior: Posterior, features: Floats) -> Posterior:
     """Take the posterior mean for the result of every pending trial (Ginsbourger et al. 2010, "kriging believer")."""
     mean, _, _ = posterior.joint(features)

@@ -1,0 +1,182 @@
+"""Warm start: what earlier tuning jobs teach a new one.
+
+IdenticalDataAndAlgorithm: the parents' results are the job's own; ranges may have changed, so rows are encoded
+unclipped. TransferLearning: one model over [x, e_1 .. e_P], where e_p is 1 on the rows of parent p and 0 for
+the job itself. Each e_p has a length scale of its own, so that the covariance between the job and a parent
+shrinks by what the data say. Objectives are transformed for each task alone: only their shape is carried over.
+A parent whose own model contradicts the job's results is left out while it does (the gate).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunewright.core.history import History, Record
+from tunewright.core.space import CategoricalParameter, Space, Value
+from tunewright.core.spec import JobSpec
+from tunewright.search.bayesian.model import Data, fit
+from tunewright.search.bayesian.posterior import Posterior
+from tunewright.search.bayesian.priors import Layout, Prior
+from tunewright.search.bayesian.transforms import model_targets
+from tunewright.search.encode import Cube, Floats
+from tunewright.search.table import State, sign_of, state_of
+
+IDENTICAL = "IdenticalDataAndAlgorithm"
+
+MOST_ROWS = 60
+"""Rows kept of each parent in transfer learning: the best half, and others at random."""
+
+GATE = ((8, 0.5), (4, -0.5), (3, -1.0))
+"""From so many own results on, a parent needs this much: rank correlation times sqrt(results - 1)."""
+
+_SALT = 4_000_037
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A parent's results in the new job's cube.
+
+    Args:
+        rows: shape (n, d), unclipped; trials that have no place in the cube are left out.
+        values: objectives to minimise, NaN for failures, shape (n,).
+    """
+
+    rows: Floats
+    values: Floats
+
+    @property
+    def useful(self) -> bool:
+        """Whether there are two different results to learn from."""
+        good = self.values[np.isfinite(self.values)]
+        return len(good) > 1 and float(np.ptp(good)) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A parent in transfer learning.
+
+    Args:
+        rows: shape (n, d).
+        targets: transformed for this task alone, shape (n,).
+        model: the parent's own posterior over the cube's features, to judge it by.
+    """
+
+    rows: Floats
+    targets: Floats
+    model: Posterior
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """All parents of a job; one of the two is empty."""
+
+    pooled: Parent
+    tasks: tuple[Task, ...]
+
+
+def read_parent(parent: History, cube: Cube, sign: float) -> Parent:
+    """A parent's trials that ended, as far as they can be encoded."""
+    rows, values = [], []
+    for record in parent.finished():
+        state = state_of(record)
+        if state not in (State.GOOD, State.BAD):
+            continue
+        row = cube.encode(_complete(parent, record, cube.space))
+        if np.isfinite(row).all():
+            rows.append(row)
+            values.append(sign * record.value if state is State.GOOD and record.value is not None else math.nan)
+    return Parent(np.array(rows).reshape(len(rows), cube.d), np.array(values))
+
+
+def _complete(parent: History, record: Record, space: Space) -> dict[str, Value]:
+    """A parent's point with what was static there and is tuned here."""
+    static = parent.spec.definitions[record.definition].training.static
+    point = dict(record.point)
+    for name, parameter in space.parameters.items():
+        if name in static and name not in point:
+            try:
+                point[name] = parameter.cast(static[name])
+            except ValueError:
+                continue
+        elif isinstance(parameter, CategoricalParameter) and name in point and not parameter.contains(point[name]):
+            # The same value may have come as text on one side and as a number on the other.
+            texts = {parameter.text(value): value for value in parameter.values}
+            point[name] = texts.get(parameter.text(point[name]), point[name])
+    return point
+
+
+def make_task(parent: Parent, cube: Cube, seed: int) -> Task:
+    """Thin a parent out and fit its own model."""
+    targets = model_targets(parent.values)
+    order = np.argsort(targets, kind="stable")
+    if len(order) > MOST_ROWS:
+        others = np.random.default_rng([seed, _SALT]).permutation(order[MOST_ROWS // 2 :])
+        order = np.sort(np.concatenate([order[: MOST_ROWS // 2], others[: MOST_ROWS - MOST_ROWS // 2]]))
+    rows, kept = parent.rows[order], targets[order]
+    data = Data(cube.features(rows), kept, Layout.of(cube))
+    return Task(rows, kept, Posterior.of(data, fit(data, Prior.of(data.layout, len(kept)))))
+
+
+def trusted(tasks: tuple[Task, ...], features: Floats, values: Floats) -> list[Task]:
+    """The parents that the job's own results do not contradict.
+
+    Args:
+        features: of the job's own results, shape (n, F).
+        values: own objectives, all finite, shape (n,).
+    """
+    n = len(values)
+    needed = next((least for count, least in GATE if n >= count), -math.inf)
+    if needed == -math.inf or np.ptp(values) == 0:
+        return list(tasks)
+    ranks = ranks_of(values)
+    return [task for task in tasks if _agreement(task, features, ranks) * math.sqrt(n - 1) > needed]
+
+
+def _agreement(task: Task, features: Floats, ranks: Floats) -> float:
+    predicted = task.model.predict(features)[0][:, 0]
+    if np.ptp(predicted) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks_of(predicted), ranks)[0, 1])
+
+
+def ranks_of(values: Floats) -> Floats:
+    """Ranks from 0, ties sharing their mean."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.asarray((first + 0.5 * (counts - 1))[place])
+
+
+class WarmStarts:
+    """The parents of the jobs asked about most recently, read and fitted once."""
+
+    def __init__(self, most: int = 16) -> None:
+        self._most = most
+        self._known: OrderedDict[int, tuple[JobSpec, tuple[tuple[int, int], ...], Warm]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, history: History, cube: Cube) -> Warm:
+        """What the parents of a history say in its cube."""
+        state = tuple((id(parent), parent.version) for parent in history.parents)
+        with self._lock:
+            known = self._known.get(id(history.spec))
+            if known is None or known[0] is not history.spec or known[1] != state:
+                known = (history.spec, state, _read(history, cube))
+                self._known[id(history.spec)] = known
+                while len(self._known) > self._most:
+                    self._known.popitem(last=False)
+            return known[2]
+
+
+def _read(history: History, cube: Cube) -> Warm:
+    sign, spec = sign_of(history.spec), history.spec
+    parents = [read_parent(parent, cube, sign) for parent in history.parents]
+    empty = Parent(np.empty((0, cube.d)), np.empty(0))
+    if spec.warm_start is not None and spec.warm_start.type == IDENTICAL:
+        rows, values = [p.rows for p in parents], [p.values for p in parents]
+        return Warm(Parent(np.vstack(rows), np.concatenate(values)) if parents else empty, ())
+    return Warm(empty, tuple(make_task(parent, cube, spec.seed) for parent in parents if parent.useful))

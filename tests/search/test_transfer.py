@@ -1,0 +1,128 @@
+"""Warm start: pooled results, transfer between tasks, and parents that mislead."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
+from tunewright.core.spec import Training
+from tunewright.search import Exhausted, Search
+from tunewright.search.encode import Cube
+from tunewright.search.transfer import ranks_of, read_parent
+
+SPACE = {
+    "x": ContinuousParameter(1e-4, 1.0, "Logarithmic"),
+    "y": ContinuousParameter(0.0, 1.0),
+    "z": ContinuousParameter(0.0, 1.0),
+    "kind": CategoricalParameter(["a", "b", "c"]),
+}
+
+
+def value(v: dict[str, object], shift: float = 0.0) -> float:
+    kind = {"a": 0.3, "b": 0.0, "c": 0.5}[str(v["kind"])]
+    x, y, z = np.log10(float(str(v["x"]))), float(str(v["y"])), float(str(v["z"]))
+    return float(((x + 2.2 + shift) / 4) ** 2 + (y - 0.7) ** 2 + (z - 0.2 - shift) ** 2 + kind)
+
+
+def play(search: Search, count: int, shift: float = 0.0, sign: float = 1.0) -> float:
+    for _ in range(count):
+        suggestion = search.ask()
+        search.tell(suggestion.number, sign * value(dict(suggestion.values), shift))
+    assert search.best is not None
+    return search.best.value
+
+
+def parent(seed: int, shift: float, sign: float = 1.0, count: int = 30) -> Search:
+    made = Search(SPACE, strategy="Random", seed=seed)
+    play(made, count, shift, sign)
+    return made
+
+
+def test_related_parents_save_the_beginning() -> None:
+    parents = [parent(seed, shift) for seed, shift in ((11, 0.1), (12, -0.1))]
+    warm = [play(Search(SPACE, seed=seed, parents=parents), 4) for seed in range(3)]
+    cold = [play(Search(SPACE, seed=seed), 4) for seed in range(3)]
+    assert np.mean(warm) < 0.5 * np.mean(cold)
+
+
+def test_misleading_parents_are_left_behind() -> None:
+    hostile = [parent(seed, 0.0, sign=-1.0) for seed in (11, 12)]
+    warm = [play(Search(SPACE, seed=seed, parents=hostile), 30) for seed in range(2)]
+    assert max(warm) < 0.05
+
+
+@pytest.mark.parametrize("kind", ["IdenticalDataAndAlgorithm", "TransferLearning"])
+def test_a_restart_with_parents_changes_nothing(kind: str) -> None:
+    parents = [parent(11, 0.1), parent(12, 0.0)]
+    one = Search(SPACE, seed=1, parents=parents, warm_start_type=kind)
+    other = Search(SPACE, seed=1, parents=parents, warm_start_type=kind)
+    first = [one.ask().values for _ in range(3)]
+    second = []
+    for _ in range(3):
+        # A second engine that has seen nothing but the history.
+        fresh = Search(SPACE, seed=1, parents=parents, warm_start_type=kind)
+        for record in other.history.records.values():
+            fresh.history.records[record.number] = record
+        suggestion = fresh.ask()
+        other.history.records[suggestion.number] = fresh.history.records[suggestion.number]
+        second.append(suggestion.values)
+    assert first == second
+
+
+def test_identical_parents_are_own_results_and_not_repeated() -> None:
+    space = {"a": IntegerParameter(0, 2), "b": IntegerParameter(0, 2)}
+    old = Search(space, strategy="Grid")
+    tried = []
+    for _ in range(5):
+        suggestion = old.ask()
+        tried.append(tuple(suggestion.values.values()))
+        old.tell(suggestion.number, float(sum(map(float, suggestion.values.values()))))
+    new = Search(space, seed=0, parents=[old], warm_start_type="IdenticalDataAndAlgorithm")
+    fresh = [tuple(new.ask().values.values()) for _ in range(4)]
+    assert not set(fresh) & set(tried)
+    again = [tuple(new.ask().values.values()) for _ in range(5)]
+    assert set(again) == set(tried)
+    with pytest.raises(Exhausted):
+        new.ask()
+
+
+def test_parents_with_other_ranges_are_read_unclipped() -> None:
+    old = Search({"x": ContinuousParameter(0.0, 10.0)}, strategy="Random", seed=0)
+    old.add({"x": 8.0}, 1.0)
+    old.add({"x": 1.0}, 2.0)
+    read = read_parent(
+        old.history, Cube(Search({"x": ContinuousParameter(0.0, 2.0)}).history.spec.definitions[0].space), 1
+    )
+    assert read.rows[:, 0].tolist() == [4.0, 0.5]
+    new = Search({"x": ContinuousParameter(0.0, 2.0)}, parents=[old], warm_start_type="IdenticalDataAndAlgorithm")
+    for _ in range(6):
+        suggestion = new.ask()
+        assert 0.0 <= float(suggestion.values["x"]) <= 2.0
+        new.tell(suggestion.number, float(suggestion.values["x"]))
+
+
+def test_values_that_have_no_place_are_left_out() -> None:
+    old = Search({"k": CategoricalParameter(["1", "2", "9"])}, strategy="Random", seed=0)
+    for text in ("1", "2", "9"):
+        old.add({"k": text}, 1.0)
+    old.add({"k": "1"}, None)
+    cube = Cube(Search({"k": CategoricalParameter([1, 2])}).history.spec.definitions[0].space)
+    read = read_parent(old.history, cube, 1)
+    assert read.rows[:, 0].tolist() == [0.0, 1.0, 0.0]
+    assert np.isnan(read.values).tolist() == [False, False, True]
+
+
+def test_what_was_static_in_a_parent_is_read_from_there() -> None:
+    old = Search({"x": ContinuousParameter(0, 1)}, strategy="Random")
+    old.add({"x": 0.5}, 1.0)
+    training = old.history.spec.definitions[0]
+    object.__setattr__(training, "training", Training(static={"units": "4"}))
+    cube = Cube(
+        Search({"x": ContinuousParameter(0, 1), "units": IntegerParameter(0, 8)}).history.spec.definitions[0].space
+    )
+    assert read_parent(old.history, cube, 1).rows.tolist() == [[0.5, 0.5]]
+
+
+def test_ranks_share_ties() -> None:
+    assert ranks_of(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [2.5, 0.0, 2.5, 1.0]
