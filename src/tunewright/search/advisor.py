@@ -19,6 +19,7 @@ from tunewright.core.spec import Strategy as Name
 from tunewright.core.trial import Verdict
 from tunewright.search.allocate import allocate
 from tunewright.search.bayesian.strategy import BayesianSearch
+from tunewright.search.convergence import stagnant
 from tunewright.search.grid import GridSearch
 from tunewright.search.hyperband import SuccessiveHalving
 from tunewright.search.initial import initial_points
@@ -51,7 +52,11 @@ class Engine:
             return self._several(history, first, count)
         if "initial_points" in history.spec.options:
             return self._initial(history, first, count)
-        return self.strategy(history.spec).propose(history, first, count)
+        answer = self.strategy(history.spec).propose(history, first, count)
+        if history.spec.strategy is Name.BAYESIAN or answer.converged:
+            return answer
+        table = self._tables.of(history)
+        return replace(answer, converged=stagnant(table.values, table.cube.d, model=False))
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""

@@ -21,6 +21,7 @@ from tunewright.core.spec import (
     WarmStart,
 )
 from tunewright.search.advisor import Engine
+from tunewright.search.importance import importance
 from tunewright.search.table import State, sign_of, state_of
 
 
@@ -180,6 +181,10 @@ class Search:
     def converged(self) -> bool:
         """Whether further trials are unlikely to improve the best by 1 %, as of the last `ask`."""
         return self._converged
+
+    def importance(self) -> dict[str, float]:
+        """Each parameter's share in the objective by the model, the largest first; zeros with too few results."""
+        return {entry.name: entry.share for entry in importance(self._history)}
 
     @property
     def _next(self) -> int:

@@ -43,8 +43,8 @@ class Hunt:
     near: Floats
     fixed: tuple[int, int] | None = None
 
-    def best_row(self, good: Floats, extra: Floats, rng: np.random.Generator) -> Floats | None:
-        """The best free row found, or None when none was.
+    def best(self, good: Floats, extra: Floats, rng: np.random.Generator) -> tuple[Floats, float] | None:
+        """The best free row found and its acquisition, or None when none was.
 
         Args:
             good: the best observed rows, best first, shape (k, d), k >= 1.
@@ -60,7 +60,7 @@ class Hunt:
         rows, heights = np.vstack([rows, candidates[tops]]), np.concatenate([heights, values[tops]])
         for i in np.argsort(-heights, kind="stable"):
             if self.is_free(rows[i]):
-                return np.asarray(rows[i])
+                return rows[i], float(heights[i])
         return None
 
     def is_free(self, row: Floats) -> bool:
@@ -70,13 +70,15 @@ class Hunt:
             return True
         return bool(self._gaps(self.near, row).min() > _LEAST_GAP)
 
-    def _enumerate(self) -> Floats | None:
+    def _enumerate(self) -> tuple[Floats, float] | None:
         assert self.cube.size is not None
         rows = self._fix(np.array([self.cube.row_at(index) for index in range(self.cube.size)]))
         free = [i for i, row in enumerate(rows) if self.cube.key(row) not in self.taken]
         if not free:
             return None
-        return np.asarray(rows[free[int(self.acquire(self.view(rows[free])).argmax())]])
+        values = self.acquire(self.view(rows[free]))
+        top = int(values.argmax())
+        return rows[free[top]], float(values[top])
 
     def _fix(self, rows: Floats) -> Floats:
         if self.fixed is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tunewright.core.history import History
@@ -11,6 +13,8 @@ from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import FIT_MOST, KEEP_MOST, Evidence, Fits, Seen, settled
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
+from tunewright.search.bayesian.transforms import unit_of
+from tunewright.search.convergence import hopeless, stagnant
 from tunewright.search.encode import Cube, Floats
 from tunewright.search.random import Taken, fill, next_free, random_row
 from tunewright.search.table import Table, Tables
@@ -34,7 +38,8 @@ class BayesianSearch:
         table = self._tables.of(history)
         with table.lock, one_blas_thread():
             turn = Turn(table, self._warm.of(history, table.cube), self._fits)
-            return fill(table, first, count, turn.choose)
+            answer = fill(table, first, count, turn.choose)
+        return replace(answer, converged=turn.converged)
 
 
 class Turn:
@@ -42,6 +47,7 @@ class Turn:
 
     def __init__(self, table: Table, warm: Warm, fits: Fits) -> None:
         self._table, self._warm, self._fits = table, warm, fits
+        self.converged = False
         self._new: list[Floats] = []
         self._known = {table.cube.key(row): 1 for row in warm.pooled.rows}
 
@@ -99,7 +105,12 @@ class Turn:
         if len(seen.waiting):
             posterior = pending.imagine(posterior, view(seen.waiting), rng, categorical=len(cube.categorical) > 0)
         near = np.vstack([seen.rows[-_NEAR:], seen.waiting])
-        return Hunt(cube, LogEI(posterior), view, taken, near, forced).best_row(good, extra, rng)
+        found = Hunt(cube, LogEI(posterior), view, taken, near, forced).best(good, extra, rng)
+        if found is None:
+            return None
+        if forced is None and not tasks and stagnant(seen.values, cube.d, model=True):
+            self.converged |= hopeless(found[1], unit_of(seen.values), seen.values)
+        return found[0]
 
     def _eligible(
         self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None, size: int

@@ -62,3 +62,12 @@ def model_targets(values: Floats) -> Floats:
     targets[good] = standardise(half_rank(finite))
     targets[~good] = targets[good].max()
     return targets
+
+
+def unit_of(values: Floats) -> float:
+    """How much of the objective one unit of `model_targets` is, in the better half (which is only scaled)."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < 2:
+        return 0.0
+    largest = float(np.abs(finite).max()) or 1.0
+    return largest * float(half_rank(finite / largest).std())

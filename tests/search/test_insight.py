@@ -1,0 +1,94 @@
+"""Convergence and importance: what they say, and when they say nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
+from tunewright.search import Search
+from tunewright.search.convergence import hopeless, stagnant
+from tunewright.search.importance import importance
+
+SPACE = {
+    "big": ContinuousParameter(0, 1),
+    "small": ContinuousParameter(0, 1),
+    "none": ContinuousParameter(0, 1),
+    "kind": CategoricalParameter(["a", "b"]),
+    "fixed": IntegerParameter(3, 3),
+}
+
+
+def sampled(count: int, bad: float | None = None, seed: int = 0) -> Search:
+    search = Search(SPACE, strategy="Random", seed=seed)
+    for number in range(count):
+        v = search.ask()
+        value = 4 * float(v.values["big"]) + 0.5 * float(v.values["small"]) + 0.8 * (v.values["kind"] == "a")
+        search.tell(v.number, bad if bad is not None and number % 9 == 4 else value)
+    return search
+
+
+@pytest.mark.parametrize("bad", [None, math.inf, math.nan])
+def test_what_matters_comes_first_and_shares_sum_to_one(bad: float | None) -> None:
+    found = importance(sampled(60, bad).history)
+    assert found[0].name == "big" and (bad is not None or found[1].name == "kind")
+    assert sum(entry.share for entry in found) == pytest.approx(1.0)
+    assert sum(entry.check for entry in found) == pytest.approx(1.0)
+    shares = {entry.name: entry.share for entry in found}
+    assert shares["big"] > 0.5 and shares["none"] < 0.1 and shares["fixed"] == 0.0
+    assert max(found, key=lambda entry: entry.check).name == "big"
+
+
+def test_few_results_say_nothing() -> None:
+    assert set(sampled(4).importance().values()) == {0.0}
+
+
+def test_constant_results_say_nothing() -> None:
+    search = Search(SPACE, strategy="Random")
+    for _ in range(20):
+        search.tell(search.ask().number, 1.0)
+    assert set(search.importance().values()) == {0.0}
+
+
+def test_all_failed_says_nothing() -> None:
+    search = Search(SPACE, strategy="Random")
+    for _ in range(20):
+        search.tell(search.ask().number, None)
+    assert set(search.importance().values()) == {0.0}
+
+
+def test_importance_is_the_same_twice() -> None:
+    assert sampled(30).importance() == sampled(30).importance()
+
+
+def test_a_solved_problem_converges_and_an_open_one_does_not() -> None:
+    space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
+    search, when = Search(space, seed=0), None
+    for n in range(60):
+        v = search.ask()
+        search.tell(v.number, 1.0 + (float(v.values["x"]) - 0.3) ** 2 + (float(v.values["y"]) - 0.6) ** 2)
+        if search.converged:
+            when = n
+            break
+    assert when is not None and when >= 14
+    assert search.best is not None and search.best.value < 1.01
+
+
+def test_steady_progress_is_not_convergence() -> None:
+    falling = 2.0 ** -np.arange(40.0)
+    assert not stagnant(falling, 2, model=True)
+    assert stagnant(np.concatenate([falling[:10], np.ones(30)]), 2, model=True)
+
+
+def test_nothing_is_said_with_few_results() -> None:
+    assert not stagnant(np.ones(13), 2, model=True)
+    assert not stagnant(np.full(40, math.nan), 2, model=True)
+
+
+def test_hope_is_measured_in_the_objectives_units() -> None:
+    values = np.array([10.0, 11.0, 12.0, math.nan])
+    assert hopeless(math.log(0.09), 1.0, values)
+    assert not hopeless(math.log(0.11), 1.0, values)
+    assert not hopeless(math.log(0.09), 100.0, values)
