@@ -55,7 +55,13 @@ OWNS_A_CLOCK: Mapping[str, str] = {
 }
 """Modules that may read the wall clock or sleep."""
 
-DEFERRED: Mapping[tuple[str, str], str] = {}
+DEFERRED: Mapping[tuple[str, str], str] = {
+    ("tunewright.cli", "tunewright.cli.app"): "`tunewright --version` answers without building the command tree",
+    ("tunewright.cli.commands_files", "tunewright.cli.do_files"): "help comes before jsonschema and botocore",
+    ("tunewright.cli.commands_jobs", "tunewright.cli.do_jobs"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.commands_look", "tunewright.cli.do_look"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.commands_tools", "tunewright.cli.do_tools"): "help comes before the assembly of all rooms",
+}
 """(module, what it imports inside a function) -> why. Start-up time and optional extras are the only reasons."""
 
 EXTRAS = {"ray", "psycopg", "xgboost", "plotly", "IPython"}

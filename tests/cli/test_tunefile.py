@@ -44,6 +44,29 @@ training:
   inputs: {train: ./data/train}
   environment: {OMP_NUM_THREADS: "1"}
 """
+EXAMPLE_CONFIG: dict[str, Any] = {
+    "Strategy": "Bayesian",
+    "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "validation:accuracy"},
+    "ResourceLimits": {
+        "MaxNumberOfTrainingJobs": 30,
+        "MaxParallelTrainingJobs": 4,
+        "MaxRuntimeInSeconds": 600,
+    },
+    "ParameterRanges": {
+        "ContinuousParameterRanges": [
+            {"Name": "learning_rate", "MinValue": "0.0001", "MaxValue": "0.1", "ScalingType": "Logarithmic"}
+        ],
+        "IntegerParameterRanges": [{"Name": "num_layers", "MinValue": "2", "MaxValue": "10", "ScalingType": "Auto"}],
+        "CategoricalParameterRanges": [{"Name": "optimizer", "Values": ["sgd", "adam"]}],
+    },
+    "TrainingJobEarlyStoppingType": "Auto",
+    "TuningJobCompletionCriteria": {
+        "TargetObjectiveMetricValue": 0.99,
+        "BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 10},
+        "ConvergenceDetected": {"CompleteOnConvergence": "Enabled"},
+    },
+    "RandomSeed": 7,
+}
 SMALL: dict[str, Any] = {
     "objective": {"metric": "acc"},
     "max_jobs": 3,
@@ -101,31 +124,7 @@ def put(*where: str, value: Any) -> Any:
 def test_the_example_is_this_request(place: Path) -> None:
     assert request(place, EXAMPLE) == {
         "HyperParameterTuningJobName": "digits",
-        "HyperParameterTuningJobConfig": {
-            "Strategy": "Bayesian",
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "validation:accuracy"},
-            "ResourceLimits": {
-                "MaxNumberOfTrainingJobs": 30,
-                "MaxParallelTrainingJobs": 4,
-                "MaxRuntimeInSeconds": 600,
-            },
-            "ParameterRanges": {
-                "ContinuousParameterRanges": [
-                    {"Name": "learning_rate", "MinValue": "0.0001", "MaxValue": "0.1", "ScalingType": "Logarithmic"}
-                ],
-                "IntegerParameterRanges": [
-                    {"Name": "num_layers", "MinValue": "2", "MaxValue": "10", "ScalingType": "Auto"}
-                ],
-                "CategoricalParameterRanges": [{"Name": "optimizer", "Values": ["sgd", "adam"]}],
-            },
-            "TrainingJobEarlyStoppingType": "Auto",
-            "TuningJobCompletionCriteria": {
-                "TargetObjectiveMetricValue": 0.99,
-                "BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 10},
-                "ConvergenceDetected": {"CompleteOnConvergence": "Enabled"},
-            },
-            "RandomSeed": 7,
-        },
+        "HyperParameterTuningJobConfig": EXAMPLE_CONFIG,
         "TrainingJobDefinition": {
             "AlgorithmSpecification": {
                 "TrainingImage": "tunewright/script",
