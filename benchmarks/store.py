@@ -3,8 +3,9 @@
     python benchmarks/store.py [--trials 10000] [--output FILE]
 
 Times are CPU time of this process per call, in microseconds (median), so that other work on the machine
-counts little; `wall` is elapsed time. The typical batch is what one tick of a busy loop commits: one training
-job reports an objective and two more metrics, another ends, a new one is proposed and launched.
+counts little; `wall` is elapsed time. `report` commits what a training job printed: its objective and two more
+metrics. `turn` is the largest batch of one job that is common: one training job reports, another ends, a new
+one is proposed and launched.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tunewright.core.space import CategoricalParameter, ContinuousParameter, Int
 from tunewright.core.spec import Definition, Direction, JobSpec, Limits, MetricDefinition, Objective, Training
 from tunewright.core.trial import Cursor, Observation
 from tunewright.store.queries import SqlReads
-from tunewright.store.store import SqlStore, open_store
+from tunewright.store.store import open_store
 
 PARALLEL = 8
 ROUNDS = 300
@@ -88,8 +89,8 @@ def fill(recorder: Recorder, uid: str, count: int) -> None:
     recorder.record(uid, [e for n in range(count + 1, count + 1 + PARALLEL) for e in begin(now, n)])
 
 
-def batches(recorder: Recorder, uid: str) -> list[list[Event]]:
-    """Typical batches, each valid after the one before."""
+def turns(recorder: Recorder, uid: str) -> list[list[Event]]:
+    """Batches that keep PARALLEL training jobs going, each valid after the one before."""
     first = recorder.store.load(uid).job.next_number - PARALLEL
     made: list[list[Event]] = []
     for number in range(first, first + ROUNDS):
@@ -97,6 +98,12 @@ def batches(recorder: Recorder, uid: str) -> list[list[Event]]:
         reported = emit(now, number + 1, 0)
         made.append([reported, Exited(now, number, 1, 0), *begin(now, number + PARALLEL)])
     return made
+
+
+def reports(recorder: Recorder, uid: str) -> list[list[Event]]:
+    """Batches in which one training job goes on and on."""
+    number = recorder.store.load(uid).job.next_number - 1
+    return [[emit(recorder.clock.now(), number, epoch)] for epoch in range(ROUNDS)]
 
 
 def measure(calls: Callable[[int], object], rounds: int) -> dict[str, float]:
@@ -110,15 +117,15 @@ def measure(calls: Callable[[int], object], rounds: int) -> dict[str, float]:
     return {"cpu": round(statistics.median(cpu), 1), "wall": round(statistics.median(wall), 1)}
 
 
-def measure_commit(store: SqlStore, recorder: Recorder, uid: str) -> dict[str, float]:
+def measure_commits(recorder: Recorder, uid: str, batches: list[list[Event]]) -> dict[str, float]:
     """Commits alone; folding is done before."""
-    job, version = (stored := store.load(uid)).job, stored.version
-    prepared = []
-    for events in batches(recorder, uid):
+    stored = recorder.store.load(uid)
+    job, prepared = stored.job, []
+    for events in batches:
         moves = fold(job, events)
         job = moves[-1][1].job
         prepared.append(([change for _, change in moves], [event for event, _ in moves]))
-    return measure(lambda number: store.commit(version + number, *prepared[number]), ROUNDS)
+    return measure(lambda number: recorder.store.commit(stored.version + number, *prepared[number]), len(batches))
 
 
 def run(count: int, directory: Path) -> dict[str, dict[str, float]]:
@@ -131,7 +138,8 @@ def run(count: int, directory: Path) -> dict[str, dict[str, float]]:
     pages = TrialQuery(job_uid=uid, limit=100)
     best = TrialQuery(job_uid=uid, limit=10, sort="FinalObjectiveMetricValue")
     results = {
-        "commit": measure_commit(store, recorder, uid),
+        "report": measure_commits(recorder, uid, reports(recorder, uid)),
+        "turn": measure_commits(recorder, uid, turns(recorder, uid)),
         "load": measure(lambda _: store.load(uid), ROUNDS),
         "versions": measure(lambda _: store.versions(), ROUNDS),
         "open": measure(lambda _: open_store(url).close(), 50),

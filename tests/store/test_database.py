@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
 
 from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Invalid
@@ -199,6 +202,45 @@ def test_readers_and_writers_do_not_wait_for_each_other(
     assert (reads.jobs(JobQuery()).items[0].version, store.load(uid).version) == (2, 2)
     other.execute("ROLLBACK")
     other.close()
+
+
+ASKS: list[Callable[[SqlStore], int]] = [
+    lambda store: next(iter(store.versions().values())),
+    lambda store: SqlReads(store.engine).job("digits").version,
+]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["fetched", "reading"])
+def test_a_reader_waits_where_the_file_is_not_to_be_had(
+    url: str, store: SqlStore, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, ask: Callable[[SqlStore], int]
+) -> None:
+    recorder.create(tuning_spec())
+    store.close()
+    other = sqlite3.connect(file_of(url), isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("UPDATE job SET version = 5")
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.0)
+    impatient = SqlStore(database._engine(make_url(url)))
+    tried = threading.Event()
+    monkeypatch.setattr(database.time, "sleep", lambda _seconds: tried.set())
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(ask, impatient)
+        assert tried.wait(60)
+        other.close()
+        assert done.result(60) == 5
+    impatient.close()
+
+
+def test_a_forked_child_opens_connections_of_its_own(store: SqlStore, recorder: Recorder) -> None:
+    uid = recorder.create(tuning_spec()).job.uid
+    mine = store.engine.pool.checkedin()
+    child = os.fork()
+    if child == 0:
+        fresh = store.engine.pool.checkedin() == 0
+        os._exit(0 if fresh and store.load(uid).version == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.engine.pool.checkedin() == mine > 0
+    assert recorder.record(uid, [propose(1, 1)]).version == 2
 
 
 def test_other_errors_are_not_tried_again(store: SqlStore) -> None:

@@ -6,6 +6,7 @@ so at once (BEGIN IMMEDIATE) and waits for the others. What is committed survive
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import ref
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -36,6 +38,7 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PR
 _SERIALIZATION = frozenset({"40001", "40P01"})
 _LAYOUT_LOCK = 7_163_215_908
 _WRITES = "tunewright_writes"
+_VERSION = "SELECT version_num FROM alembic_version"
 
 
 def open_database(url: str) -> Engine:
@@ -62,11 +65,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             connection.execution_options(isolation_level="REPEATABLE READ")
+        # The first question fixes the moment; it may have to wait where others open or close the file.
+        _patiently(lambda: connection.exec_driver_sql(_VERSION).close())
         yield connection
 
 
 def fetched(engine: Engine, statement: Prepared, row: Row) -> list[Any]:
     """All rows of one statement."""
+    return _patiently(lambda: _fetched(engine, statement, row))
+
+
+def _fetched(engine: Engine, statement: Prepared, row: Row) -> list[Any]:
     connection = engine.raw_connection()
     try:
         return list(statement.run(connection.cursor(), row).fetchall())
@@ -121,13 +130,25 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         if url.drivername in ("postgresql", "postgres"):
             url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True)
+        return _forgotten_by_children(create_engine(url, pool_size=8, max_overflow=64, pool_pre_ping=True))
     if not url.database or url.database == ":memory:":
         raise Invalid.one("store", "an SQLite database in memory cannot be shared; name a file: sqlite:////path/to.db.")
     Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(url, pool_size=8, max_overflow=64, connect_args={"timeout": WAIT_SECONDS})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
+    return _forgotten_by_children(engine)
+
+
+def _forgotten_by_children(engine: Engine) -> Engine:
+    """A connection must not be used on both sides of a fork: the child opens its own."""
+    kept = ref(engine)
+
+    def forget() -> None:
+        if (known := kept()) is not None:
+            known.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)
     return engine
 
 
@@ -157,7 +178,7 @@ def _version(engine: Engine) -> str | None:
     """The database's migration, by one query; None when it is not there to be asked."""
     with engine.connect() as connection:
         try:
-            row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+            row = connection.exec_driver_sql(_VERSION).first()
         except DatabaseError as error:
             if "not a database" in str(error.orig):
                 raise
@@ -175,7 +196,7 @@ def _migrate(engine: Engine) -> None:
             if not inspect(connection).has_table("alembic_version"):
                 lay_out(connection)
                 return
-            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            found = connection.exec_driver_sql(_VERSION).scalar()
             if found != HEAD:
                 upgrade(connection, found)
 

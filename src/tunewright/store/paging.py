@@ -54,7 +54,7 @@ class Order:
 
     def _beyond(self, value: Any, name: str) -> ColumnElement[bool]:
         """The first condition alone bounds the search of the index; the second leaves out what was shown."""
-        strictly = self.by < value if self.descending else self.by > value
+        strictly: ColumnElement[bool] = self.by < value if self.descending else self.by > value
         if self.by is self.name:
             return strictly
         bound = self.by <= value if self.descending else self.by >= value
