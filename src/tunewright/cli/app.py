@@ -41,12 +41,19 @@ for name, command in COMMANDS.items():
     app.command(name)(guarded(command))
 
 
-@app.callback()
-def everywhere(version: bool = typer.Option(False, "--version", "-V", help="Print the version and leave.")) -> None:
-    """Hyperparameter tuning as Amazon SageMaker Automatic Model Tuning does it, on your own machine."""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         print(about())
         raise typer.Exit
+
+
+@app.callback()
+def everywhere(
+    version: bool = typer.Option(
+        False, "--version", "-V", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
+    """Hyperparameter tuning as Amazon SageMaker Automatic Model Tuning does it, on your own machine."""
 
 
 def run(arguments: Sequence[str]) -> int:
