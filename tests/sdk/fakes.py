@@ -16,7 +16,6 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from tunewright.core.errors import NotFound
-from tunewright.core.ports import LogTail
 from tunewright.core.spec import Function
 from tunewright.objects.local import LocalObjects
 from tunewright.sdk.session import Session
@@ -219,8 +218,11 @@ class FakeLocal:
         self.functions: list[Any] = []
         self.waiting: Callable[[], None] | None = None
 
-    def log_tail(self, training_job_name: str, lines: int = 20) -> LogTail:
-        return LogTail(f"/logs/{training_job_name}/stderr", self.log)
+    def log_paths(self, training_job: str) -> tuple[Path, Path]:
+        place = self.settings.home / "logs" / training_job
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "stderr").write_text(self.log)
+        return place / "stdout", place / "stderr"
 
     def store_function(self, function: Any) -> Function:
         self.functions.append(function)

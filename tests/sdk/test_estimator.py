@@ -76,7 +76,7 @@ def test_not_waiting_says_how_to_follow(script: Path, tmp_path: Path, capsys: py
     mine = session(tmp_path / "home")
     Estimator(script, session=mine).fit(wait=False, job_name="mine")
     assert "tunewright logs mine -f" in capsys.readouterr().out
-    assert isinstance(mine.local, FakeLocal) and mine.local.calls == ["start", "detach"]
+    assert isinstance(mine.local, FakeLocal) and mine.local.calls == ["detach", "detach"]
 
 
 def test_everything_is_checked_before(tmp_path: Path) -> None:

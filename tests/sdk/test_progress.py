@@ -84,6 +84,12 @@ def test_a_metric_that_was_never_seen_is_explained_once() -> None:
     assert "no value of 'acc' was seen" in lines[-1]
 
 
+def test_the_hint_shows_both_streams() -> None:
+    tail = LogTail("/logs/stderr", "a warning", {"stdout": "F1=0.83"})
+    lines = ProgressModel(FACTS, lambda name: tail).update([row(1)])
+    assert "      F1=0.83" in lines and "      a warning" in lines
+
+
 def test_without_a_pattern_the_hint_is_to_report() -> None:
     telling = model(facts=Facts("j", {None: "acc"}, {}, maximize=True, total=3, judged=False))
     text = "\n".join(telling.update([row(1)]))

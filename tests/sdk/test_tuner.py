@@ -85,7 +85,7 @@ def test_fit_without_waiting_names_the_job_and_leaves_a_controller(
     tuner.fit(job_name="mine", wait=False)
     out = capsys.readouterr().out
     assert "mine" in out and "tunewright watch mine" in out
-    assert isinstance(mine.local, FakeLocal) and mine.local.calls == ["start", "detach"]
+    assert isinstance(mine.local, FakeLocal) and mine.local.calls == ["detach", "detach"]
     tuner.wait()
     assert "Best acc: 0.9" in capsys.readouterr().out
     tuner.stop_tuning_job()

@@ -239,10 +239,13 @@ class EstimatorBase(ABC):
         problems = self.problems(session, inputs) + check_name("job_name", name, 63)
         if problems:
             raise InvalidArguments(problems)
-        session.client.create_training_job(**self.training_request(session, inputs, name))
+        client = session.client
+        if not wait:
+            session.detach()  # nothing starts in this process that the one who takes over would have to repeat
+        client.create_training_job(**self.training_request(session, inputs, name))
         self.latest_training_job = TrainingJob(session, name)
-        session.start()
         if wait:
+            session.start()
             self.latest_training_job.wait(logs=logs not in (False, None, "None"))
             return
         session.detach()

@@ -249,7 +249,8 @@ class ProgressModel:
             lines.append(f"    The pattern for {objective!r} is {pattern!r}. Try it with: tunewright test-metric")
         if tail is not None:
             lines.append("    The last lines of the log are:")
-            lines += _indented(tail.text, 8) or ["      (nothing was printed)"]
+            printed = _indented(tail.extra.get("stdout", ""), 8) + _indented(tail.text, 8)
+            lines += printed or ["      (nothing was printed)"]
             lines.append(f"    log: {tail.path}")
         return lines
 

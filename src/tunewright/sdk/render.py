@@ -68,13 +68,14 @@ def curve(rows: Sequence[Row], facts: Facts) -> str:
     for value in values[1:]:
         best.append(value if facts.better(value, best[-1]) else best[-1])
     low, high = min(values), max(values)
-    step = max(1, len(values) // MAX_POINTS)
+    shown = range(0, len(values), max(1, len(values) // MAX_POINTS))
     dots = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="#888"/>'
-        for x, y in (_place(index, values[index], len(values), low, high) for index in range(0, len(values), step))
+        for x, y in (_place(index, values[index], len(values), low, high) for index in shown)
     )
     line = " ".join(
-        f"{x:.1f},{y:.1f}" for x, y in (_place(index, value, len(best), low, high) for index, value in enumerate(best))
+        f"{x:.1f},{y:.1f}"
+        for x, y in (_place(index, best[index], len(best), low, high) for index in (*shown, len(best) - 1))
     )
     title = html.escape(f"{facts.objective()}: best {short(best[-1])} after {len(values)} values")
     return (

@@ -7,6 +7,7 @@ when it is not.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from tunewright.settings import Settings
 
 BUCKET = "tunewright"
 REMOTE_POLL_SECONDS = 5.0
+TAIL_BYTES = 1 << 18
 
 
 class Paginator(Protocol):
@@ -54,7 +56,7 @@ class Local(Protocol):
     def settings(self) -> Settings: ...
     @property
     def strict(self) -> bool: ...
-    def log_tail(self, training_job_name: str, lines: int = 20) -> LogTail: ...
+    def log_paths(self, training_job: str) -> tuple[Path, Path]: ...
     def store_function(self, function: Callable[..., object]) -> Function: ...
     def start(self) -> None: ...
     def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None: ...
@@ -136,12 +138,26 @@ class Session:
         return self.local.store_function(function)
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail | None:
-        """The end of a training job's log, or None when there is none to be had."""
-        try:
-            if self.local is not None:
-                return self.local.log_tail(training_job, lines)
+        """The end of a training job's log, or None when there is none to be had.
+
+        In process it is the end of standard error, or of standard output while that is empty; with both,
+        `extra["stdout"]` is the end of the other.
+        """
+        if self.local is None:
             return self._stores.log_tail(training_job, lines) if self._stores is not None else None
-        except (NotFound, OSError):
+        paths = self.log_paths(training_job)
+        if paths is None:
+            return None
+        out, errors = (tail_of(path, lines) for path in paths)
+        if errors.strip():
+            return LogTail(str(paths[1]), errors, {"stdout": out} if out.strip() else {})
+        return LogTail(str(paths[0]), out)
+
+    def log_paths(self, training_job: str) -> tuple[Path, Path] | None:
+        """The files of a training job's standard output and standard error; None where they are a server's."""
+        try:
+            return None if self.local is None else self.local.log_paths(training_job)
+        except NotFound:
             return None
 
     def start(self) -> None:
@@ -217,6 +233,17 @@ class Session:
                 for trial in job.live.values()
             ]
         return [Running(summary["TrainingJobName"]) for summary in self.summaries(name, StatusEquals="InProgress")]
+
+
+def tail_of(path: Path, lines: int) -> str:
+    """The last lines of a file; empty when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def _assembled(strict: bool) -> Local:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TextIO
 
 from tunewright.sdk.errors import TrainingJobFailed
-from tunewright.sdk.session import Session
+from tunewright.sdk.session import Session, tail_of
 from tunewright.sdk.shapes import Shape
 
 POLL_SECONDS = 1.0
@@ -46,7 +47,10 @@ class TrainingJob:
         return self.describe().get("ModelArtifacts", {}).get("S3ModelArtifacts") or None
 
     def log(self, lines: int = 1000) -> str:
-        """The last lines of its log; empty when nothing was printed."""
+        """The last lines of its standard output, then of its standard error; empty when nothing was printed."""
+        paths = self.session.log_paths(self.name)
+        if paths is not None:
+            return "\n".join(text for path in paths if (text := tail_of(path, lines)))
         tail = self.session.log_tail(self.name, lines)
         return tail.text if tail is not None else ""
 
@@ -56,20 +60,45 @@ class TrainingJob:
         Raises:
             TrainingJobFailed: it ended Failed.
         """
-        seen = ""
+        log = _Log(self, out or sys.stdout) if logs else None
         while True:
             shape = self.describe()
-            if logs:
-                seen = _print_new(self.log(), seen, out or sys.stdout)
+            if log is not None:
+                log.print_new()
             if shape["TrainingJobStatus"] not in LIVE:
                 break
             self.session.wait(self.name, POLL_SECONDS, tuning=False)
-        if logs:
-            _print_new(self.log(), seen, out or sys.stdout)
         if shape["TrainingJobStatus"] == "Failed":
             tail = self.session.log_tail(self.name)
             raise TrainingJobFailed(self.name, shape.get("FailureReason", ""), self.name, tail)
         return shape
+
+
+class _Log:
+    """A log that is printed as it grows: both files by their bytes, or a server's as a window that moves on."""
+
+    def __init__(self, job: TrainingJob, out: TextIO) -> None:
+        self._job, self._out = job, out
+        self._offsets: dict[Path, int] = {}
+        self._seen = ""
+
+    def print_new(self) -> None:
+        paths = self._job.session.log_paths(self._job.name)
+        if paths is None:
+            self._seen = _print_new(self._job.log(), self._seen, self._out)
+        for path in paths or ():
+            self._print_file(path)
+        self._out.flush()
+
+    def _print_file(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                content = file.read()
+        except OSError:
+            return
+        self._offsets[path] = self._offsets.get(path, 0) + len(content)
+        self._out.write(content.decode("utf-8", "replace"))
 
 
 def _print_new(text: str, seen: str, out: TextIO) -> str:

@@ -268,14 +268,17 @@ class HyperparameterTuner:
         if problems := all_problems(plan, session, by_part, name):
             raise InvalidArguments(problems)
         advise({part.objective_metric_name: plan.objective_type for part in plan.parts if part.objective_metric_name})
+        client = session.client
+        if not wait:
+            session.detach()  # nothing starts in this process that the one who takes over would have to repeat
         request = tuning_request(plan, session, by_part, name)
         add_class_names(request, plan.parts, include_cls_metadata)
-        session.client.create_hyper_parameter_tuning_job(**request)
+        client.create_hyper_parameter_tuning_job(**request)
         self.latest_tuning_job = TuningJob(session, name)
-        session.start()
         jobs = "the whole grid" if self.max_jobs is None else f"{self.max_jobs} training jobs"
         print(f"Tuning job {name} started: {jobs}, {self.max_parallel_jobs} at a time.", flush=True)
         if wait:
+            session.start()
             self.latest_tuning_job.wait()
             return
         session.detach()

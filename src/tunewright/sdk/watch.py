@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
 
 POLL_SECONDS = 1.0
+REST_SECONDS = 0.05
+"""Between two looks at least: a job of very short training jobs changes all the time."""
 LIVE = ("InProgress", "Stopping")
 ENDED = ("Completed", "Stopped", "RetryableError", "NonRetryableError")
 
@@ -53,6 +56,7 @@ class Watcher:
                     if job["HyperParameterTuningJobStatus"] not in LIVE:
                         break
                     self.session.wait(self.name, POLL_SECONDS)
+                    threading.Event().wait(REST_SECONDS)
                 except KeyboardInterrupt:
                     self._interrupted()
         finally:
