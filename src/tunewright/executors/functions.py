@@ -6,6 +6,7 @@ attempted again (`Failure.INTERRUPTED`), for nobody else could go on with it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import threading
@@ -32,6 +33,9 @@ IDLE_SECONDS = 120.0
 STARVED_SECONDS = 0.25
 """How long `wait` lasts at most while a launch waits for slots that other controllers may free."""
 
+TRIES = 3
+"""How many workers may be gone before they see a call, until the call is given up."""
+
 _Key = tuple[str, int]
 
 
@@ -41,11 +45,13 @@ class _Call:
 
     Args:
         worker: who works on it, if it is one of ours.
-        held: its slots, until they are handed to the worker.
+        held: its slots, until it is over; its worker has them too.
+        tries: how often it was handed to a worker that had ended before it began.
         started: when it was handed to the worker, seconds since the epoch.
         kill_at: when SIGKILL follows, monotonic.
         killed: it is to end.
         foreign: another controller's worker may still have it.
+        uploading: it entered that phase.
         over: it was reported.
     """
 
@@ -53,10 +59,12 @@ class _Call:
     workdir: Workdir
     worker: WorkerProcess[_Call] | None = None
     held: Held | None = None
+    tries: int = 0
     started: float | None = None
     kill_at: float | None = None
     killed: bool = False
     foreign: bool = False
+    uploading: bool = False
     over: bool = False
 
 
@@ -229,22 +237,18 @@ class FunctionExecutor:
             self._listener.look(lambda: self._ended(worker))
 
     def _send(self, worker: WorkerProcess[_Call], call: _Call) -> None:
-        held = call.held
-        assert held is not None, "slots are held until they are handed over"
+        assert call.held is not None, "a call that is not over has its slots"
         call.started = time.time()
         worker.job = call.task.job
-        worker.send({"task": task_to_json(call.task), "devices": worker.kind.devices}, held.fds)
-        held.close()
-        call.held = None
+        worker.send({"task": task_to_json(call.task), "devices": worker.kind.devices}, call.held.fds)
         if not call.task.training.channels and call.task.checkpoint_uri is None:
             # Nothing to fetch: told with the next poll, which need not come for this alone.
-            self._reports.append(PhaseReport(call.task.name, call.task.attempt, Phase.TRAINING, call.started))
+            for phase in (Phase.DOWNLOADING, Phase.TRAINING):
+                self._reports.append(PhaseReport(call.task.name, call.task.attempt, phase, call.started))
 
     def _drop(self, call: _Call, worker: WorkerProcess[_Call]) -> None:
         """Take back a call that its worker has not been given yet."""
         worker.call = call.worker = None
-        if call.held is not None:
-            call.held.close()
         tasklock.write_tombstone(call.workdir, call.task.grace)
         report = ExitReport(call.task.name, call.task.attempt, None, killed=True, ended=time.time())
         self._conclude(call, report)
@@ -288,7 +292,7 @@ class FunctionExecutor:
         elif "phase" in message:
             phase = Phase(message["phase"])
             if phase is Phase.UPLOADING:
-                call.kill_at = None
+                call.kill_at, call.uploading = None, True
             self._add(PhaseReport(call.task.name, call.task.attempt, phase, message["at"]))
         elif "taken" in message:
             worker.call = call.worker = None
@@ -299,7 +303,7 @@ class FunctionExecutor:
             worker.sources.update(message.get("sources", {}))
             worker.ending = bool(message.get("last"))
             self._give_back(worker)
-            self._finish(call, _report(message["exit"]))
+            self._tell_end(call, _report(message["exit"]))
 
     def _give_back(self, worker: WorkerProcess[_Call]) -> None:
         """A worker is idle again; it ends when it stays so for long."""
@@ -327,17 +331,29 @@ class FunctionExecutor:
             if worker.fileno() >= 0:
                 for message in worker.hear()[0]:
                     self._heard(worker, message)
-            code = worker.bury()
+            code, words = worker.bury(), worker.last_words()
+            worker.leave()
             self._pool.drop(worker)
             call, worker.call = worker.call, None
             if call is not None:
                 call.worker = None
-                if call.held is not None:
-                    call.held.close()
-                lost = functions_end.Lost(call.task, code, call.started, call.killed, worker.last_words())
-                threading.Thread(target=self._conclude_lost, args=(call, lost), daemon=True).start()
-            worker.leave()
+                if not self._again(call):
+                    lost = functions_end.Lost(call.task, code, call.started, call.killed, worker.marker, words)
+                    threading.Thread(target=self._conclude_lost, args=(call, lost), daemon=True).start()
         return False
+
+    def _again(self, call: _Call) -> bool:
+        """Give a call to another worker when the first one had ended before it saw the request."""
+        call.tries += 1
+        if call.started is None or call.killed or call.tries > TRIES or functions_end.begun(call.workdir):
+            return False
+        assert call.held is not None, "a call that is not over has its slots"
+        call.started = None
+        try:
+            self._assign(call, call.held)
+        except OSError:
+            return False
+        return True
 
     def _conclude_lost(self, call: _Call, lost: functions_end.Lost) -> None:
         self._finish(call, functions_end.conclude(lost, call.workdir, self._objects))
@@ -381,20 +397,37 @@ class FunctionExecutor:
 
     # ---- news ----
 
+    def _tell_end(self, call: _Call, report: ExitReport) -> None:
+        """A worker's word; the phase that a call without artifacts was in for no time is told along."""
+        if report.started is not None and report.ended is not None and not call.uploading:
+            self._reports.append(PhaseReport(report.name, report.attempt, Phase.UPLOADING, report.ended))
+        self._finish(call, report)
+
     def _conclude(self, call: _Call, report: ExitReport) -> None:
         functions_end.record(call.workdir, report)
         self._finish(call, report)
 
     def _finish(self, call: _Call, report: ExitReport) -> None:
         with self._guard:
-            if not call.over:
-                call.over = True
-                self._add(report)
+            if call.over:
+                return
+            call.over = True
+            held, call.held = call.held, None
+            if held is not None:
+                release(held)
+            self._add(report)
 
     def _add(self, report: Report) -> None:
         with self._guard:
             self._reports.append(report)
         self._bell.ring()
+
+
+def release(held: Held) -> None:
+    """Free slots, also when processes that a function left behind have copies of their descriptors."""
+    for fd in held.fds:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    held.close()
 
 
 def _handle(task: Task) -> str:

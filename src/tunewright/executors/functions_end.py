@@ -27,6 +27,7 @@ class Lost:
         code: the worker's exit code, negative for a signal.
         started: when the call was handed over; None when it never was.
         killed: the call was to end.
+        marker: what the environment of everything that the worker started holds.
         words: what the worker said outside any call.
     """
 
@@ -34,12 +35,13 @@ class Lost:
     code: int
     started: float | None
     killed: bool
+    marker: str
     words: str = ""
 
 
 def conclude(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
     """The report for a lost call; it is on record afterwards. May take as long as storing its model does."""
-    end_remains(workdir)
+    processes.end_remains(None, "", lost.marker)
     report = read_exit(workdir)
     if report is not None:
         return report
@@ -80,11 +82,6 @@ def _how(code: int) -> str:
     return f"it was ended by {name}{hint}"
 
 
-def end_remains(workdir: Workdir) -> None:
-    """End processes that a call started and that left their worker's group."""
-    processes.end_remains(None, "", f"TUNEWRIGHT_METRICS_FILE={workdir.stream('metrics')}")
-
-
 def record(workdir: Workdir, report: ExitReport) -> None:
     """Put an end on record. A disk that is full must not keep the controller from being told."""
     with contextlib.suppress(OSError):
@@ -115,7 +112,8 @@ def settled(task: Task, workdir: Workdir) -> ExitReport | None:
 def _abandoned(task: Task, workdir: Workdir) -> ExitReport:
     begun = tasklock.read_state(workdir).shim is not None
     if begun:
-        end_remains(workdir)
+        # The worker's group went with it; programs that left the group still carry the call's variables.
+        processes.end_remains(None, "", f"TUNEWRIGHT_METRICS_FILE={workdir.stream('metrics')}")
     if tasklock.read_tombstone(workdir) is not None:
         return ExitReport(task.name, task.attempt, None, killed=True, ended=time.time())
     return ExitReport(task.name, task.attempt, None, Failure.INTERRUPTED, INTERRUPTED, ended=time.time())

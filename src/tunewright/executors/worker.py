@@ -120,9 +120,13 @@ class Worker:
             ended = time.time()
             model, outcome = self._keep(task, place, outcome)
         failure, reason, killed = outcome.failure, outcome.reason, False
-        if self._terminator.came or outcome.stopped:
+        told = self._terminator.came or outcome.stopped
+        if told or self._terminator.replaced:
             killed = os.path.exists(place.workdir.tombstone)
-            failure, reason = (None, "") if killed else (Failure.INTERRUPTED, INTERRUPTED)
+            if killed:
+                failure, reason = None, ""
+            elif told:
+                failure, reason = Failure.INTERRUPTED, INTERRUPTED
         return ExitReport(task.name, task.attempt, outcome.code, failure, reason, model, killed, started, ended)
 
     def _check(self, place: Place) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -17,7 +17,7 @@ from tunewright.core.spec import Function
 from tunewright.core.trial import Failure
 from tunewright.executors.contract import program_parameters
 from tunewright.executors.function_store import Unloadable, load_function
-from tunewright.executors.reasons import LIMIT
+from tunewright.executors.reasons import LIMIT, tail
 from tunewright.executors.workdir import Workdir
 
 UNNAMED = "objective"
@@ -40,6 +40,11 @@ class Terminator:
         self.came = False
         self.broke_in = False
         self._running = False
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the function has put a handler of its own in place."""
+        return signal.getsignal(signal.SIGTERM) is not self
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.came = True
@@ -99,12 +104,11 @@ class Caller:
         sys.argv[:] = [task.training.function.reference]
         try:
             value = function(**parameters)
-        except SystemExit as error:
-            return _exited(error)
         except Stopped:
             raise
         except BaseException as error:  # whatever it is, it is the function's and not the worker's
-            return _raised(error)
+            outcome = _exited(error, workdir) if isinstance(error, SystemExit) else _raised(error)
+            return replace(outcome, reason=written(workdir) or outcome.reason)
         return _returned(value, task, workdir)
 
     def _load(self, function: Function) -> Callable[..., Any]:
@@ -140,15 +144,26 @@ def _mismatch(function: Callable[..., Any], named: Function, parameters: Mapping
     return " ".join(problems)
 
 
-def _exited(error: SystemExit) -> Outcome:
+def _exited(error: SystemExit, workdir: Workdir) -> Outcome:
     """`sys.exit()` in a function means what it means in a script."""
     code = error.code
     if code is None or code == 0:
         return Outcome(0)
     if not isinstance(code, int):
         print(code, file=sys.stderr)
-        return Outcome(1, Failure.ALGORITHM, f"the function ended with sys.exit({str(code)!r})"[:LIMIT])
-    return Outcome(code & 0xFF or 1, Failure.ALGORITHM, f"the function ended with sys.exit({code})")
+    sys.stderr.flush()
+    said = tail(workdir)
+    reason = f"the function ended with sys.exit({str(code)[:80]})" + (f'\nErrorMessage "{said}"' if said else "")
+    return Outcome((code & 0xFF or 1) if isinstance(code, int) else 1, Failure.ALGORITHM, reason[:LIMIT])
+
+
+def written(workdir: Workdir) -> str:
+    """What a function wrote to `output/failure`, which goes before everything else."""
+    try:
+        with open(workdir.failure, encoding="utf-8", errors="replace") as file:
+            return file.read(LIMIT).strip()
+    except OSError:
+        return ""
 
 
 def _raised(error: BaseException) -> Outcome:

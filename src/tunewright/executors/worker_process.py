@@ -13,13 +13,13 @@ import struct
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-import tunewright
 from tunewright.core.ports import Objects, Task
 from tunewright.executors import processes
 
@@ -81,6 +81,7 @@ class WorkerProcess(Generic[C]):
         idle_since: monotonic time.
         sources: the user's files that it has loaded, and their times of change.
         ending: it will take no more calls.
+        marker: NAME=value in the environment of the worker and of all that it starts.
 
     Raises:
         OSError: no process can be started.
@@ -94,6 +95,7 @@ class WorkerProcess(Generic[C]):
         self.idle_since = 0.0
         self.sources: dict[str, int] = {}
         self.ending = False
+        self.marker = f"TUNEWRIGHT_WORKER={uuid.uuid4().hex}"
         self._received = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         self._control, theirs = socket.socketpair()
@@ -112,7 +114,7 @@ class WorkerProcess(Generic[C]):
 
     def _start(self, home: Path, objects: Objects, control: int, life: int) -> subprocess.Popen[bytes]:
         given = {
-            "root": os.path.dirname(os.path.dirname(os.path.abspath(tunewright.__file__))),
+            "root": str(Path(__file__).absolute().parents[2]),
             "control": control,
             "life": life,
             "home": str(home),
@@ -123,6 +125,8 @@ class WorkerProcess(Generic[C]):
         environment.update(os.environ)
         environment.update(self.kind.environment)
         environment.setdefault("PYTHONFAULTHANDLER", "1")
+        name, _, value = self.marker.partition("=")
+        environment[name] = value
         if self.kind.devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.kind.devices)
         return subprocess.Popen(
@@ -196,15 +200,19 @@ class WorkerProcess(Generic[C]):
             return True
 
     def bury(self) -> int:
-        """The exit code of a worker that has ended, negative for a signal; what it started ends too."""
+        """The exit code of a worker that has ended, negative for a signal; its group ends too."""
         self.kill()
+        with contextlib.suppress(OSError):  # so that its socket says at once that there is no more
+            self._control.shutdown(socket.SHUT_RD)
         return self._process.wait()
 
     def last_words(self) -> str:
-        """The end of what the worker wrote while it had no call."""
+        """The end of what a worker that has ended wrote while it had no call; can be asked once."""
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - 2000))
-        return self._errors.read().decode("utf-8", "replace").strip()
+        text = self._errors.read().decode("utf-8", "replace").strip()
+        self._errors.close()
+        return text
 
     def end(self) -> None:
         """End the worker now, after its socket was closed: an idle one may clean up, a busy one is killed."""
@@ -222,8 +230,8 @@ class WorkerProcess(Generic[C]):
     def release(self) -> None:
         """Close what this process holds of the worker; one that still runs is then ended by the kernel."""
         self._control.close()
-        self._errors.close()
         self.leave()
+        self._errors.close()
 
     def leave(self) -> None:
         """Close this process's hold on the worker's life."""

@@ -1,0 +1,410 @@
+"""Workers that die, calls that are ended, and controllers that vanish: one trial is hit and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tunewright.core.ports import Task
+from tunewright.core.spec import Function, Training
+from tunewright.core.trial import Failure
+from tunewright.executors import processes, tasklock
+from tunewright.executors.workdir import Workdir
+from tunewright.testing.executor_suite import PATIENCE
+
+from .functions_bench import FunctionBench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[FunctionBench]:
+    made = FunctionBench(tmp_path)
+    yield made
+    for executor in made.open:
+        executor.close()
+
+
+def sleeper() -> Callable[..., object]:
+    def train(model: str = "") -> None:
+        import os
+        import time
+
+        if model:
+            open(os.path.join(os.environ["SM_MODEL_DIR"], "weights"), "w").close()
+        print("started")
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            print("cleaned up")
+
+    return train
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "never came true"
+        os.sched_yield()
+
+
+def gone(pid: int) -> bool:
+    identity = processes.identity(pid)
+    return not identity or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+# ---- crashes ----
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("os._exit(5)", 5, "exited with code 5 without returning (os._exit"),
+        ("os._exit(0)", 0, "exited with code 0 without returning"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -9, "ended by SIGKILL (likely out of memory)"),
+        ("os.abort()", -6, "ended by SIGABRT"),
+        ("__import__('ctypes').string_at(0)", -11, "ended by SIGSEGV"),
+    ],
+)
+def test_a_crash_fails_one_trial_and_a_fresh_worker_takes_over(
+    bench: FunctionBench, how: str, code: int, said: str
+) -> None:
+    source = (
+        f"import os, signal\ndef train(crash):\n    print('so far')\n    if crash:\n        {how}\n    return 1.0\n"
+    )
+    function = Function("crashes:train", path=(str(bench.module("crashes", source)),))
+    assert bench.run("before-1", function, crash=False).failure is None
+    (first,) = bench.executor.worker_pids()
+    report = bench.run("crash-1", function, crash=True)
+    assert (report.failure, report.exit_code, report.killed) == (Failure.ALGORITHM, code, False)
+    assert said in report.reason and report.started is not None
+    assert bench.text("crash-1", "stdout") == "so far\n"
+    assert bench.run("after-1", function, crash=False).failure is None
+    assert first not in bench.executor.worker_pids()
+    bench.executor.close()
+    bench.start()
+    bench.executor.watch(bench.task("crash-1", function, crash=True), None)
+    assert bench.seen.exit("crash-1") == report
+
+
+def test_a_segfault_shows_where(bench: FunctionBench) -> None:
+    source = "import ctypes\ndef train():\n    ctypes.string_at(0)\n"
+    function = Function("segfault:train", path=(str(bench.module("segfault", source)),))
+    assert 'segfault.py", line 3 in train' in bench.run("segv-1", function).reason
+    assert "Segmentation fault" in bench.text("segv-1", "stderr")
+
+
+def test_kill_9_from_outside(bench: FunctionBench) -> None:
+    task = bench.task("outside-1", sleeper())
+    bench.executor.launch(task)
+    bench.seen.said("outside-1", b"started")
+    os.kill(bench.executor.worker_pids()[0], signal.SIGKILL)
+    report = bench.seen.exit("outside-1")
+    assert (report.failure, report.exit_code, report.killed) == (Failure.ALGORITHM, -9, False)
+
+
+def test_an_idle_worker_that_dies_is_replaced(bench: FunctionBench) -> None:
+    assert bench.run("idle-1", lambda: 1.0).failure is None
+    (first,) = bench.executor.worker_pids()
+    os.kill(first, signal.SIGKILL)
+    assert bench.run("idle-2", lambda: 1.0).failure is None
+    eventually(lambda: first not in bench.executor.worker_pids())
+
+
+def test_children_go_with_their_worker(bench: FunctionBench) -> None:
+    def train() -> None:
+        import os
+        import subprocess
+        import time
+
+        inside = subprocess.Popen(["sleep", "3600"])
+        outside = subprocess.Popen(["sleep", "3600"], start_new_session=True)
+        print(inside.pid, outside.pid, flush=True)
+        print("started", flush=True)
+        time.sleep(3600)
+        os._exit(0)
+
+    task = replace(bench.task("family-1", train), grace=0.0)
+    bench.executor.launch(task)
+    bench.seen.said("family-1", b"started")
+    bench.executor.kill(task)
+    assert bench.seen.exit("family-1").killed
+    for pid in bench.text("family-1", "stdout").split()[:2]:
+        eventually(lambda pid=pid: gone(int(pid)))  # type: ignore[misc]
+
+
+def test_slots_are_free_after_a_crash(bench: FunctionBench) -> None:
+    def train() -> None:
+        import os
+
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            import time
+
+            time.sleep(3600)
+        print(child)
+        os._exit(1)
+
+    bench.start(slots="1")
+    assert bench.run("slots-1", train).failure is Failure.ALGORITHM
+    assert gone(int(bench.text("slots-1", "stdout")))
+    with_child = bench.task("slots-2", lambda: 1.0)
+    eventually(lambda: bench.executor.launch(with_child) is not None)
+    assert bench.seen.exit("slots-2").failure is None
+
+
+def test_slots_are_free_after_a_call_that_left_a_child(bench: FunctionBench) -> None:
+    def train() -> None:
+        import os
+        import time
+
+        if os.fork() == 0:
+            time.sleep(3600)
+            os._exit(0)
+
+    bench.start(slots="1")
+    assert bench.run("child-1", train).failure is None
+    assert bench.run("child-2", lambda: 1.0).failure is None
+
+
+# ---- stops ----
+
+
+def test_a_sleeping_function_is_stopped_and_its_model_kept(bench: FunctionBench) -> None:
+    task = bench.task("stop-1", sleeper(), model="yes")
+    bench.executor.launch(task)
+    bench.seen.said("stop-1", b"started")
+    before = bench.executor.worker_pids()
+    bench.executor.kill(task)
+    report = bench.seen.exit("stop-1")
+    assert (report.killed, report.failure, report.exit_code) == (True, None, -15)
+    assert report.model.endswith("/stop-1/output/model.tar.gz")
+    assert bench.text("stop-1", "stdout") == "started\ncleaned up\n"
+    assert bench.run("stop-2", lambda: 1.0).failure is None
+    assert not set(before) & set(bench.executor.worker_pids())
+
+
+def test_a_function_that_asks_is_not_interrupted(bench: FunctionBench) -> None:
+    def train() -> float:
+        import time
+
+        from tunewright.script import should_stop
+
+        assert not should_stop()
+        print("started")
+        while not should_stop():
+            time.sleep(0.01)
+        return 0.5
+
+    task = bench.task("asks-1", train)
+    bench.executor.launch(task)
+    bench.seen.said("asks-1", b"started")
+    before = bench.executor.worker_pids()
+    bench.executor.kill(task)
+    report = bench.seen.exit("asks-1")
+    assert (report.killed, report.failure, report.exit_code) == (True, None, 0)
+    assert '"loss": 0.5' in bench.text("asks-1", "metrics")
+    again = bench.task("asks-2", train)
+    bench.executor.launch(again)
+    bench.seen.said("asks-2", b"started")
+    assert bench.executor.worker_pids() == before
+    bench.executor.kill(again)
+    assert bench.seen.exit("asks-2").killed
+
+
+def test_a_function_that_swallows_the_stop_is_killed_with_its_model_kept(bench: FunctionBench) -> None:
+    def train() -> None:
+        import os
+        import time
+
+        open(os.path.join(os.environ["SM_MODEL_DIR"], "weights"), "w").close()
+        print("started", flush=True)
+        while True:
+            try:
+                time.sleep(0.01)
+            except BaseException:
+                print("ignored", flush=True)
+
+    task = replace(bench.task("deaf-1", train), grace=0.3)
+    bench.executor.launch(task)
+    bench.seen.said("deaf-1", b"started")
+    bench.executor.kill(task)
+    report = bench.seen.exit("deaf-1")
+    assert (report.killed, report.failure, report.exit_code) == (True, None, -9)
+    assert report.model.endswith("/deaf-1/output/model.tar.gz")
+    assert "ignored" in bench.text("deaf-1", "stdout")
+
+
+def test_a_stop_before_the_worker_is_up_starts_nothing(bench: FunctionBench) -> None:
+    place = bench.root / "ran"
+
+    def train(place: str) -> None:
+        open(place, "w").close()
+
+    task = bench.task("early-1", train, place=str(place))
+    bench.executor.launch(task)
+    bench.executor.kill(task)
+    report = bench.seen.exit("early-1")
+    assert (report.killed, report.failure, report.exit_code) == (True, None, None)
+    assert bench.run("early-2", lambda: 1.0).failure is None
+    assert not place.exists()
+
+
+def test_stops_at_any_moment_end_every_call(bench: FunctionBench) -> None:
+    """Whether the signal comes before, in or after the call, there is one end, and the next call is not hit."""
+    task = bench.task("any-0", lambda: 1.0)
+    function = task.training.function
+    assert function is not None
+    for number in range(30):
+        call = bench.task(f"any-{number}", function)
+        bench.executor.launch(call)
+        for _ in range(number * 50):
+            os.getppid()
+        bench.executor.kill(call)
+        report = bench.seen.exit(call.name)
+        assert report.failure is None, report
+        assert bench.run(f"next-{number}", function).killed is False
+    assert all(len(bench.seen.exits(f"any-{number}")) == 1 for number in range(30))
+
+
+def test_sigterm_from_elsewhere_is_an_interruption(bench: FunctionBench) -> None:
+    task = bench.task("elsewhere-1", sleeper())
+    bench.executor.launch(task)
+    bench.seen.said("elsewhere-1", b"started")
+    os.kill(bench.executor.worker_pids()[0], signal.SIGTERM)
+    assert bench.seen.exit("elsewhere-1").failure is Failure.INTERRUPTED
+
+
+# ---- controllers ----
+
+CONTROLLER = """
+import sys
+from pathlib import Path
+from tunewright.core.ports import Task
+from tunewright.core.spec import Function, Training
+from tunewright.executors.bell import Bell
+from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.slots import Slots
+from tunewright.objects.local import LocalObjects
+
+home, modules = map(Path, sys.argv[1:3])
+executor = FunctionExecutor(home, LocalObjects(home / "objects"), Slots(home / "slots", "4"), Bell())
+training = Training(function=Function(sys.argv[3], path=(str(modules),)))
+for number in range(2):
+    executor.launch(Task("bench", f"orphan-{number}", 1, 1, training, {}, objective="loss"))
+while not all(executor.sizes(f"orphan-{number}", 1).stdout for number in range(2)):
+    executor.wait(0.01)
+    executor.poll()
+print(*executor.worker_pids(), flush=True)
+while True:
+    executor.wait(10)
+"""
+
+ORPHAN = """
+import subprocess, time
+def train():
+    child = subprocess.Popen(["sleep", "3600"])
+    print("started", flush=True)
+    time.sleep(3600)
+def waits():
+    import os
+    print("started", flush=True)
+    read, write = os.pipe()
+    os.read(read, 1)
+"""
+
+
+@pytest.mark.parametrize("reference", ["orphan:train", "orphan:waits"])
+def test_a_controller_that_is_killed_leaves_no_worker(bench: FunctionBench, reference: str) -> None:
+    modules = bench.module("orphan", ORPHAN)
+    command = [sys.executable, "-c", CONTROLLER, str(bench.home), str(modules), reference]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
+        assert controller.stdout is not None
+        pids = [int(word) for word in controller.stdout.readline().split()]
+        children = [child for pid in pids for child in processes.children_of(pid)]
+        assert len(pids) == 2 and len(children) == (2 if reference.endswith("train") else 0)
+        controller.kill()
+    for pid in pids + children:
+        eventually(lambda pid=pid: gone(pid))  # type: ignore[misc]
+    training = Training(function=Function(reference, path=(str(modules),)))
+    for number in range(2):
+        task = Task("bench", f"orphan-{number}", 1, 1, training, {}, objective="loss")
+        bench.executor.watch(task, "whatever")
+        assert bench.seen.exit(task.name).failure is Failure.INTERRUPTED
+        assert bench.finish(replace(task, attempt=2, training=bench.task("x-1", lambda: 1.0).training)).failure is None
+
+
+def test_a_finished_call_is_not_run_twice(bench: FunctionBench) -> None:
+    place = bench.root / "count"
+
+    def train(place: str) -> float:
+        with open(place, "a") as file:
+            file.write("x")
+        return 1.0
+
+    task = bench.task("twice-1", train, place=str(place))
+    first = bench.finish(task)
+    bench.executor.close()
+    bench.start()
+    assert bench.finish(task) == first
+    assert place.read_text() == "x"
+
+
+def test_a_call_that_another_controller_runs_is_watched_and_can_be_ended(bench: FunctionBench) -> None:
+    first, seen = bench.executor, bench.seen
+    tasks = [replace(bench.task(f"other-{number}", sleeper()), grace=0.5) for number in range(2)]
+    for task in tasks:
+        first.launch(task)
+        seen.said(task.name, b"started")
+    second = bench.start()
+    for task in tasks:
+        assert second.launch(task) is not None
+        assert bench.seen.exits(task.name) == []
+        second.kill(task)
+        assert bench.seen.exit(task.name).killed
+        assert seen.exit(task.name).killed
+
+
+def test_what_a_crash_left_of_spare_directories_is_swept(bench: FunctionBench) -> None:
+    assert bench.run("sweep-1", lambda: 1.0).failure is None
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = bench.home / "spare" / f"{dead.pid}-1"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    bench.start()
+    assert bench.run("sweep-2", lambda: 1.0).failure is None
+    eventually(lambda: not left.exists())
+    assert len(list((bench.home / "spare").iterdir())) >= 1
+
+
+def test_a_worker_that_cannot_start_is_told(bench: FunctionBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = bench.root / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text("import os\nos.write(2, b'no licence')\nos._exit(9)\n")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    report = bench.run("start-1", lambda: 1.0)
+    assert (report.failure, report.exit_code) == (Failure.INTERNAL, None)
+    assert "could not be started" in report.reason and "no licence" in report.reason
+    assert tasklock.read_state(Workdir.of(bench.home, "start-1")).shim is None
+
+
+def test_changed_code_is_loaded_afresh_for_the_next_job(bench: FunctionBench) -> None:
+    folder = bench.module("edited", "from edited_part import value\ndef train():\n    return value\n")
+    bench.module("edited_part", "value = 1\n")
+    function = Function("edited:train", path=(str(folder),))
+    bench.run("edit-1", function)
+    bench.module("edited_part", "value = 22\n")
+    same, other = bench.task("edit-2", function), replace(bench.task("edit-3", function), job="another")
+    bench.finish(same)
+    bench.finish(other)
+    found = [bench.text(f"edit-{number}", "metrics").rpartition(": ")[2].strip("}\n") for number in (1, 2, 3)]
+    assert found == ["1.0", "1.0", "22.0"]
