@@ -9,6 +9,7 @@ process, the fork server, shims and programs), divided by the number of jobs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -32,6 +33,16 @@ def cpu_of(pid: int) -> float:
     """CPU seconds of a process and of all children it waited for, to a clock tick."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_family(pid: int) -> float:
+    """CPU seconds of a process, its living children, and everything that either waited for."""
+    total = cpu_of(pid)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) == pid:
+                total += cpu_of(int(stat.parent.name))
+    return total
 
 
 def own_cpu() -> float:
@@ -75,12 +86,12 @@ class Executor:
 
     def measure(self, jobs: int) -> tuple[list[float], float]:
         server = self._executor.server_pid or 0
-        walls, before = [], own_cpu() + cpu_of(server)
+        walls, before = [], own_cpu() + cpu_of_family(server)
         for _ in range(jobs):
             at = time.perf_counter()
             self.run_one()
             walls.append(time.perf_counter() - at)
-        return walls, (own_cpu() + cpu_of(server) - before) / jobs
+        return walls, (own_cpu() + cpu_of_family(server) - before) / jobs
 
     def close(self) -> None:
         self._executor.close()

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tunewright.core.ports import Task
+from tunewright.executors import wire
 from tunewright.executors.codec import task_to_json
-from tunewright.executors.forkserver import ANSWER, LENGTH
+from tunewright.executors.forkserver import ANSWER
 from tunewright.executors.slots import Held
 
 MODULE = "tunewright.hands"
@@ -95,15 +96,13 @@ class ForkClient:
         Raises:
             NoForkServer: it is unknown whether a shim was forked.
         """
-        message = {"task": task_to_json(task), "devices": devices, "environment": self._changes()}
+        message: dict[str, object] = {"task": task_to_json(task), "devices": devices}
         with self._guard:
             try:
                 control = self._start()
                 message["environment"] = self._changes()
-                data = json.dumps(message).encode()
-                data = LENGTH.pack(len(data)) + data
-                sent = socket.send_fds(control, [data], list(held.fds))
-                control.sendall(data[sent:])
+                head = f"{task.attempt} {task.name}\n"
+                wire.send(control, (head + json.dumps(message)).encode(), held.fds)
                 answer = self._receive(control)
             except OSError as error:
                 self._drop()

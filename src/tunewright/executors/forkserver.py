@@ -1,36 +1,34 @@
-"""The fork server: one small process that forks a shim for each training job.
+"""The fork server: one small process that has shims at hand, so that no training job pays for a fresh interpreter.
 
-So no training job pays for a fresh interpreter of ours. The fork server is started once by a controller and ends
-with it; shims go on alone. One thread, no locks. Requests come on a stream socket: a length, JSON, and with the
-first byte the descriptors of the task's slots; the answer is the shim's process id, or a negative errno. A shim
-that ended without having said so itself is reported on the pipe on which shims report too.
+It is started once by a controller and ends with it. Shims are forked from it and used again for one training job
+after the other, which saves most of what a fork costs; one that is at work when the fork server ends finishes
+its job and ends then. One thread, no locks. A request on the control socket is a line `<attempt> <name>`, then
+the assignment, and beside it the descriptors of the task's slots; all of it is handed to a shim, and the answer
+is that shim's process id, or a negative errno. A shim that ends in the midst of a job is reported on the pipe on
+which shims report too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import select
 import signal
 import socket
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from tunewright.core.ports import Objects
-from tunewright.executors import shim
-from tunewright.executors.codec import task_from_json
+from tunewright.executors import shim, wire
 from tunewright.executors.program import WAITED, catch_signals
-from tunewright.executors.workdir import Workdir
 
-LENGTH = struct.Struct("!I")
 ANSWER = struct.Struct("!q")
-MAX_DESCRIPTORS = 250
 LOOK_MILLISECONDS = 10_000
+SPARE = 32
+"""Idle shims beyond so many are let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +46,61 @@ class Lines:
     life: int
 
 
+@dataclass(slots=True)
+class _Hand:
+    """A shim as its parent sees it.
+
+    Args:
+        job: `<attempt> <name>` of what it is at work on; "" while it is idle.
+    """
+
+    pid: int
+    line: socket.socket
+    job: str = ""
+
+
 class ForkServer:
     """Serves one controller until it is gone."""
 
     def __init__(self, home: Path, objects: Objects, lines: Lines) -> None:
-        self._home = str(home)
-        self._objects = objects
+        self._surroundings = shim.Surroundings(str(home), objects, dict(os.environ), lines.report)
         self._lines = lines
         self._control = socket.socket(fileno=lines.control)
-        self._children: dict[int, tuple[str, int]] = {}
+        self._hands: dict[int, _Hand] = {}
+        self._idle: list[_Hand] = []
         self._parent = os.getppid()
-        self._environment = dict(os.environ)
+        self._poll = select.poll()
+        self._wakeup = os.pipe()
         for handle in (lines.control, lines.report, lines.life):
             os.set_inheritable(handle, False)
 
     def serve(self) -> None:
         """Answer requests and reap shims; returns when the controller is gone."""
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        self._wakeup = (reading, writing)
+        os.set_blocking(self._wakeup[1], False)
         catch_signals()
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()
-        gc.disable()
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(reading, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poll.poll(LOOK_MILLISECONDS)}
-            if reading in ready:
-                os.read(reading, 4096)
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._wakeup[0], select.POLLIN)
+        while os.getppid() == self._parent:
+            ready = {handle for handle, _ in self._poll.poll(LOOK_MILLISECONDS)}
+            if self._wakeup[0] in ready:
+                os.read(self._wakeup[0], 4096)
                 self._reap()
+            for hand in [hand for hand in self._hands.values() if hand.line.fileno() in ready]:
+                self._done(hand)
             if self._control.fileno() in ready and not self._answer():
-                return
-            if os.getppid() != self._parent:
                 return
 
     def _answer(self) -> bool:
         """Serve one request; False when the controller is gone."""
-        try:
-            head, slots, _, _ = socket.recv_fds(self._control, 1 << 16, MAX_DESCRIPTORS)
-            if not head:
-                return False
-            data = bytearray(head)
-            while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
-                more = self._control.recv(1 << 20)
-                if not more:
-                    return False
-                data += more
-        except OSError:
+        request = wire.receive(self._control)
+        if request is None:
             return False
-        for handle in slots:
-            os.set_inheritable(handle, False)
+        message, slots = request
         try:
-            answer = self._fork(bytes(data[LENGTH.size :]), slots)
+            answer = self._assign(message, slots)
         except OSError as error:
             answer = -(error.errno or 1)
         for handle in slots:
@@ -113,53 +111,80 @@ class ForkServer:
             return False
         return True
 
-    def _fork(self, request: bytes, slots: list[int]) -> int:
-        message = json.loads(request)
-        name, attempt = message["task"]["name"], message["task"]["attempt"]
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
-        pid = os.fork()
-        if pid == 0:
-            self._become_shim(message, slots)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._children[pid] = (name, attempt)
-        return pid
+    def _assign(self, message: bytes, slots: list[int]) -> int:
+        """Hand a job to an idle shim, or to a new one; its process id. Raises OSError when none can be forked."""
+        job, _, assignment = message.partition(b"\n")
+        while True:
+            hand = self._idle.pop() if self._idle else self._fork(slots)
+            try:
+                wire.send(hand.line, assignment, slots)
+            except OSError:
+                continue  # it was killed while it was idle, and will be reaped
+            hand.job = job.decode()
+            return hand.pid
 
-    def _become_shim(self, message: dict[str, object], slots: list[int]) -> NoReturn:
+    def _done(self, hand: _Hand) -> None:
+        """A shim says that it is idle again, or is gone (then it is reaped in a moment)."""
+        with contextlib.suppress(OSError):
+            if hand.line.recv(1):
+                hand.job = ""
+                if len(self._idle) < SPARE:
+                    self._idle.append(hand)
+                    return
+        self._release(hand)
+
+    def _release(self, hand: _Hand) -> None:
+        """Close the line to a shim: it ends when it is idle."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._poll.unregister(hand.line)
+        hand.line.close()
+
+    # ---- processes ----
+
+    def _fork(self, slots: list[int]) -> _Hand:
+        """A new shim. It must not keep what this process holds for the moment: the slots come to it by message."""
+        ours, theirs = socket.socketpair()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_shim(ours, theirs, slots)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+        hand = self._hands[pid] = _Hand(pid, ours)
+        self._poll.register(ours, select.POLLIN)
+        return hand
+
+    def _become_shim(self, ours: socket.socket, theirs: socket.socket, slots: list[int]) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
-            for handle in (*self._wakeup, self._lines.control, self._lines.life):
+            # A line that another shim holds open as well would never break.
+            for line in (ours, *(hand.line for hand in self._hands.values())):
+                line.close()
+            for handle in (*slots, *self._wakeup, self._lines.control, self._lines.life):
                 os.close(handle)
-            shim.run(self._assignment(message, slots), self._objects)
+            shim.serve(theirs, self._surroundings)
         finally:
             os._exit(1)
-
-    def _assignment(self, message: dict[str, object], slots: list[int]) -> shim.Assignment:
-        values, changes, devices = message["task"], message["environment"], message["devices"]
-        assert isinstance(values, dict) and isinstance(changes, dict)
-        assert devices is None or isinstance(devices, list)
-        task = task_from_json(values)
-        workdir = Workdir.of(self._home, task.name, task.attempt)
-        return shim.Assignment(task, workdir, slots, devices, self._changed(changes), self._lines.report)
 
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, _ = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            name, attempt = self._children.pop(pid, ("", 0))
-            if status != 0 and name:
+            hand = self._hands.pop(pid, None)
+            if hand is None:
+                continue
+            self._release(hand)
+            if hand in self._idle:
+                self._idle.remove(hand)
+            if hand.job:
                 with contextlib.suppress(OSError):
-                    os.write(self._lines.report, f"gone {attempt} {name}\n".encode())
-
-    def _changed(self, changes: Mapping[str, str | None]) -> dict[str, str]:
-        """This process's environment with the controller's changes since it started this process."""
-        environment = dict(self._environment)
-        for name, value in changes.items():
-            if value is None:
-                environment.pop(name, None)
-            else:
-                environment[name] = value
-        return environment
+                    os.write(self._lines.report, f"gone {hand.job}\n".encode())

@@ -18,6 +18,7 @@ from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
+from tunewright.executors.program import ORDER
 from tunewright.executors.slots import WANT_SECONDS, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
@@ -258,15 +259,20 @@ class LocalExecutor:
         return report is not None
 
     def _adopt(self, entry: _Entry, lost: str = LOST) -> None:
-        """Notice the end of a shim that no fork server of ours reaps."""
+        """Notice the end of a job whose shim reports to nobody, or to another controller.
+
+        A shim that is left alone ends with its job, which the system tells at once; one that still has its
+        controller goes on to other jobs, so its lock has to be looked at as well.
+        """
         state = tasklock.read_state(entry.workdir)
         handle = _process_handle(state.shim[0]) if state.shim is not None else None
-        if handle is not None and tasklock.is_held(entry.workdir):
-            self._listener.watch(handle, lambda: self._settle(entry, lost))
-            return
         if handle is not None:
-            os.close(handle)
+            self._listener.watch(handle, lambda: self._shim_ended(entry, lost))
         self._listener.look(lambda: not self._look(entry, lost))
+
+    def _shim_ended(self, entry: _Entry, lost: str) -> bool:
+        self._look(entry, lost)
+        return False
 
     def _look(self, entry: _Entry, lost: str) -> bool:
         """Whether an adopted attempt is over; asked again and again where the system cannot tell us."""
@@ -344,9 +350,9 @@ class LocalExecutor:
         handle = _process_handle(state.shim[0])
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if handle is not None and tasklock.is_held(workdir):
-                signal.pidfd_send_signal(handle, signal.SIGTERM)
+                signal.pidfd_send_signal(handle, ORDER)
             elif handle is None and processes.same_process(*state.shim):
-                os.kill(state.shim[0], signal.SIGTERM)
+                os.kill(state.shim[0], ORDER)
         if handle is not None:
             os.close(handle)
 

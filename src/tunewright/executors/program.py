@@ -1,7 +1,7 @@
 """A training program as its parent sees it: started in a group of its own, waited for, and ended with its group.
 
-Runs in a process that has blocked SIGCHLD, SIGTERM and SIGALRM and takes them one by one with `sigwait`, so
-that no signal can come at a wrong moment.
+Runs in a process that has blocked the signals in `WAITED` and takes them one by one with `sigwait`, so that none
+can come at a wrong moment: ORDER says that somebody left an order, SIGTERM that the whole machine is going down.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import NoReturn
 
 from tunewright.executors import processes
 
-WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM})
+ORDER = signal.SIGUSR1
+WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM, ORDER})
 SWEEP_SECONDS = 10.0
 """How long to wait for processes that do not even end at SIGKILL (stuck in the kernel)."""
 
-_RESTORED = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGCHLD", "SIGALRM")
+_RESTORED = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGCHLD", "SIGALRM", "SIGUSR1")
 
 
 def catch_signals() -> None:
@@ -83,29 +84,31 @@ class Program:
             raise OSError(int(number), text or os.strerror(int(number)))
         self._deadline: float | None = None
 
-    def wait(self, order: Callable[[], tuple[float, bool]]) -> Ended:
+    def wait(self, order: Callable[[], float | None], grace: float) -> Ended:
         """Wait until the program has ended, end it when told to, and leave nothing of its group behind.
 
         Args:
-            order: asked at every SIGTERM: seconds until SIGKILL, and whether somebody gave this order (if not,
-                this process is being ended together with everything else on the machine).
+            order: asked at a signal: seconds until SIGKILL when somebody gave the order to end, else None.
+            grace: the seconds when this process is being ended together with everything else.
         """
         ordered = interrupted = False
         while not self._gone():
             number = signal.sigwait(WAITED)
             if number == signal.SIGALRM:
-                processes.kill_group(self.pid, signal.SIGKILL)
-            elif number == signal.SIGTERM and not self._gone():
-                seconds, given = order()
-                ordered, interrupted = True, not given
-                self._end_within(seconds)
+                self._kill_when_due()
+            elif number in (ORDER, signal.SIGTERM) and not self._gone():
+                seconds = order()
+                if seconds is None and number == ORDER:
+                    continue  # it was meant for this process's last program
+                ordered, interrupted = True, seconds is None
+                self._end_within(grace if seconds is None else seconds)
         signal.setitimer(signal.ITIMER_REAL, 0)
         pending = signal.SIGTERM in signal.sigpending()
         processes.kill_group(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._sweep()
-        if pending and code == -signal.SIGTERM and not order()[1]:
+        if pending and code == -signal.SIGTERM and order() is None:
             ordered = interrupted = True
         return Ended(code, ordered, interrupted)
 
@@ -120,6 +123,11 @@ class Program:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
             else:
                 processes.kill_group(self.pid, signal.SIGKILL)
+
+    def _kill_when_due(self) -> None:
+        """SIGALRM: the time is up, unless it is the belated alarm of an earlier program."""
+        if self._deadline is not None and time.monotonic() >= self._deadline - 0.001:
+            processes.kill_group(self.pid, signal.SIGKILL)
 
     def _gone(self) -> bool:
         """Whether the program has ended (it stays a zombie, so that its id remains its own); orphans are reaped."""

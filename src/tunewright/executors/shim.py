@@ -1,97 +1,119 @@
 """A training job's own process: prepares its directory, runs its program, stores what it leaves, and says how it ended.
 
-A shim is forked by the fork server and needs nobody afterwards: it goes on when the fork server and the controller
-are gone. Whoever holds the attempt's lock is its shim; a second one finds the lock taken and leaves.
+A shim is forked by the fork server, is given one job after the other, and needs nobody while it is at one: it
+goes on when the fork server and the controller are gone, and ends after that job. Whoever holds the attempt's
+lock is its shim; a second one finds the lock taken and leaves.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tunewright.core.errors import Invalid
-from tunewright.core.ports import ExitReport, Objects, Task
+from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, prepare, processes, reasons, tasklock
+from tunewright.executors import artifacts, prepare, processes, reasons, tasklock, wire
 from tunewright.executors.code import bring_code
+from tunewright.executors.codec import task_from_json
 from tunewright.executors.contract import write_config
 from tunewright.executors.environment import environment
-from tunewright.executors.program import Ended, Program
+from tunewright.executors.program import ORDER, Ended, Program
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir, write_exit
 
-LEFT = 3
-"""Exit status of a shim that had nothing to do: another one runs the attempt, or it is over."""
+_BREAKING = (signal.SIGTERM, ORDER)
 LOCK_PATIENCE = 0.2
+JOBS = 500
+"""A shim ends after so many jobs, and whatever has gathered in its memory with it."""
 
 INTERRUPTED = "The training job was ended together with everything else: the machine or its service manager stopped it."
 
 
 class _Told(Exception):
-    """SIGTERM came while there was no program yet."""
+    """A signal came while there was no program yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a shim is given.
+class Surroundings:
+    """What all shims of a fork server have in common.
 
     Args:
-        slots: descriptors whose locks are this task's slots; closed at its end.
-        devices: GPUs it may use; None where the host has none.
-        environment: what the program inherits.
+        environment: the fork server's own.
         report: descriptor of the pipe on which the controller listens.
     """
 
-    task: Task
-    workdir: Workdir
-    slots: Sequence[int]
-    devices: Sequence[str] | None
+    home: str
+    objects: Objects
     environment: Mapping[str, str]
     report: int
 
 
-def run(assignment: Assignment, objects: Objects) -> NoReturn:
-    """Be the shim of a task; never returns. SIGCHLD, SIGTERM and SIGALRM must be blocked."""
+def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
+    """Be a shim: one job after the other, until the line to the fork server breaks. Never returns.
+
+    The signals in `program.WAITED` must be blocked. A job that cannot even be put on record ends this process
+    in the midst of it, which the fork server reports.
+    """
     status = 1
     try:
-        status = _Shim(assignment, objects).run()
+        os.setsid()
+        processes.adopt_orphans()
+        identity = processes.identity(os.getpid())
+        for _ in range(JOBS):
+            request = wire.receive(line)
+            if request is None:
+                break
+            _Shim(json.loads(request[0]), surroundings, identity).run(request[1])
+            line.send(b"i")
+        status = 0
     finally:
         os._exit(status)
 
 
 class _Shim:
-    def __init__(self, assignment: Assignment, objects: Objects) -> None:
-        self._given = assignment
-        self._task = assignment.task
-        self._workdir = assignment.workdir
-        self._objects = objects
+    """One job: `message` holds the task, the GPUs it may use (or None), and changes to the environment."""
+
+    def __init__(self, message: dict[str, Any], surroundings: Surroundings, identity: str) -> None:
+        self._task = task_from_json(message["task"])
+        self._devices: list[str] | None = message["devices"]
+        self._changes: dict[str, str | None] = message["environment"]
+        self._surroundings = surroundings
+        self._objects = surroundings.objects
+        self._workdir = Workdir.of(surroundings.home, self._task.name, self._task.attempt)
+        self._identity = identity
         self._lock = -1
-        self._base = assignment.workdir.base
+        self._base = self._workdir.base
         self._started: float | None = None
 
-    def run(self) -> int:
-        """Exit status of this process."""
-        os.setsid()
-        processes.adopt_orphans()
+    def run(self, slots: Sequence[int]) -> None:
+        """Do the job, unless another shim does it or it is over; the slots are free afterwards."""
         lock = tasklock.take(self._workdir, LOCK_PATIENCE)
-        if lock is None or os.path.exists(self._workdir.exit) or tasklock.read_state(self._workdir).shim:
-            return LEFT
-        self._lock = lock
-        tasklock.note(lock, f"shim {os.getpid()} {processes.identity(os.getpid())}")
-        report = self._outcome()
-        if report.failure is not None and report.exit_code is None:
-            self._say(report.reason)
-        prepare.drop_alias(self._base, self._workdir)
-        write_exit(self._workdir, report)
-        for handle in self._given.slots:
+        mine = lock is not None and self._begin(lock)
+        if mine:
+            report = self._outcome()
+            if report.failure is not None and report.exit_code is None:
+                self._say(report.reason)
+            prepare.drop_alias(self._base, self._workdir)
+            write_exit(self._workdir, report)
+        for handle in (*slots, *(() if lock is None else (lock,))):
             os.close(handle)
-        self._tell(f"exit {self._task.attempt} {self._task.name}")
-        return 0
+        self._tell(f"{'exit' if mine else 'left'} {self._task.attempt} {self._task.name}")
+
+    def _begin(self, lock: int) -> bool:
+        """Write this process's name into the lock; False when the attempt was begun or ended before."""
+        if os.path.exists(self._workdir.exit) or os.fstat(lock).st_size:
+            return False
+        self._lock = lock
+        tasklock.note(lock, f"shim {os.getpid()} {self._identity}")
+        return True
 
     def _outcome(self) -> ExitReport:
         try:
@@ -121,16 +143,20 @@ class _Shim:
         except OSError as error:
             why = f"{plan.command[0]} cannot be started: {error.strerror or error}"
             raise Refused(Failure.CLIENT, why + _advice(error)) from error
+        finally:
+            for handle in logs:
+                os.close(handle)
         tasklock.note(self._lock, f"program {program.pid} {program.identity}")
-        ended = program.wait(self._order)
+        ended = program.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace)
         self._enter(Phase.UPLOADING)
         return self._kept(ended, plan.command)
 
     def _prepared(self) -> tuple[prepare.Plan, dict[str, str]]:
-        """Everything the program needs, in place. SIGTERM breaks in here, for fetching may take long."""
+        """Everything the program needs, in place. Signals break in here, for fetching may take long."""
         task, workdir = self._task, self._workdir
-        signal.signal(signal.SIGTERM, _break_in)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        for number in _BREAKING:
+            signal.signal(number, self._break_in)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BREAKING)
         try:
             workdir.make()
             write_config(workdir, task)
@@ -139,11 +165,24 @@ class _Shim:
             prepare.bring_channels(task, workdir, self._objects, self._base)
             program = bring_code(task, workdir, self._objects)
             python = prepare.interpreter(task)
-            given = self._given
-            variables = environment(task, workdir, given.environment, devices=given.devices, python=python)
+            variables = environment(task, workdir, self._inherited(), devices=self._devices, python=python)
             return prepare.plan(task, self._base, program, python, variables), variables
         finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+            signal.pthread_sigmask(signal.SIG_BLOCK, _BREAKING)
+
+    def _break_in(self, number: int, frame: object) -> None:
+        if number == signal.SIGTERM or tasklock.read_tombstone(self._workdir) is not None:
+            raise _Told
+
+    def _inherited(self) -> dict[str, str]:
+        """The fork server's environment with the controller's changes since it started the fork server."""
+        environment = dict(self._surroundings.environment)
+        for name, value in self._changes.items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value
+        return environment
 
     def _kept(self, ended: Ended, command: Sequence[str]) -> ExitReport:
         """The report for a program that ran, after its artifacts were stored."""
@@ -183,10 +222,6 @@ class _Shim:
         if tasklock.read_tombstone(self._workdir) is not None:
             raise _Told
 
-    def _order(self) -> tuple[float, bool]:
-        grace = tasklock.read_tombstone(self._workdir)
-        return (self._task.grace, False) if grace is None else (grace, True)
-
     def _enter(self, phase: Phase) -> None:
         at = time.time()
         if phase is Phase.TRAINING:
@@ -197,7 +232,7 @@ class _Shim:
     def _tell(self, line: str) -> None:
         """Give a line to the controller, if it is still there. Short enough to be written in one piece."""
         try:
-            os.write(self._given.report, line.encode() + b"\n")
+            os.write(self._surroundings.report, line.encode() + b"\n")
         except OSError:
             return
 
@@ -213,10 +248,6 @@ class _Shim:
             return
         os.write(handle, text.rstrip().encode() + b"\n")
         os.close(handle)
-
-
-def _break_in(number: int, frame: object) -> None:
-    raise _Told
 
 
 def _advice(error: OSError) -> str:
