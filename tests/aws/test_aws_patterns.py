@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.aws.patterns import MOST_ATOMS, pattern_problem, weight
+from tunewright.aws.patterns import pattern_problem
+from tunewright.control.patterns import MOST_ATOMS, weight
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tunewright.aws import limits
+from tunewright.aws.extension import NOT_YET
 from tunewright.aws.translate_request import warnings_for
 
 from .world import World, changed, definition, ranges, training, tuning
@@ -346,7 +347,6 @@ def test_an_extension_is_joined_from_pieces(world: World) -> None:
         "cpus": 2,
         "gpus": 1,
         "initial_points": points,
-        "keep_best": 3,
     }
     text = json.dumps(extension)
     pieces = [text[at : at + 2500] for at in range(0, len(text), 2500)]
@@ -357,10 +357,7 @@ def test_an_extension_is_joined_from_pieces(world: World) -> None:
     assert (found.python, found.cpus, found.gpus, dict(found.static)) == ("/usr/bin/python3", 2, 1, {"epochs": "3"})
     assert found.function is not None
     assert (found.function.reference, found.function.path) == ("package.module:train", ("/src",))
-    assert {name: json.loads(value) for name, value in spec.options.items()} == {
-        "initial_points": points,
-        "keep_best": 3,
-    }
+    assert {name: json.loads(value) for name, value in spec.options.items()} == {"initial_points": points}
     missing = {key: value for key, value in static.items() if key != "_tunewright_2"}
     assert (
         "without gaps"
@@ -402,13 +399,20 @@ def test_o17_o18_grid_infers_its_jobs_and_describe_shows_them(world: World, stri
     assert shown == {"MaxNumberOfTrainingJobs": 6, "MaxParallelTrainingJobs": 1}
 
 
-def test_extended_grid_counts_integers_and_steps(world: World) -> None:
+def test_extended_grid_counts_integers(world: World) -> None:
     body = {**integer("1", "4"), **continuous("0", "1")}
     _, message = world.refused(CREATE, of_ranges(body, None, Strategy="Grid"), strict=False)
     assert "Grid needs a finite space" in message
-    request = of_ranges(body, None, Strategy="Grid")
-    request["TrainingJobDefinition"]["StaticHyperParameters"] = {"_tunewright": '{"steps": {"lr": 0.1, "n": 2}}'}
-    assert world.job(world.create(request, strict=False)).budget == 2 * 11
+    request = of_ranges(integer("1", "4"), None, Strategy="Grid")
+    assert world.job(world.create(request, strict=False)).budget == 4
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_a_feature_that_would_be_ignored_is_refused(world: World, name: str) -> None:
+    values = {"conditions": {"lr": "a == 1"}, "steps": {"lr": 0.1}, "forbidden": ["lr > 1"]}
+    value = values.get(name, {"hyperband_proposals": "model", "hyperband_mode": "stopping"}.get(name, 2))
+    text = world.refused(CREATE, of_static({"_tunewright": json.dumps({name: value})}), strict=False)[1]
+    assert f"_tunewright.{name}: is not available in this version" in text
 
 
 def test_an_omitted_number_of_jobs_is_the_quota(world: World) -> None:

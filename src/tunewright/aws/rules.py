@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from tunewright.aws.extension import unpack
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.protocol import Wire
@@ -16,8 +13,6 @@ from tunewright.core.errors import Invalid, LimitExceeded, Problem
 from tunewright.core.ports import Objects
 from tunewright.core.space import (
     CategoricalParameter,
-    IntegerParameter,
-    Space,
     decode_value,
 )
 from tunewright.core.spec import MetricDefinition
@@ -127,30 +122,10 @@ def _together(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator
     yield from differing_options(parts)
 
 
-def combinations(parts: Sequence[Part], *, stepped: bool = False) -> int | None:
+def combinations(parts: Sequence[Part]) -> int | None:
     """Distinct configurations over all definitions; None when a continuous range makes them infinite."""
-    total = 0
-    for part in parts:
-        steps = json.loads(unpack(part.static).options.get("steps", "{}")) if stepped else {}
-        size = grid_size(space_of(part.ranges), steps)
-        if size is None:
-            return None
-        total += size
-    return total
-
-
-def grid_size(space: Space, steps: Mapping[str, float]) -> int | None:
-    """Distinct points of a space whose numeric ranges may be cut into steps."""
-    total = 1
-    for name, parameter in space.parameters.items():
-        if isinstance(parameter, CategoricalParameter):
-            total *= len(parameter.values)
-        elif name in steps or isinstance(parameter, IntegerParameter):
-            step = steps.get(name, 1)
-            total *= math.floor((parameter.max_value - parameter.min_value) / step + 1e-9) + 1
-        elif parameter.min_value != parameter.max_value:
-            return None
-    return total
+    sizes = [space_of(part.ranges).size() for part in parts]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 def _budget(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[Problem]:
@@ -158,7 +133,7 @@ def _budget(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[P
     config = request["HyperParameterTuningJobConfig"]
     asked = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
     try:
-        size = combinations(parts, stepped=not strict)
+        size = combinations(parts)
     except Invalid:
         return
     path = f"{CONFIG}.resourceLimits.maxNumberOfTrainingJobs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from tunewright.aws.extension import unpack
+from tunewright.aws.extension import NOT_YET, unpack
 from tunewright.aws.parts import Part, space_of, space_problems, unknown_names
 from tunewright.aws.protocol import Wire, shorten
 from tunewright.core.errors import Invalid, Problem
@@ -27,6 +27,9 @@ def extended_problems(part: Part) -> Iterator[Problem]:
         else:
             yield from unknown_names(where, point, names)
             yield from _outside(where, point, names)
+    for name in NOT_YET:
+        if name in options:
+            yield Problem(f"{path}.{name}", "is not available in this version, which would ignore it; leave it out.")
     for name in ("conditions", "steps"):
         yield from unknown_names(f"{path}.{name}", json.loads(options.get(name, "{}")), names)
     for name, step in json.loads(options.get("steps", "{}")).items():

@@ -154,7 +154,7 @@ def _channel(channel: Wire, input_mode: str) -> Channel:
 def _limits(asked: Wire, strategy: Strategy, parts: Sequence[Part], manner: Manner) -> Limits:
     max_jobs = asked.get("MaxNumberOfTrainingJobs")
     if max_jobs is None and strategy is Strategy.GRID:
-        max_jobs = combinations(parts, stepped=not manner.strict)
+        max_jobs = combinations(parts)
     runtime = asked.get("MaxRuntimeInSeconds")
     return Limits(
         max_parallel=asked["MaxParallelTrainingJobs"],

@@ -18,6 +18,7 @@ from typing import Protocol
 import re2
 import regex
 
+from tunewright.control.patterns import MOST_ATOMS, weight
 from tunewright.core.spec import MetricDefinition
 from tunewright.core.trial import Observation
 
@@ -86,8 +87,10 @@ def compile_pattern(pattern: str) -> _Pattern:
     """A bounded matcher for a metric's pattern.
 
     Raises:
-        ValueError: the pattern is not a regular expression.
+        ValueError: the pattern is not a regular expression, or unrolls to too much.
     """
+    if weight(pattern) > MOST_ATOMS:
+        raise ValueError(f"repeats too much: unrolled it has over {MOST_ATOMS:,} parts; use smaller counts, or + and *")
     try:
         return _Linear(pattern)
     except re2.error:
