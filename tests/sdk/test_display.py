@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.sdk.display import MAX_NOTEBOOK_LINES, Lines, Notebook, Terminal, choose
+from tunewright.sdk.display import MAX_NOTEBOOK_LINES, Lines, Notebook, Terminal, Told, choose
 
 
 class Screen(io.StringIO):
@@ -70,23 +70,24 @@ def test_a_file_gets_plain_lines_and_nothing_that_moves() -> None:
 
 class Handle:
     def __init__(self) -> None:
-        self.updates: list[str] = []
+        self.updates: list[Told] = []
 
-    def update(self, markup: str) -> None:
-        self.updates.append(markup)
+    def update(self, shown: Told) -> None:
+        self.updates.append(shown)
 
 
 def test_a_notebook_updates_one_output_only_when_something_changed() -> None:
     handle = Handle()
-    notebook = Notebook(handle, str)
+    notebook = Notebook(handle)
     notebook.say(["a <b>"])
     notebook.live(["bar"])
     notebook.live(["bar"])
     notebook.close()
     assert len(handle.updates) == 3
-    assert handle.updates[1].endswith("a &lt;b&gt;\nbar</pre>") and handle.updates[-1].endswith("a &lt;b&gt;</pre>")
+    assert repr(handle.updates[1]) == "a <b>\nbar" and repr(handle.updates[-1]) == "a <b>"
+    assert handle.updates[1]._repr_html_() == '<pre style="white-space:pre-wrap">a &lt;b&gt;\nbar</pre>'
     notebook.say([str(number) for number in range(MAX_NOTEBOOK_LINES + 5)])
-    assert "... 6 earlier lines" in handle.updates[-1]
+    assert "... 6 earlier lines" in repr(handle.updates[-1])
 
 
 def test_the_display_suits_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,10 +108,10 @@ def test_a_notebook_is_found_without_importing_ipython(monkeypatch: pytest.Monke
 
     ipython, shown_in = ModuleType("IPython"), ModuleType("IPython.display")
     ipython.get_ipython = lambda: SimpleNamespace(kernel=object())  # type: ignore[attr-defined]
-    shown_in.display, shown_in.HTML = display, str  # type: ignore[attr-defined]
+    shown_in.display = display  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", shown_in)
     found = choose()
-    assert isinstance(found, Notebook) and made == ["<pre></pre>"]
+    assert isinstance(found, Notebook) and [repr(each) for each in made] == [""]
     ipython.get_ipython = lambda: SimpleNamespace()  # type: ignore[attr-defined]
     assert not isinstance(choose(), Notebook)

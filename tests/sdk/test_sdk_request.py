@@ -453,3 +453,11 @@ def test_create_wants_the_same_names_everywhere(script: Path) -> None:
     with pytest.raises(InvalidArguments) as caught:
         HyperparameterTuner.create({"a": estimator}, {"b": "acc"}, {"a": RANGES}, {"c": METRICS})
     assert [problem.path for problem in problems(caught)] == ["objective_metric_name_dict", "metric_definitions_dict"]
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"), [(objective, "wrap it in FunctionEstimator"), ("train.py", "use Estimator")]
+)
+def test_what_is_no_estimator_is_told_how_to_become_one(given: Any, remedy: str) -> None:
+    with pytest.raises(InvalidArguments, match=remedy):
+        HyperparameterTuner(given, "acc", RANGES)

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 MAX_NOTEBOOK_LINES = 200
 
@@ -79,12 +79,30 @@ class Terminal:
         self._drawn = []
 
 
-class Notebook:
-    """One output of a notebook's cell, updated in place; static HTML, so that it survives saving."""
+class Told:
+    """Text that a notebook shows as it is; static HTML, so that it survives saving."""
 
-    def __init__(self, handle: Any, markup: Any) -> None:
-        """`handle` updates one display, `markup` makes HTML out of text (IPython's DisplayHandle and HTML)."""
-        self._handle, self._markup = handle, markup
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="white-space:pre-wrap">{html.escape(self.text)}</pre>'
+
+
+class Handle(Protocol):
+    """One output of a notebook's cell (IPython's DisplayHandle)."""
+
+    def update(self, shown: Told) -> object: ...
+
+
+class Notebook:
+    """One output of a notebook's cell, updated in place."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
         self._said: list[str] = []
         self._live: list[str] = []
         self._shown = ""
@@ -105,10 +123,10 @@ class Notebook:
     def _show(self) -> None:
         hidden = len(self._said) - MAX_NOTEBOOK_LINES
         said = [f"... {hidden} earlier lines", *self._said[-MAX_NOTEBOOK_LINES:]] if hidden > 0 else self._said
-        text = html.escape("\n".join([*said, *self._live]))
+        text = "\n".join([*said, *self._live])
         if text != self._shown:
             self._shown = text
-            self._handle.update(self._markup(f'<pre style="white-space:pre-wrap">{text}</pre>'))
+            self._handle.update(Told(text))
 
 
 def choose(out: TextIO | None = None) -> Display:
@@ -131,5 +149,5 @@ def _notebook() -> Notebook | None:
     if shell is None or getattr(shell, "kernel", None) is None:
         return None
     shown = importlib.import_module("IPython.display")  # present: a kernel is running
-    handle = shown.display(shown.HTML("<pre></pre>"), display_id=True)
-    return None if handle is None else Notebook(handle, shown.HTML)
+    handle = shown.display(Told(""), display_id=True)
+    return None if handle is None else Notebook(handle)

@@ -86,6 +86,8 @@ class Plan:
 
 def argument_problems(plan: Plan, *, strict: bool) -> list[Problem]:
     """What is wrong with a tuner's own arguments, estimators and inputs aside."""
+    if foreign := _foreign(plan):
+        return foreign
     found = _words(plan) + _numbers(plan)
     for part in plan.parts:
         found += [_in_part(part, problem) for problem in _part_problems(plan, part, strict)]
@@ -105,6 +107,17 @@ def all_problems(plan: Plan, session: Session, inputs: Mapping[str | None, Input
         if isinstance(part.estimator, FunctionEstimator):
             mine += part.estimator.accepts(list(part.ranges))
         found += [_in_part(part, problem) for problem in mine]
+    return found
+
+
+def _foreign(plan: Plan) -> list[Problem]:
+    """What is no estimator of ours, such as a bare function; nothing more can be said then."""
+    found: list[Problem] = []
+    for part in plan.parts:
+        given: object = part.estimator
+        if not isinstance(given, EstimatorBase):
+            remedy = "wrap it in FunctionEstimator" if callable(given) else "use Estimator or FunctionEstimator"
+            found.append(_in_part(part, Problem("estimator", f"{given!r} is none; {remedy} of tunewright.estimator.")))
     return found
 
 

@@ -107,10 +107,11 @@ class Watcher:
 
     def _interrupted(self) -> None:
         if self._asked_to_stop:
-            self.display.say([f"Leaving at once; {self.name} is being stopped."])
+            self.display.close()
+            self.display.say([f"Leaving at once; the training programs of {self.name} are killed."])
             self.session.hurry(self.name)
             self._say_best()
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt from None
         self._asked_to_stop = True
         self.display.say([f"Stopping {self.name} and its running training jobs; interrupt again to end at once."])
         self.stop()

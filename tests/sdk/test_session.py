@@ -1,0 +1,101 @@
+"""Sessions against a server: uploads, log tails and polling through its own services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+import tunewright
+from tunewright.sdk.session import Session, tail_of
+
+
+class Missing(ClientError):
+    def __init__(self) -> None:
+        super().__init__({"Error": {"Code": "404", "Message": ""}}, "HeadBucket")
+
+
+class Bucket:
+    """An S3 client that keeps what it is given."""
+
+    exceptions = SimpleNamespace(ClientError=ClientError)
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.kept: dict[str, bytes] = {}
+
+    def head_bucket(self, Bucket: str) -> None:
+        raise Missing
+
+    def create_bucket(self, Bucket: str) -> None:
+        self.made.append(Bucket)
+
+    def put_object(self, Bucket: str, Key: str, Body: Any) -> None:
+        self.kept[f"{Bucket}/{Key}"] = Body.read()
+
+
+class Logs:
+    """A log service that knows one training job."""
+
+    exceptions = SimpleNamespace(ClientError=ClientError)
+
+    def describe_log_streams(self, logGroupName: str, logStreamNamePrefix: str) -> dict[str, Any]:
+        if not logStreamNamePrefix.startswith("known/"):
+            raise Missing
+        return {"logStreams": [{"logStreamName": "known/algo-1-1"}]}
+
+    def get_log_events(self, **_: Any) -> dict[str, Any]:
+        return {"events": [{"message": f"line {number}"} for number in range(5)]}
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Bucket]:
+    from tunewright.sdk.session import _Remote
+
+    bucket = Bucket()
+    monkeypatch.setattr(_Remote, "_service", lambda self, name: {"s3": bucket, "logs": Logs()}[name])
+    return Session.of(tunewright.client("http://127.0.0.1:1"), strict=False), bucket
+
+
+def test_files_and_directories_go_into_the_servers_bucket(remote: tuple[Session, Bucket], tmp_path: Path) -> None:
+    session, bucket = remote
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "a.csv").write_text("1")
+    (tmp_path / "data" / "deep" / "b.csv").write_text("2")
+    assert session.put_tree(tmp_path / "data", "j/input/train") == "s3://tunewright/j/input/train/"
+    assert session.put_tree(tmp_path / "data" / "a.csv", "j/one") == "s3://tunewright/j/one/a.csv"
+    assert bucket.made == ["tunewright"]
+    assert bucket.kept == {
+        "tunewright/j/input/train/a.csv": b"1",
+        "tunewright/j/input/train/deep/b.csv": b"2",
+        "tunewright/j/one/a.csv": b"1",
+    }
+
+
+def test_the_end_of_a_log_comes_from_the_servers_log_service(remote: tuple[Session, Bucket]) -> None:
+    session, _ = remote
+    tail = session.log_tail("known", 2)
+    assert tail is not None and tail.text == "line 3\nline 4"
+    assert session.log_tail("unknown") is None and session.log_paths("known") is None
+
+
+def test_what_only_an_engine_knows_is_left_to_the_wire(remote: tuple[Session, Bucket]) -> None:
+    session, _ = remote
+    summary = {"TrainingJobName": "a", "FinalHyperParameterTuningJobObjectiveMetric": {"Value": 0.5}}
+    assert session.exact_value(summary) == 0.5 and session.exact_value({"TrainingJobName": "b"}) is None
+    assert session.ending("j") == ""
+    session.start()
+    session.detach()
+    session.hurry("j")
+    with pytest.raises(ValueError, match="a server cannot be given Python functions"):
+        session.store_function(len)
+
+
+def test_the_tail_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert tail_of(path, 3) == ""
+    path.write_bytes(b"x" * 400_000 + b"\n1\n2\n\xff3\n")
+    assert tail_of(path, 2) == "2\n\ufffd3"
