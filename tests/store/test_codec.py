@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +23,6 @@ from tunewright.testing.store_suite import tuning_spec
 
 # Lone surrogates and NUL too: names and reasons come from programs that nobody knows.
 ANY_TEXT = st.text(st.characters(codec=None), max_size=8)
-st.register_type_strategy(str, ANY_TEXT)
 CODECS: dict[object, Codec[Any]] = {
     Event: EVENT,
     JobSpec: SPEC,
@@ -34,7 +34,9 @@ patient = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _plain_text_again() -> Any:
+def _any_text() -> Iterator[None]:
+    """Texts of all values drawn here, and nowhere else."""
+    st.register_type_strategy(str, ANY_TEXT)
     yield
     st.register_type_strategy(str, st.text())
 

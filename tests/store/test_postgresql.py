@@ -22,7 +22,8 @@ from tunewright.store.tables import metadata
 from tunewright.testing.store_suite import StoreSuite
 
 URL = os.environ.get("TUNEWRIGHT_TEST_POSTGRESQL", "")
-pytestmark = pytest.mark.skipif(not URL, reason="TUNEWRIGHT_TEST_POSTGRESQL names no database")
+if not URL:
+    pytest.skip("TUNEWRIGHT_TEST_POSTGRESQL names no database", allow_module_level=True)
 
 # The tests of the read models, with this module's store.
 globals().update(

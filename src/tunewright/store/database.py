@@ -157,7 +157,7 @@ def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None
     connection.isolation_level = None
     # SQLite does not wait for others while it switches to WAL, so we do.
     _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=67108864"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {pragma}")
 
 
