@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tunewright.core.space import Parameter
+from tunewright.core.spec import JobSpec
 from tunewright.search import Engine
 from tunewright.search.bayesian.strategy import BayesianSearch
 from tunewright.search.grid import GridSearch
@@ -40,8 +45,12 @@ class TestHyperband(StrategySuite):
         return Engine()
 
 
-class TestEngine(StrategySuite):
-    name = "Bayesian"
+class TestStrictHyperband(StrategySuite):
+    name = "Hyperband"
+    by_number_only = True
 
     def make(self) -> Engine:
         return Engine()
+
+    def spec(self, space: Mapping[str, Parameter], *, seed: int = 0, maximise: bool = False) -> JobSpec:
+        return replace(super().spec(space, seed=seed, maximise=maximise), strict=True)

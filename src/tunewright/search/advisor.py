@@ -6,11 +6,13 @@ and puts the user's initial points first. `judge` chooses the rule that stops tr
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
+from tunewright.core.errors import Invalid
 from tunewright.core.events import Proposal
 from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
@@ -18,6 +20,7 @@ from tunewright.core.spec import JobSpec
 from tunewright.core.spec import Strategy as Name
 from tunewright.core.trial import Verdict
 from tunewright.search.allocate import allocate
+from tunewright.search.bayesian.fidelity import FidelitySearch
 from tunewright.search.bayesian.strategy import BayesianSearch
 from tunewright.search.convergence import stagnant
 from tunewright.search.grid import GridSearch
@@ -27,6 +30,20 @@ from tunewright.search.median import MedianRule
 from tunewright.search.random import RandomSearch
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
 from tunewright.search.table import Tables, sign_of
+
+_BY_MODEL = "Hyperband by model"
+
+
+def proposals_by_model(spec: JobSpec) -> bool:
+    """Whether Hyperband's configurations come from the model: never in strict mode, else unless told `random`.
+
+    Raises:
+        Invalid: the option `hyperband_proposals` is neither `model` nor `random`.
+    """
+    told = json.loads(spec.options.get("hyperband_proposals", '"model"'))
+    if told not in ("model", "random"):
+        raise Invalid.one("hyperband_proposals", f"{told!r} is neither model nor random.")
+    return told == "model" and not spec.strict
 
 
 class Engine:
@@ -53,7 +70,7 @@ class Engine:
         if "initial_points" in history.spec.options:
             return self._initial(history, first, count)
         answer = self.strategy(history.spec).propose(history, first, count)
-        if history.spec.strategy is Name.BAYESIAN or answer.converged:
+        if chosen_name(history.spec) == Name.BAYESIAN or answer.converged:
             return answer
         table = self._tables.of(history)
         return replace(answer, converged=stagnant(table.values, table.cube.d, model=False))
@@ -70,6 +87,8 @@ class Engine:
     def strategy(self, spec: JobSpec) -> Strategy:
         """The strategy that a spec names."""
         name = chosen_name(spec)
+        if name == Name.HYPERBAND and proposals_by_model(spec):
+            name = _BY_MODEL
         with self._lock:
             if name not in self._strategies:
                 builders = self._builders()
@@ -81,6 +100,7 @@ class Engine:
             Name.RANDOM: lambda: RandomSearch(self._tables),
             Name.GRID: lambda: GridSearch(self._tables),
             Name.HYPERBAND: lambda: RandomSearch(self._tables),
+            _BY_MODEL: lambda: FidelitySearch(self._tables),
             Name.BAYESIAN: lambda: BayesianSearch(self._tables),
         }
 

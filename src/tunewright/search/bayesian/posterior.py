@@ -81,7 +81,11 @@ class Posterior:
     def with_incumbent(self, among: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Posterior:
         """The same posterior with the incumbent taken among some of the real data (a mask of shape (m,))."""
         values = self.targets if self.noisy else self.fitted
-        return replace(self, best=np.array([values[among].min()]))
+        return self.against(float(values[among].min()))
+
+    def against(self, incumbent: float) -> Posterior:
+        """The same posterior with this incumbent."""
+        return replace(self, best=np.array([incumbent]))
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
