@@ -161,8 +161,8 @@ class StrategySuite:
         for batch in (2, 4, 5, 2, 2):
             number = len(history.records) + 1
             answer = kept.propose(history, number, batch)
-            assert self.make().propose(rebuilt(history), number, batch) == answer, "a fresh strategy answers differently"
-            assert kept.propose(history, number, batch) == answer, "asking again is answered differently"
+            assert self.make().propose(rebuilt(history), number, batch) == answer, "a fresh strategy differs"
+            assert kept.propose(history, number, batch) == answer, "asking again differs"
             facts: list[Fact] = [Appeared(p.number, 0, p.point) for p in answer.proposals]
             history.apply([*facts, ended(number, bowl(answer.proposals[0].point))])
 
