@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from tunewright.core.ports import ExitReport, PhaseReport, Report, Task
 from tunewright.core.trial import Cursor, Failure, Phase
 from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
+from tunewright.executors.clock import now
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
 from tunewright.executors.program import ORDER
@@ -265,7 +264,7 @@ class LocalExecutor:
         controller goes on to other jobs, so its lock has to be looked at as well.
         """
         state = tasklock.read_state(entry.workdir)
-        handle = _process_handle(state.shim[0]) if state.shim is not None else None
+        handle = processes.open_process(state.shim[0]) if state.shim is not None else None
         if handle is not None:
             self._listener.watch(handle, lambda: self._shim_ended(entry, lost))
         self._listener.look(lambda: not self._look(entry, lost))
@@ -305,9 +304,9 @@ class LocalExecutor:
             processes.end_remains(group, known, marker)
         started = next((at for phase, at in state.phases if phase is Phase.TRAINING), None)
         if told:
-            report = ExitReport(name, attempt, None, killed=True, started=started, ended=time.time())
+            report = ExitReport(name, attempt, None, killed=True, started=started, ended=now())
         else:
-            report = ExitReport(name, attempt, None, Failure.INTERNAL, lost, started=started, ended=time.time())
+            report = ExitReport(name, attempt, None, Failure.INTERNAL, lost, started=started, ended=now())
         self._conclude(entry, report)
 
     def _conclude(self, entry: _Entry, report: ExitReport) -> None:
@@ -347,10 +346,10 @@ class LocalExecutor:
         state = tasklock.read_state(workdir)
         if state.shim is None:
             return
-        handle = _process_handle(state.shim[0])
+        handle = processes.open_process(state.shim[0])
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if handle is not None and tasklock.is_held(workdir):
-                signal.pidfd_send_signal(handle, ORDER)
+                processes.signal_process(handle, ORDER)
             elif handle is None and processes.same_process(*state.shim):
                 os.kill(state.shim[0], ORDER)
         if handle is not None:
@@ -359,18 +358,3 @@ class LocalExecutor:
 
 def _handle(task: Task) -> str:
     return f"local:{task.name}/{task.attempt}"
-
-
-def _open_process() -> Callable[[int], int] | None:
-    return getattr(os, "pidfd_open", None)
-
-
-def _process_handle(pid: int) -> int | None:
-    """A descriptor that becomes readable when a process ends; None where there is no such thing, or process."""
-    opening = _open_process()
-    if opening is None:
-        return None
-    try:
-        return opening(pid)
-    except OSError:
-        return None

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import tunewright
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
 from tunewright.core.spec import Channel
@@ -196,7 +195,7 @@ def _runner(program: str, python: str, directory: str) -> tuple[str, ...]:
 def _algorithm(name: str) -> str:
     """The module of a built-in training program. Raises Refused for a name that has none."""
     module = name.replace("-", "_")
-    folder = os.path.join(os.path.dirname(tunewright.__file__), "algorithms")
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "algorithms")
     here = (f"{folder}/{module}.py", f"{folder}/{module}/__main__.py")
     if not module.isidentifier() or not any(map(os.path.isfile, here)):
         raise Refused(Failure.CLIENT, f"There is no built-in training program for the algorithm {name!r} here.")

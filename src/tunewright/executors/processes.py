@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 
-LINUX = sys.platform.startswith("linux")
+from tunewright.executors.clock import pause
+
+if sys.platform != "linux":
+    import subprocess
+
+LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -38,19 +44,49 @@ def _fields(pid: int | str) -> list[str] | None:
     return text.rpartition(")")[2].split() or None
 
 
-def identity(pid: int) -> str:
-    """A text that no other process with this id shares, on this boot or another; "" when there is no such process.
+if sys.platform == "linux":
 
-    A process that has ended but was not yet waited for still has its identity.
-    """
-    if LINUX:
+    def identity(pid: int) -> str:
+        """A text that no other process with this id shares, on this boot or another; "" when there is none.
+
+        A process that has ended but was not yet waited for still has its identity.
+        """
         found = _fields(pid)
         return f"{BOOT}/{found[19]}" if found else ""
-    import subprocess  # costs start-up time and is needed only where there is no /proc
 
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return "-".join(listing.split())
+    def is_zombie(pid: int) -> bool:
+        """Whether a process has ended and was not yet waited for."""
+        found = _fields(pid)
+        return found is not None and found[0] in "ZX"
+
+    def open_process(pid: int) -> int | None:
+        """A descriptor that becomes readable when a process ends; None when there is no such process or thing."""
+        try:
+            return os.pidfd_open(pid)
+        except OSError:
+            return None
+
+    def signal_process(handle: int, number: int) -> None:
+        """Signal the very process that a descriptor was opened for. Raises ProcessLookupError when it is gone."""
+        signal.pidfd_send_signal(handle, number)
+
+else:
+
+    def identity(pid: int) -> str:
+        return _ps("lstart=", pid)
+
+    def is_zombie(pid: int) -> bool:
+        return _ps("stat=", pid).startswith("Z")
+
+    def open_process(pid: int) -> int | None:
+        return None
+
+    def signal_process(handle: int, number: int) -> None:
+        raise ProcessLookupError(handle)
+
+    def _ps(column: str, pid: int) -> str:
+        listing = subprocess.run(["ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False)
+        return "-".join(listing.stdout.split())
 
 
 def same_process(pid: int, known: str) -> bool:
@@ -68,15 +104,7 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _load_prctl() -> object:
-    if not LINUX:
-        return None
-    import ctypes  # Linux alone needs it
-
-    return getattr(ctypes.CDLL(None), "prctl", None)
-
-
-_PRCTL = _load_prctl()
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None) if LINUX else None
 
 
 def _prctl(option: int, value: int) -> None:
@@ -138,7 +166,7 @@ def end_remains(group: int | None, known: str, marker: str, patience: float = 5.
     until = time.monotonic() + patience
     while time.monotonic() < until:
         alive = marked(marker)
-        if group is not None and same_process(group, known) and not _is_zombie(group):
+        if group is not None and same_process(group, known) and not is_zombie(group):
             kill_group(group, signal.SIGKILL)
             alive.append(group)
         for pid in alive:
@@ -146,9 +174,4 @@ def end_remains(group: int | None, known: str, marker: str, patience: float = 5.
                 os.kill(pid, signal.SIGKILL)
         if not alive:
             return
-        time.sleep(0.005)
-
-
-def _is_zombie(pid: int) -> bool:
-    found = _fields(pid)
-    return found is not None and found[0] in "ZX"
+        pause(0.005)

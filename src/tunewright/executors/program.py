@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from tunewright.executors import processes
+from tunewright.executors.clock import pause
 
 ORDER = signal.SIGUSR1
 WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM, ORDER})
@@ -131,23 +133,16 @@ class Program:
 
     def _gone(self) -> bool:
         """Whether the program has ended (it stays a zombie, so that its id remains its own); orphans are reaped."""
-        if not hasattr(os, "waitid"):
-            return self._gone_by_ps()
-        while True:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None:
-                return False
-            if found.si_pid == self.pid:
-                return True
-            os.waitpid(found.si_pid, 0)
-
-    def _gone_by_ps(self) -> bool:
-        """The same without `waitid`: a zombie's state starts with Z."""
-        import subprocess  # only on systems without waitid
-
-        command = ["ps", "-o", "stat=", "-p", str(self.pid)]
-        state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-        return not state or state.startswith("Z")
+        if sys.platform == "darwin":
+            return processes.is_zombie(self.pid)  # no waitid there
+        else:
+            while True:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None:
+                    return False
+                if found.si_pid == self.pid:
+                    return True
+                os.waitpid(found.si_pid, 0)
 
     def _sweep(self) -> None:
         """End and reap every descendant that is left, also those that left the group."""
@@ -163,7 +158,7 @@ class Program:
                 for child in processes.children_of(os.getpid()):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(child, signal.SIGKILL)
-                time.sleep(0.002)
+                pause(0.002)
 
 
 def _become(

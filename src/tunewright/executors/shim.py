@@ -7,11 +7,11 @@ lock is its shim; a second one finds the lock taken and leaves.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import artifacts, prepare, processes, reasons, tasklock, wire
+from tunewright.executors.clock import now
 from tunewright.executors.code import bring_code
 from tunewright.executors.codec import task_from_json
 from tunewright.executors.contract import write_config
@@ -187,7 +188,7 @@ class _Shim:
     def _kept(self, ended: Ended, command: Sequence[str]) -> ExitReport:
         """The report for a program that ran, after its artifacts were stored."""
         failed = ended.code != 0 and not ended.ordered
-        at = time.time()
+        at = now()
         try:
             model = artifacts.store(self._task, self._workdir, self._objects, failed=failed)
         except Refused as refused:
@@ -213,7 +214,7 @@ class _Shim:
         ended: float | None = None,
     ) -> ExitReport:
         name, attempt = self._task.name, self._task.attempt
-        at = time.time() if ended is None else ended
+        at = now() if ended is None else ended
         return ExitReport(name, attempt, code, failure, reason, model, killed, self._started, at)
 
     # ---- orders and news ----
@@ -223,7 +224,7 @@ class _Shim:
             raise _Told
 
     def _enter(self, phase: Phase) -> None:
-        at = time.time()
+        at = now()
         if phase is Phase.TRAINING:
             self._started = at
         tasklock.note(self._lock, f"phase {phase} {at!r}")
@@ -256,6 +257,4 @@ def _advice(error: OSError) -> str:
         "ENOENT": " (is the interpreter that its first line names there?)",
         "E2BIG": " (hyperparameters and environment are too large for the command line)",
     }
-    import errno  # only on the way out
-
     return advice.get(errno.errorcode.get(error.errno or 0, ""), "")

@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.core.errors import Invalid
+from tunewright.executors.clock import now
 
 WANT_SECONDS = 2.0
 """A wish for slots counts for so long after it was last uttered."""
@@ -224,7 +224,7 @@ class Slots:
         for name in names:
             path = f"{folder}/{name}"
             with contextlib.suppress(FileNotFoundError):
-                age = time.time() - os.stat(path).st_mtime
+                age = now() - os.stat(path).st_mtime
                 if self._is_locked(path):
                     waiting |= {name} if age < WANT_SECONDS else set()
                 else:

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 from tunewright.core.trial import Phase
+from tunewright.executors.clock import pause
 from tunewright.executors.workdir import Workdir, make_directory, write_whole
 
 _PAUSE = 0.002
@@ -49,7 +50,7 @@ def take(workdir: Workdir, patience: float = 0.0) -> int | None:
             if time.monotonic() >= until or os.fstat(handle).st_size:
                 os.close(handle)
                 return None
-            time.sleep(_PAUSE)
+            pause(_PAUSE)
         else:
             return handle
 
