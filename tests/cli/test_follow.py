@@ -14,8 +14,9 @@ import pytest
 from tunewright.cli.follow import Human, Interrupts, Json, follow
 from tunewright.cli.screen import ColourTerminal, choose, styled
 from tunewright.cli.story import Story
-from tunewright.core.events import StopAsked
+from tunewright.core.events import Judged, StopAsked
 from tunewright.core.job import Job
+from tunewright.core.trial import Verdict
 from tunewright.sdk.display import Lines, Terminal
 
 from .still import START, StillEngine
@@ -140,13 +141,25 @@ def test_all_failed_is_exit_code_1_with_the_reason(digits: StillEngine) -> None:
     assert told.text.count("exit code 1") == 1
 
 
-def test_the_end_of_early_stopping_says_what_was_saved(engine: StillEngine, request_of: Callable[..., Any]) -> None:
-    engine.call("CreateHyperParameterTuningJob", **request_of(early_stopping="Auto"))
-    engine.then(lambda: engine.begin("digits", A), lambda: engine.record("digits", StopAsked(engine.clock.now())))
-    engine.then(lambda: engine.exit("digits", 1, -15, killed=True))
+def test_early_stopping_is_told_with_its_numbers_and_what_it_saved(
+    engine: StillEngine, request_of: Callable[..., Any]
+) -> None:
+    engine.call("CreateHyperParameterTuningJob", **request_of(early_stopping="Auto", max_jobs=2))
+    verdict = Verdict(True, "0.4 is worse than the median 0.9", 0.4, 0.9)
+    engine.then(
+        lambda: engine.begin("digits", A, B),
+        *[lambda: None] * 5,
+        lambda: engine.report("digits", 1, 0.9),
+        lambda: engine.report("digits", 2, 0.4),
+        lambda: engine.record("digits", Judged(engine.clock.now(), 2, 1, 1, verdict)),
+        lambda: engine.exit("digits", 2, -15, killed=True),
+        *[lambda: None] * 5,
+        lambda: engine.exit("digits", 1),
+    )
     told = Told(engine)
-    told.follow()
-    assert "Early stopping ended" in told.text
+    assert told.follow() == 0
+    assert "stopped early (0.4 is worse than the median 0.9)" in told.text
+    assert "Early stopping ended 1 of 2 training jobs before their time and saved about 6.0 s" in told.text
 
 
 # ---- Ctrl-C ----
@@ -224,7 +237,7 @@ def test_a_late_watcher_is_told_only_what_is_new(digits: StillEngine) -> None:
     digits.then(lambda: digits.exit("digits", 2, 1, "ValueError: x"), lambda: digits.record("digits", StopAsked(START)))
     told = Told(digits)
     told.follow(owns=False)
-    assert told.lines[2] == "1 training jobs have ended before."
+    assert told.lines[2] == "1 training job has ended before."
     assert told.lines[3].startswith("Best so far: 0.9 by")
     assert not any(line.startswith("[1/4]") for line in told.lines)
     assert any(line.startswith("[2/4]") for line in told.lines)
@@ -274,8 +287,11 @@ def test_the_live_region_has_at_most_twelve_lines(engine: StillEngine, request_o
     lines = region(engine.job("digits"), START + 5)
     assert len(lines) == 12
     assert lines[0] == "digits  [....................] 0/60  5.0 s  40 running"
-    assert lines[-1].endswith("more running")
-    assert len(region(engine.job("digits"), START + 5, "stopping 40 jobs")) == 12
+    assert (
+        lines[-2].endswith("more running") and lines[-1] == "  more: tunewright jobs digits; tunewright logs digits -f"
+    )
+    stopping = region(engine.job("digits"), START + 5, "stopping 40 jobs")
+    assert len(stopping) == 12 and stopping[-1] == "stopping 40 jobs"
 
 
 def test_the_live_region_shows_best_and_running_jobs(digits: StillEngine) -> None:

@@ -67,7 +67,8 @@ def checkup() -> list[Finding]:
         engine.reads.jobs(JobQuery(limit=1))
     except Exception as error:
         # Whatever keeps the store from opening is what this command is there to tell.
-        return [*findings, Finding("bad", "store", f"{_where(settings)} does not open: {error}")]
+        reason = str(error).replace(settings.store, _where(settings))
+        return [*findings, Finding("bad", "store", f"{_where(settings)} does not open: {reason}")]
     findings.append(_store(settings))
     findings += _careful("in charge", lambda: _orphans(engine))
     return findings + _careful("journals", lambda: _journals(engine))

@@ -55,7 +55,8 @@ class Human:
             self._display.say(opening(job, str(self._engine.settings.home), owns))
         self._told(job).ended(job, [view.trial for view in earlier])
         if earlier and not self._quiet:
-            self._display.say([f"{len(earlier)} training jobs have ended before.", *self._told(job).best_so_far()])
+            count = f"{len(earlier)} training {'job has' if len(earlier) == 1 else 'jobs have'} ended before."
+            self._display.say([count, *self._told(job).best_so_far()])
 
     def look(self, job: Job, moved: Sequence[tuple[Trial, bool]], ended: Sequence[TrialView], note: str) -> None:
         story = self._told(job)

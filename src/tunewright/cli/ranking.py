@@ -60,7 +60,7 @@ def remark(row: TrialView) -> str:
         return _cut(cause(trial.reason))
     if trial.value is None and not trial.status.live:
         return _cut(trial.objective_reason)
-    return str(trial.cause) if trial.cause is not None else ""
+    return _cut(trial.reason) if trial.cause is not None else ""
 
 
 def _cut(text: str, limit: int = 50) -> str:

@@ -16,7 +16,10 @@ from tunewright.core.trial import StopCause, Trial, TrialStatus
 from tunewright.sdk.progress import Facts, Logs, ProgressModel, Row, Running
 from tunewright.sdk.values import short
 
+SHOWN = 8
+"""Running training jobs in the live region, which with all else has at most twelve lines."""
 _STOPPED = {
+    StopCause.EARLY: "stopped early",
     StopCause.USER: "stopped",
     StopCause.ENDING: "stopped, the tuning job ended",
     StopCause.MAX_RUNTIME: "stopped, its time was up",
@@ -59,6 +62,15 @@ def row_of(job: Job, trial: Trial) -> Row:
         started=trial.started,
         ended=trial.ended,
     )
+
+
+def stopped_text(trial: Trial) -> str:
+    """Why a training job was stopped, with the numbers that were compared."""
+    if trial.cause is None:
+        return ""
+    text = _STOPPED.get(trial.cause, str(trial.cause))
+    why = trial.verdict.why if trial.verdict is not None and trial.verdict.stop else ""
+    return f"{text} ({why})" if why else text
 
 
 def running_of(job: Job) -> list[Running]:
@@ -108,15 +120,17 @@ class Story(ProgressModel):
             "failed": counters.retryable + counters.non_retryable,
             "stopped": counters.stopped,
         }
-        lines = self.live(running_of(job), counts, job.runtime(now), now)
-        return [*lines[:11], note] if note else lines[:12]
+        running = running_of(job)
+        lines = self.live(running[:SHOWN], counts, job.runtime(now), now)
+        lines += [f"  and {len(running) - SHOWN} more running"] if len(running) > SHOWN else []
+        return [*lines, note or f"  more: tunewright jobs {job.name}; tunewright logs {job.name} -f"]
 
     def _finished(self, row: Row) -> list[str]:
         lines = super()._finished(row)
         trial = self._trials.get(row.name)
-        if trial is None or trial.cause in (None, StopCause.EARLY):
+        if trial is None or trial.cause is None:
             return lines
-        return [line.replace("  stopped early", f"  {_STOPPED.get(trial.cause, trial.cause)}") for line in lines]
+        return [line.replace("  stopped early", f"  {stopped_text(trial)}") for line in lines]
 
     def _failure(self, row: Row) -> list[str]:
         """A cause is told once; the same one again is only counted."""
