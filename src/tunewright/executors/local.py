@@ -18,7 +18,7 @@ from tunewright.executors.clock import now
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
 from tunewright.executors.program import ORDER
-from tunewright.executors.slots import WANT_SECONDS, Slots
+from tunewright.executors.slots import WANT_SECONDS, Held, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
 BEGIN_SECONDS = 5.0
@@ -125,14 +125,26 @@ class LocalExecutor:
         entry.own = True
         devices = held.devices if self._slots.capacity.gpus else None
         try:
-            if self._server.launch(task, held, devices) is None:
-                entry.own = False
-                return None
-        except NoForkServer as error:
-            self._adopt(entry, f"{LOST} The fork server is gone: {error}")
+            entry.own = self._ask(entry, held, devices)
         finally:
             held.close()
-        return _handle(task)
+        return _handle(task) if entry.own else None
+
+    def _ask(self, entry: _Entry, held: Held, devices: tuple[str, ...] | None) -> bool:
+        """Have a shim do the job; False when the system has no room for one.
+
+        A fork server that dies over it is asked for again, once: should two shims come of it, one finds the
+        lock taken. Then the job is waited for, and is lost if nobody begins it.
+        """
+        try:
+            return self._server.launch(entry.task, held, devices) is not None
+        except NoForkServer:
+            pass
+        try:
+            return self._server.launch(entry.task, held, devices) is not None
+        except NoForkServer as error:
+            self._adopt(entry, f"{LOST} The fork server is gone: {error}")
+            return True
 
     def watch(self, task: Task, handle: str | None) -> None:
         """Take over a task that an earlier controller launched."""
