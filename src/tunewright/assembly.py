@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
-from tunewright.background import Background, spawn_controller
+from tunewright.control.background import Background, spawn_controller
 from tunewright.control.clock import SteadyClock, pause
 from tunewright.control.loop import Loop, LoopOptions
 from tunewright.control.owner import is_dead, this_process
