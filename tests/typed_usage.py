@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_type
 
 import tunewright
-from tunewright import CategoricalParameter, ContinuousParameter, IntegerParameter, Search, report
+from tunewright import CategoricalParameter, ContinuousParameter, IntegerParameter, Search, assembly, report
 from tunewright.core.space import Value
 from tunewright.estimator import Estimator, FunctionEstimator, TrainingInput, attach_training_job
+from tunewright.sdk import session
 from tunewright.sdk.estimators import EstimatorBase
 from tunewright.sdk.session import Session
 from tunewright.tuner import (
@@ -122,6 +123,10 @@ def clients() -> None:
     for client in (local, remote):
         print(client.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"])
     HyperparameterTuner(Estimator("train.py"), "acc", {"lr": ContinuousParameter(0, 1)}, client=remote)
+
+
+def engines(found: assembly.Local) -> session.Local:
+    return found
 
 
 def engine() -> None:

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
 
+TYPE_CHECKING = False  # type checkers take it for True; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
     from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
     from tunewright.estimator import AlgorithmEstimator, Estimator, FunctionEstimator
     from tunewright.script import report
+    from tunewright.sdk.clients import client
     from tunewright.search.asktell import Search
     from tunewright.tuner import HyperparameterTuner, TunewrightWarning, WarmStartConfig, WarmStartTypes
 
@@ -31,6 +33,7 @@ _HOMES = {
     "TunewrightWarning": "tunewright.tuner",
     "WarmStartConfig": "tunewright.tuner",
     "WarmStartTypes": "tunewright.tuner",
+    "client": "tunewright.sdk.clients",
     "report": "tunewright.script",
 }
 
@@ -51,27 +54,7 @@ __all__ = [
 ]
 
 
-def client(url: str | None = None, *, strict: bool = False) -> Any:
-    """A botocore SageMaker client.
-
-    Args:
-        url: a server's address, such as `http://127.0.0.1:8080`; None answers in this process and runs jobs in
-            the background of it.
-        strict: AMT to the letter, limits included; a server decides that for itself.
-    """
-    if url is None:
-        from tunewright.assembly import local
-
-        return local(strict).client
-    from tunewright.aws.inprocess import remote_client
-    from tunewright.settings import Settings
-
-    return remote_client(url, Settings.load().region)
-
-
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     elif name == "plots":

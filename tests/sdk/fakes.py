@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
@@ -54,6 +55,8 @@ class Played:
 
 class FakeClient:
     """Remembers requests; each Describe lets one more training job of the script end."""
+
+    exceptions = SimpleNamespace(ClientError=ClientError)
 
     def __init__(self, script: Iterable[Played] = (), *, final: str = "Completed", reason: str = "") -> None:
         self.script = list(script)

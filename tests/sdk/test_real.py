@@ -134,10 +134,18 @@ def test_functions_run_in_workers_wherever_they_were_defined(home: Path) -> None
 
     ranges = {"x": ContinuousParameter(0.0, 1.0), "n": IntegerParameter(1, 3)}
     tuner = HyperparameterTuner(
-        FunctionEstimator(bowl), "loss", ranges, objective_type="Minimize", max_jobs=6, max_parallel_jobs=2
+        FunctionEstimator(bowl),
+        "loss",
+        ranges,
+        objective_type="Minimize",
+        max_jobs=6,
+        max_parallel_jobs=2,
+        initial_points=[{"x": 0.625, "n": 2}],
     )
     tuner.fit()
     best = tuner.best_params()
+    first = tuner.analytics().dataframe().sort_values("TrainingJobName").iloc[0]
+    assert (first["x"], first["n"], first["FinalObjectiveValue"]) == (0.625, 2, 2 * 0.375**2 + 2)
     assert isinstance(best["n"], int) and isinstance(best["x"], float)
     assert tuner.best_value() == pytest.approx((best["x"] - 0.25) ** 2 * 2 + best["n"], rel=1e-12)
 
@@ -230,24 +238,38 @@ if __name__ == "__main__":
 """
 
 
+def interrupted(home: Path, grace: str) -> subprocess.Popen[str]:
+    """The driver, interrupted once while its training jobs run."""
+    environment = {**os.environ, "TUNEWRIGHT_STOP_GRACE_SECONDS": grace, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "driver.py", "wait"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    assert process.stdout is not None
+    assert "started" in process.stdout.readline()
+    _until_running(home)
+    process.send_signal(signal.SIGINT)
+    return process
+
+
 def test_one_interrupt_stops_the_job_and_python_goes_on(home: Path, tmp_path: Path) -> None:
     (tmp_path / "driver.py").write_text(textwrap.dedent(DRIVER))
-    environment = {**os.environ, "TUNEWRIGHT_STOP_GRACE_SECONDS": "2", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [sys.executable, "driver.py", "wait"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        assert "started" in process.stdout.readline()
-        _until_running(home)
-        process.send_signal(signal.SIGINT)
-        out = process.stdout.read()
+    with interrupted(home, grace="2") as process:
+        out, _ = process.communicate()
     assert process.returncode == 0, out
     assert "Stopping slow" in out and "interrupt again" in out
     assert "tunewright resume slow" in out and "interrupted Stopped" in out
+
+
+def test_a_second_interrupt_does_not_wait_for_programs_that_will_not_end(home: Path, tmp_path: Path) -> None:
+    deaf = DRIVER.replace("import threading", "import signal, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    (tmp_path / "driver.py").write_text(textwrap.dedent(deaf))
+    with interrupted(home, grace="3000") as process:
+        assert process.stdout is not None
+        while "Stopping slow" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate()
+    assert process.returncode == 0, out
+    assert "Leaving at once" in out and "Go on with it: tunewright resume slow" in out and "interrupted Stop" in out
 
 
 def _until_running(home: Path) -> None:

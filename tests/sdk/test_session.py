@@ -53,10 +53,10 @@ class Logs:
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Bucket]:
-    from tunewright.sdk.session import _Remote
+    from tunewright.sdk.clients import Remote
 
     bucket = Bucket()
-    monkeypatch.setattr(_Remote, "_service", lambda self, name: {"s3": bucket, "logs": Logs()}[name])
+    monkeypatch.setattr(Remote, "_service", lambda self, name: {"s3": bucket, "logs": Logs()}[name])
     return Session.of(tunewright.client("http://127.0.0.1:1"), strict=False), bucket
 
 

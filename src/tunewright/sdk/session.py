@@ -33,6 +33,8 @@ class Paginator(Protocol):
 class Client(Protocol):
     """The part of botocore's SageMaker client that is used here."""
 
+    @property
+    def exceptions(self) -> Any: ...
     def create_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
     def describe_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
     def stop_hyper_parameter_tuning_job(self, **request: Any) -> Shape: ...
@@ -64,6 +66,13 @@ class Local(Protocol):
     def hurry(self, name: str) -> None: ...
 
 
+class Stores(Protocol):
+    """S3 and logs of the server that a remote client talks to."""
+
+    def put_file(self, source: Path, bucket: str, key: str) -> None: ...
+    def log_tail(self, training_job: str, lines: int) -> LogTail | None: ...
+
+
 class Session:
     """How a tuner or an estimator reaches the engine.
 
@@ -75,18 +84,20 @@ class Session:
 
     def __init__(self, client: Client | None = None, *, strict: bool = False, local: Local | None = None) -> None:
         if client is None and local is None:
-            local = _assembled(strict)
+            local = _clients().engine(strict)
         self.local = local
         self.strict = strict
         self._client = client
-        self._stores = _Remote(client) if local is None and client is not None else None
+        self._stores: Stores | None = None
+        if local is None and client is not None:
+            self._stores = _clients().Remote(client)
 
     @classmethod
     def of(cls, client: Client | None, *, strict: bool) -> Session:
         """The session of a client, with this process's engine behind it when the client is answered by it."""
         if client is None:
             return cls(strict=strict)
-        engine = _behind(client)
+        engine: Local | None = _clients().behind(client)
         return cls(client, strict=strict or (engine is not None and engine.strict), local=engine)
 
     @property
@@ -246,68 +257,7 @@ def tail_of(path: Path, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _assembled(strict: bool) -> Local:
-    from tunewright.assembly import local  # the engine is joined only when something is run
+def _clients() -> Any:
+    from tunewright.sdk import clients  # brings the whole engine and botocore
 
-    found: Local = local(strict)
-    return found
-
-
-def _behind(client: Client) -> Local | None:
-    """The engine of this process that answers this client, if one does."""
-    from tunewright.assembly import local
-    from tunewright.aws.inprocess import ENDPOINT
-
-    if getattr(getattr(client, "meta", None), "endpoint_url", None) != ENDPOINT:
-        return None
-    engines: list[Local] = [local(False), local(True)]
-    return next((engine for engine in engines if engine.client is client), None)
-
-
-class _Remote:
-    """S3 and logs of the server that a remote client talks to."""
-
-    def __init__(self, client: Any) -> None:
-        self._meta = client.meta
-        self._made: dict[str, Any] = {}
-        self._buckets: set[str] = set()
-
-    def put_file(self, source: Path, bucket: str, key: str) -> None:
-        s3 = self._service("s3")
-        if bucket not in self._buckets:
-            try:
-                s3.head_bucket(Bucket=bucket)
-            except s3.exceptions.ClientError:
-                s3.create_bucket(Bucket=bucket)
-            self._buckets.add(bucket)
-        with source.open("rb") as body:
-            s3.put_object(Bucket=bucket, Key=key, Body=body)
-
-    def log_tail(self, training_job: str, lines: int) -> LogTail | None:
-        logs = self._service("logs")
-        group = "/aws/sagemaker/TrainingJobs"
-        try:
-            found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{training_job}/")
-            text: list[str] = []
-            for stream in found["logStreams"]:
-                name = stream["logStreamName"]
-                page = logs.get_log_events(logGroupName=group, logStreamName=name, limit=lines, startFromHead=False)
-                text += [event["message"] for event in page["events"]]
-        except logs.exceptions.ClientError:
-            return None
-        return LogTail(f"{group}/{training_job}", "\n".join(text[-lines:]))
-
-    def _service(self, name: str) -> Any:
-        if name not in self._made:
-            from botocore.session import get_session  # botocore is loaded already: there is a client
-
-            session = get_session()
-            resolver = session.get_component("credential_provider")
-            for remote in ("container-role", "iam-role"):
-                resolver.remove(remote)
-            if session.get_credentials() is None:
-                session.set_credentials("tunewright", "tunewright")
-            self._made[name] = session.create_client(
-                name, region_name=self._meta.region_name, endpoint_url=self._meta.endpoint_url
-            )
-        return self._made[name]
+    return clients

@@ -37,6 +37,7 @@ class Watcher:
         self._clock = clock or SteadyClock().now
         job = session.describe(name)
         self.model = ProgressModel(Facts.of(job), session.log_tail)
+        self._interrupts = 0
         self._asked_to_stop = False
 
     def run(self) -> Shape:
@@ -52,13 +53,18 @@ class Watcher:
         try:
             while True:
                 try:
+                    if self._interrupts and not self._asked_to_stop:
+                        self._ask_to_stop()
                     job = self._round()
                     if job["HyperParameterTuningJobStatus"] not in LIVE:
                         break
                     self.session.wait(self.name, POLL_SECONDS)
                     threading.Event().wait(REST_SECONDS)
                 except KeyboardInterrupt:
-                    self._interrupted()
+                    self._interrupts += 1
+                    if self._interrupts > 1:
+                        self._leave()
+                        raise KeyboardInterrupt from None
         finally:
             self.display.close()
         self._end(job)
@@ -105,25 +111,26 @@ class Watcher:
         ended: datetime | None = job.get("HyperParameterTuningEndTime")
         return max(0.0, (self._clock() if ended is None else ended.timestamp()) - created.timestamp())
 
-    def _interrupted(self) -> None:
-        if self._asked_to_stop:
-            self.display.close()
-            self.display.say([f"Leaving at once; the training programs of {self.name} are killed."])
-            self.session.hurry(self.name)
-            self._say_best()
-            raise KeyboardInterrupt from None
-        self._asked_to_stop = True
+    def _ask_to_stop(self) -> None:
+        """After the first Ctrl-C."""
         self.display.say([f"Stopping {self.name} and its running training jobs; interrupt again to end at once."])
         self.stop()
+        self._asked_to_stop = True
+
+    def _leave(self) -> None:
+        """After the second Ctrl-C, which may have come before the stop was asked for."""
+        self.display.close()
+        self.display.say([f"Leaving at once; the training programs of {self.name} are killed."])
+        if not self._asked_to_stop:
+            self.stop()
+        self.session.hurry(self.name)
+        best = self.model.best
+        so_far = "nothing yet" if best is None else f"{best.value!r} by {best.name}  {best.text()}"
+        self.display.say([f"Best so far: {so_far}", f"Go on with it: tunewright resume {self.name}"])
 
     def stop(self) -> None:
         """Ask the job to stop; one that has ended already is left alone."""
         stop_tuning_job(self.session, self.name)
-
-    def _say_best(self) -> None:
-        best = self.model.best
-        so_far = "nothing yet" if best is None else f"{best.value!r} by {best.name}  {best.text()}"
-        self.display.say([f"Best so far: {so_far}", f"Go on with it: tunewright resume {self.name}"])
 
     def _end(self, job: Shape) -> None:
         status = job["HyperParameterTuningJobStatus"]
@@ -144,10 +151,8 @@ class Watcher:
 
 def stop_tuning_job(session: Session, name: str) -> None:
     """StopHyperParameterTuningJob; a job that has stopped or ended already is no error."""
-    from botocore.exceptions import ClientError  # loaded already: there is a client
-
     try:
         session.client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-    except ClientError as error:
+    except session.client.exceptions.ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ValidationException":
             raise
