@@ -92,6 +92,7 @@ class FunctionExecutor:
         self._looking = False
         self._timer: threading.Timer | None = None
         self._closed = False
+        self._concluding: list[threading.Thread] = []
 
     def worker_pids(self) -> list[int]:
         """Process ids of the workers, for `doctor` and for tests."""
@@ -205,6 +206,8 @@ class FunctionExecutor:
                 worker.kill()
         self._listener.close()
         self._pool.end()
+        for thread in self._concluding:
+            thread.join()
         self._slots.close()
 
     # ---- calls and workers ----
@@ -335,11 +338,12 @@ class FunctionExecutor:
             worker.leave()
             self._pool.drop(worker)
             call, worker.call = worker.call, None
-            if call is not None:
+            # While closing, what ends is for the next controller to find.
+            if call is not None and not self._closed:
                 call.worker = None
                 if not self._again(call):
                     lost = functions_end.Lost(call.task, code, call.started, call.killed, worker.marker, words)
-                    threading.Thread(target=self._conclude_lost, args=(call, lost), daemon=True).start()
+                    self._conclude_lost(call, lost)
         return False
 
     def _again(self, call: _Call) -> bool:
@@ -356,7 +360,15 @@ class FunctionExecutor:
         return True
 
     def _conclude_lost(self, call: _Call, lost: functions_end.Lost) -> None:
-        self._finish(call, functions_end.conclude(lost, call.workdir, self._objects))
+        """Store what a lost call left, aside: it may take long."""
+
+        def conclude() -> None:
+            self._finish(call, functions_end.conclude(lost, call.workdir, self._objects))
+
+        thread = threading.Thread(target=conclude, name="tunewright-lost", daemon=True)
+        self._concluding = [each for each in self._concluding if each.is_alive()]
+        self._concluding.append(thread)
+        thread.start()
 
     # ---- calls that are not ours ----
 

@@ -14,6 +14,7 @@ from tunewright.executors import artifacts, processes, tasklock
 from tunewright.executors.packing import is_empty
 from tunewright.executors.reasons import LIMIT, Refused, tail
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
+from tunewright.executors.worker_place import END
 
 INTERRUPTED = "the worker process ended with its controller while the function ran; the training job begins again."
 NOT_STARTED = "the worker process could not be started"
@@ -47,6 +48,8 @@ def conclude(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
         return report
     report = _report(lost, workdir, objects)
     record(workdir, report)
+    with contextlib.suppress(OSError):
+        os.unlink(workdir.at(END))
     return report
 
 

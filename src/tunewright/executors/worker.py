@@ -30,7 +30,6 @@ from tunewright.executors.codec import task_from_json
 from tunewright.executors.environment import environment
 from tunewright.executors.packing import is_empty
 from tunewright.executors.reasons import LIMIT, Refused
-from tunewright.executors.workdir import write_exit
 from tunewright.executors.worker_call import Caller, Outcome, Stopped, Terminator
 from tunewright.executors.worker_modules import Sources
 from tunewright.executors.worker_place import Place, Spares, Taken
@@ -82,8 +81,8 @@ class Worker:
 
     # ---- one call ----
 
-    def _attempt(self, task: Task, devices: list[str] | None) -> tuple[dict[str, Any], Any]:
-        """The answer to the controller, and the directory that was used."""
+    def _attempt(self, task: Task, devices: list[str] | None) -> tuple[dict[str, Any], Place | None]:
+        """The answer to the controller, and the place of a call that ended well."""
         try:
             place = self._spares.claim(task)
         except Taken:
@@ -93,10 +92,12 @@ class Worker:
             return {"exit": _record(ExitReport(task.name, task.attempt, None, Failure.INTERNAL, reason))}, None
         report = self._run(place, task, devices)
         with contextlib.suppress(OSError):  # a full disk: the controller is told all the same
-            write_exit(place.workdir, report)
-        place.close()
+            place.conclude(report)
         answer = {"exit": _record(report), "last": self._terminator.broke_in, "sources": self._sources.fresh()}
-        return answer, place.workdir
+        if report.failure is None and not answer["last"]:
+            return answer, place
+        place.close()
+        return answer, None
 
     def _run(self, place: Place, task: Task, devices: list[str] | None) -> ExitReport:
         started: float | None = None

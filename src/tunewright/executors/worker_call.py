@@ -86,19 +86,19 @@ class Caller:
 
     def __init__(self, home: str) -> None:
         self._home = home
-        self._loaded: dict[Function, Callable[..., Any]] = {}
+        self._loaded: dict[Function, tuple[Callable[..., Any], Takes | None]] = {}
 
     def call(self, task: Task, workdir: Workdir) -> Outcome:
         """Call the task's function and append what it returns to the metrics. Raises Stopped."""
         assert task.training.function is not None
         try:
-            function = self._load(task.training.function)
+            function, takes = self._load(task.training.function)
         except Unloadable as error:
             if error.error is not None:
                 traceback.print_exception(error.error)
             return Outcome(None, Failure.CLIENT, str(error)[:LIMIT])
         parameters = program_parameters(task.hyperparameters)
-        problem = _mismatch(function, task.training.function, parameters)
+        problem = takes.mismatch(parameters) if takes is not None else ""
         if problem:
             return Outcome(None, Failure.CLIENT, problem[:LIMIT])
         sys.argv[:] = [task.training.function.reference]
@@ -111,37 +111,63 @@ class Caller:
             return replace(outcome, reason=written(workdir) or outcome.reason)
         return _returned(value, task, workdir)
 
-    def _load(self, function: Function) -> Callable[..., Any]:
+    def _load(self, function: Function) -> tuple[Callable[..., Any], Takes | None]:
         found = self._loaded.get(function)
         if found is None:
-            found = self._loaded[function] = load_function(function, self._home)
+            loaded = load_function(function, self._home)
+            found = self._loaded[function] = (loaded, Takes.of(loaded))
         return found
 
 
-def _mismatch(function: Callable[..., Any], named: Function, parameters: Mapping[str, object]) -> str:
-    """Why these hyperparameters cannot be the function's keywords; "" when they can."""
-    try:
-        known = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return ""
-    name = getattr(function, "__name__", named.reference)
-    takes = [each.name for each in known if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    listed = ", ".join(takes) or "none"
-    problems = []
-    if not any(each.kind is each.VAR_KEYWORD for each in known):
-        problems += [
-            f"the function {name} has no parameter {given!r}; it has {listed}. Add the parameter, or **kwargs, or take"
-            " the hyperparameter out."
-            for given in parameters
-            if given not in takes
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What a function takes as keywords.
+
+    Args:
+        name: the function's.
+        known: names in order.
+        needed: those without a default.
+        anything: whether it takes any other keyword too.
+    """
+
+    name: str
+    known: tuple[str, ...]
+    needed: frozenset[str]
+    anything: bool
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> Takes | None:
+        """None when a function does not tell (some that are compiled)."""
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return None
+        named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        return cls(
+            getattr(function, "__name__", type(function).__name__),
+            tuple(each.name for each in named),
+            frozenset(each.name for each in named if each.default is each.empty),
+            any(each.kind is each.VAR_KEYWORD for each in parameters),
+        )
+
+    def mismatch(self, given: Mapping[str, object]) -> str:
+        """Why these values cannot be the function's keywords; "" when they can."""
+        if self.needed <= given.keys() and (self.anything or given.keys() <= set(self.known)):
+            return ""
+        listed = ", ".join(self.known) or "none"
+        unknown = [] if self.anything else [name for name in given if name not in self.known]
+        problems = [
+            f"the function {self.name} has no parameter {name!r}; it has {listed}. Add the parameter, or **kwargs, or"
+            " take the hyperparameter out."
+            for name in unknown
         ]
-    problems += [
-        f"the function {name} needs a value for its parameter {each.name!r}: tune it, give it as a hyperparameter, or"
-        " give it a default."
-        for each in known
-        if each.name in takes and each.default is each.empty and each.name not in parameters
-    ]
-    return " ".join(problems)
+        problems += [
+            f"the function {self.name} needs a value for its parameter {name!r}: tune it, give it as a"
+            " hyperparameter, or give it a default."
+            for name in self.known
+            if name in self.needed and name not in given
+        ]
+        return " ".join(problems)
 
 
 def _exited(error: SystemExit, workdir: Workdir) -> Outcome:

@@ -1,7 +1,9 @@
 """Directories for function calls, made ahead: while a worker waits, it makes the next job's directory.
 
 Making a job's dozen directories and files takes longer than many a function; moving them into place does not.
-A spare lies below `<home>/spare` and its worker holds its lock, so that what is left after a crash can be told.
+So most of a spare is what the last call did not use: empty directories and logs, and the configuration of a call
+that ended well. A spare lies below `<home>/spare` and its worker holds its lock, so that what is left after a
+crash can be told.
 """
 
 from __future__ import annotations
@@ -12,14 +14,15 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 
-from tunewright.core.ports import Task
+from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
 from tunewright.executors import processes, tasklock
 from tunewright.executors.contract import write_config
 from tunewright.executors.packing import is_empty
-from tunewright.executors.workdir import STREAMS, Workdir, write_plain
+from tunewright.executors.workdir import Workdir
 
 LOCK_PATIENCE = 0.2
+END = "exit.json.tmp"
 
 
 class Taken(Exception):
@@ -28,20 +31,40 @@ class Taken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An attempt's directory, taken: its lock is held, and its logs are open for appending.
+    """An attempt's directory, taken: its lock is held, and the files that a call writes are open.
 
     Args:
         training: what its configuration files were written for.
+        values: hyperparameters.json. It is written over in place: for a file cut to nothing and written again,
+            some file systems wait for the disk.
+        end: what becomes exit.json.
     """
 
     workdir: Workdir
     training: Training
     lock: int
     logs: tuple[int, int]
+    values: int
+    end: int
+
+    def configure(self, task: Task) -> None:
+        """Make the configuration files those of this task, if they were written for one much like it."""
+        if self.training != task.training or task.checkpoint_uri is not None:
+            write_config(self.workdir, task)
+            return
+        text = json.dumps(dict(task.hyperparameters)).encode()
+        os.pwrite(self.values, text, 0)
+        os.ftruncate(self.values, len(text))
+
+    def conclude(self, report: ExitReport) -> None:
+        """Put the end on record, whole or not at all. Raises OSError."""
+        record = {name: getattr(report, name) for name in ExitReport.__slots__}
+        os.write(self.end, json.dumps(record).encode())
+        os.rename(self.workdir.at(END), self.workdir.exit)
 
     def close(self) -> None:
         """Give the lock back. Everything that shall be found must be written by now."""
-        for handle in (*self.logs, self.lock):
+        for handle in (*self.logs, self.values, self.end, self.lock):
             os.close(handle)
 
 
@@ -58,20 +81,25 @@ class Spares:
         self._made = 0
         self._next: Place | None = None
 
-    def prepare(self, like: Task, used: Workdir | None = None) -> None:
+    def prepare(self, like: Task, used: Place | None = None) -> None:
         """Make the next directory, unless there is one, for a task that is much like this one.
 
         Args:
-            used: the directory of a call that is over; its empty directories are moved rather than made anew.
+            used: the place of a call that is over and ended well; it is closed.
         """
         if self._next is not None:
+            if used is not None:
+                used.close()
             return
         self._made += 1
         base = f"{self._home}/spare/{os.getpid()}-{self._made}"
-        workdir = Workdir(base, base)
         os.makedirs(base)
+        workdir = Workdir(base, base)
+        if used is not None and _move(used.workdir.lock, workdir.lock):
+            self._next = _remade(workdir, used, like)
+            return
         if used is not None:
-            _recycle(used, workdir)
+            used.close()
         lock = tasklock.take(workdir)
         assert lock is not None, "nobody else knows this directory"
         self._next = self._fill(workdir, like, lock)
@@ -91,11 +119,9 @@ class Spares:
         if not _moved(spare.workdir.base, workdir.base):
             return self._claim_in_place(workdir, task)
         self._next = None
-        if spare.training == task.training and task.checkpoint_uri is None:
-            write_plain(f"{workdir.config}/hyperparameters.json", json.dumps(dict(task.hyperparameters)))
-        else:
-            write_config(workdir, task)
-        return replace(spare, workdir=workdir)
+        place = replace(spare, workdir=workdir)
+        place.configure(task)
+        return place
 
     def close(self) -> None:
         """Remove the spare."""
@@ -119,12 +145,62 @@ class Spares:
         tasklock.note(lock, self._me)
         workdir.make()
         write_config(workdir, task)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        stdout, stderr, metrics = (os.open(workdir.stream(name), flags, 0o644) for name in STREAMS)
-        os.close(metrics)
-        # `workdir.write_whole` writes here before it renames: a file that exists is written faster than a new one.
-        write_plain(f"{workdir.exit}.{os.getpid()}.tmp", "")
-        return Place(workdir, task.training, lock, (stdout, stderr))
+        logs = _append(workdir.stream("stdout")), _append(workdir.stream("stderr"))
+        return _place(workdir, task.training, lock, logs, _values(workdir))
+
+
+def _place(workdir: Workdir, training: Training, lock: int, logs: tuple[int, int], values: int) -> Place:
+    os.close(_append(workdir.stream("metrics")))
+    return Place(workdir, training, lock, logs, values, _append(workdir.at(END)))
+
+
+def _remade(workdir: Workdir, used: Place, like: Task) -> Place:
+    """A spare out of what a call did not use; its lock was moved already."""
+    old = used.workdir
+    _move_empty(old.model, workdir.model)
+    _move_empty(old.code, workdir.code)
+    if is_empty(old.output_data) and os.listdir(old.output) == ["data"]:
+        _move(old.output, workdir.output)
+    training, values = used.training, used.values
+    kept = is_empty(old.data) and _move(old.at("input"), workdir.at("input"))
+    workdir.make()
+    if not kept:
+        os.close(values)
+        write_config(workdir, like)
+        training, values = like.training, _values(workdir)
+    stdout, stderr = (_log(name, log, old, workdir) for name, log in zip(("stdout", "stderr"), used.logs, strict=True))
+    os.close(used.end)
+    return _place(workdir, training, used.lock, (stdout, stderr), values)
+
+
+def _log(name: str, log: int, old: Workdir, new: Workdir) -> int:
+    """A log for the next call: the last one's if nothing was written to it."""
+    if os.fstat(log).st_size == 0 and _move(old.stream(name), new.stream(name)):
+        return log
+    os.close(log)
+    return _append(new.stream(name))
+
+
+def _values(workdir: Workdir) -> int:
+    return os.open(f"{workdir.config}/hyperparameters.json", os.O_WRONLY | os.O_CLOEXEC)
+
+
+def _move_empty(old: str, new: str) -> None:
+    if is_empty(old):
+        _move(old, new)
+
+
+def _move(old: str, new: str) -> bool:
+    """Whether it could be moved."""
+    try:
+        os.rename(old, new)
+    except OSError:
+        return False
+    return True
+
+
+def _append(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
 def sweep(home: str) -> None:
@@ -145,25 +221,7 @@ def _moved(spare: str, target: str) -> bool:
         os.rename(spare, target)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        try:
-            os.rename(spare, target)
-        except OSError:
-            return False
+        return _move(spare, target)
     except OSError:
         return False
     return True
-
-
-def _recycle(used: Workdir, spare: Workdir) -> None:
-    """Move the directories that a call left empty: where they are they would only take room."""
-    os.mkdir(spare.at("input"))
-    pairs = [(used.data, spare.data), (used.model, spare.model), (used.code, spare.code)]
-    if used.shared == used.base and not os.path.islink(used.checkpoints):
-        pairs.append((used.checkpoints, spare.checkpoints))
-    for old, new in pairs:
-        with contextlib.suppress(OSError):
-            if is_empty(old):
-                os.rename(old, new)
-    with contextlib.suppress(OSError):
-        if os.listdir(used.output) == ["data"] and is_empty(used.output_data):
-            os.rename(used.output, spare.output)
