@@ -15,7 +15,6 @@ from tunewright.cli.follow import Human, Interrupts, Json, follow
 from tunewright.cli.screen import ColourTerminal, choose, styled
 from tunewright.cli.story import Story
 from tunewright.core.events import Judged, StopAsked
-from tunewright.core.job import Job
 from tunewright.core.trial import Verdict
 from tunewright.sdk.display import Lines, Terminal
 
@@ -277,21 +276,21 @@ def test_json_is_one_strict_object_an_event_with_amts_names(digits: StillEngine)
 # ---- the live region and the screen ----
 
 
-def region(job: Job, now: float, note: str = "") -> list[str]:
-    return Story(job, lambda name: None, lambda name: "").region(job, now, note)
-
-
 def test_the_live_region_has_at_most_twelve_lines(engine: StillEngine, request_of: Callable[..., Any]) -> None:
     engine.call("CreateHyperParameterTuningJob", **request_of(max_jobs=60, max_parallel_jobs=40))
     engine.begin("digits", *([A] * 40))
-    lines = region(engine.job("digits"), START + 5)
+    engine.report("digits", 1, 0.5)
+    engine.exit("digits", 1)
+    job = engine.job("digits")
+    story = Story(job, lambda name: None, lambda name: "")
+    story.ended(job, [view.trial for view in engine.reads.all_trials(job.uid) if not view.trial.status.live])
+    lines = story.region(job, START + 5)
     assert len(lines) == 12
-    assert lines[0] == "digits  [....................] 0/60  5.0 s  40 running"
-    assert (
-        lines[-2].endswith("more running") and lines[-1] == "  more: tunewright jobs digits; tunewright logs digits -f"
-    )
-    stopping = region(engine.job("digits"), START + 5, "stopping 40 jobs")
-    assert len(stopping) == 12 and stopping[-1] == "stopping 40 jobs"
+    assert lines[0] == "digits  [....................] 1/60  5.0 s, about 4 min 55 s left  39 running"
+    assert lines[1].startswith("best 0.5  digits-001-")
+    assert lines[-2:] == ["  and 31 more running", "  more: tunewright jobs digits; tunewright logs digits -f"]
+    stopping = story.region(job, START + 5, "stopping 39 jobs")
+    assert len(stopping) == 12 and stopping[-1] == "stopping 39 jobs"
 
 
 def test_the_live_region_shows_best_and_running_jobs(digits: StillEngine) -> None:
