@@ -51,7 +51,7 @@ class _Hand:
     """A shim as its parent sees it.
 
     Args:
-        job: `<attempt> <name>` of what it is at work on; "" while it is idle.
+        job: `<attempt> <name>` of what it is, or was last, at work on.
     """
 
     pid: int
@@ -126,11 +126,9 @@ class ForkServer:
     def _done(self, hand: _Hand) -> None:
         """A shim says that it is idle again, or is gone (then it is reaped in a moment)."""
         with contextlib.suppress(OSError):
-            if hand.line.recv(1):
-                hand.job = ""
-                if len(self._idle) < SPARE:
-                    self._idle.append(hand)
-                    return
+            if hand.line.recv(1) and len(self._idle) < SPARE:
+                self._idle.append(hand)
+                return
         self._release(hand)
 
     def _release(self, hand: _Hand) -> None:
@@ -185,6 +183,6 @@ class ForkServer:
             self._release(hand)
             if hand in self._idle:
                 self._idle.remove(hand)
-            if hand.job:
+            if hand.job:  # also when it was idle: it may have died before it could tell the controller
                 with contextlib.suppress(OSError):
                     os.write(self._lines.report, f"gone {hand.job}\n".encode())

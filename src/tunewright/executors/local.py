@@ -38,6 +38,7 @@ class _Entry:
         until: by when its shim must hold the lock.
         own: its shim reports on this executor's pipe and is reaped by its fork server.
         phases: how many phases were reported.
+        lost: the reason to give should the job be lost.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class _Entry:
     own: bool = False
     done: bool = False
     phases: int = 0
+    lost: str = LOST
 
 
 class LocalExecutor:
@@ -124,6 +126,7 @@ class LocalExecutor:
             return None
         entry.own = True
         devices = held.devices if self._slots.capacity.gpus else None
+        entry.own = True  # before the answer: the fork server may die the moment after it
         try:
             entry.own = self._ask(entry, held, devices)
         finally:
@@ -143,7 +146,8 @@ class LocalExecutor:
         try:
             return self._server.launch(entry.task, held, devices) is not None
         except NoForkServer as error:
-            self._adopt(entry, f"{LOST} The fork server is gone: {error}")
+            entry.lost = f"{LOST} The fork server is gone: {error}"
+            self._adopt(entry)
             return True
 
     def watch(self, task: Task, handle: str | None) -> None:
@@ -269,7 +273,7 @@ class LocalExecutor:
             self._finish(entry, report)
         return report is not None
 
-    def _adopt(self, entry: _Entry, lost: str = LOST) -> None:
+    def _adopt(self, entry: _Entry) -> None:
         """Notice the end of a job whose shim reports to nobody, or to another controller.
 
         A shim that is left alone ends with its job, which the system tells at once; one that still has its
@@ -278,14 +282,14 @@ class LocalExecutor:
         state = tasklock.read_state(entry.workdir)
         handle = processes.open_process(state.shim[0]) if state.shim is not None else None
         if handle is not None:
-            self._listener.watch(handle, lambda: self._shim_ended(entry, lost))
-        self._listener.look(lambda: not self._look(entry, lost))
+            self._listener.watch(handle, lambda: self._shim_ended(entry))
+        self._listener.look(lambda: not self._look(entry))
 
-    def _shim_ended(self, entry: _Entry, lost: str) -> bool:
-        self._look(entry, lost)
+    def _shim_ended(self, entry: _Entry) -> bool:
+        self._look(entry)
         return False
 
-    def _look(self, entry: _Entry, lost: str) -> bool:
+    def _look(self, entry: _Entry) -> bool:
         """Whether an adopted attempt is over; asked again and again where the system cannot tell us."""
         if entry.done or self._finished(entry):
             return True
@@ -293,19 +297,19 @@ class LocalExecutor:
             return False
         begun = tasklock.read_state(entry.workdir).shim is not None
         if begun or time.monotonic() > entry.until:
-            self._conclude_unheld(entry, lost)
+            self._conclude_unheld(entry)
         return entry.done
 
-    def _settle(self, entry: _Entry, lost: str = LOST) -> bool:
+    def _settle(self, entry: _Entry) -> bool:
         """A shim is gone, or says that it is done. Answers False: nothing more is to be heard of it."""
         if not entry.done and not self._finished(entry):
             if tasklock.is_held(entry.workdir):
-                self._adopt(entry, lost)
+                self._adopt(entry)
             else:
-                self._conclude_unheld(entry, lost)
+                self._conclude_unheld(entry)
         return False
 
-    def _conclude_unheld(self, entry: _Entry, lost: str = LOST) -> None:
+    def _conclude_unheld(self, entry: _Entry) -> None:
         """End an attempt that no shim holds: it was lost, or it is told to end before it began."""
         state = tasklock.read_state(entry.workdir)
         name, attempt = entry.task.name, entry.task.attempt
@@ -318,14 +322,14 @@ class LocalExecutor:
         if told:
             report = ExitReport(name, attempt, None, killed=True, started=started, ended=now())
         else:
-            report = ExitReport(name, attempt, None, Failure.INTERNAL, lost, started=started, ended=now())
+            report = ExitReport(name, attempt, None, Failure.INTERNAL, entry.lost, started=started, ended=now())
         self._conclude(entry, report)
 
     def _conclude(self, entry: _Entry, report: ExitReport) -> None:
         """Put an end on record that no shim can; unless one holds the attempt, which then decides."""
         lock = tasklock.take(entry.workdir)
         if lock is None:
-            self._listener.look(lambda: not self._look(entry, LOST))
+            self._listener.look(lambda: not self._look(entry))
             return
         try:
             if not self._finished(entry):

@@ -7,6 +7,7 @@ lock is its shim; a second one finds the lock taken and leaves.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -72,8 +73,12 @@ def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
             request = wire.receive(line)
             if request is None:
                 break
-            _Shim(json.loads(request[0]), surroundings, identity).run(request[1])
-            line.send(b"i")
+            shim = _Shim(json.loads(request[0]), surroundings, identity)
+            news = shim.run(request[1])
+            # In this order the fork server knows of an idle shim before the controller asks for the next job.
+            with contextlib.suppress(OSError):
+                line.send(b"i")
+            shim.tell(news)
         status = 0
     finally:
         os._exit(status)
@@ -94,8 +99,8 @@ class _Shim:
         self._base = self._workdir.base
         self._started: float | None = None
 
-    def run(self, slots: Sequence[int]) -> None:
-        """Do the job, unless another shim does it or it is over; the slots are free afterwards."""
+    def run(self, slots: Sequence[int]) -> str:
+        """Do the job, unless another shim does it or it is over; what to tell. The slots are free afterwards."""
         lock = tasklock.take(self._workdir, LOCK_PATIENCE)
         mine = lock is not None and self._begin(lock)
         if mine:
@@ -106,7 +111,7 @@ class _Shim:
             write_exit(self._workdir, report)
         for handle in (*slots, *(() if lock is None else (lock,))):
             os.close(handle)
-        self._tell(f"{'exit' if mine else 'left'} {self._task.attempt} {self._task.name}")
+        return f"{'exit' if mine else 'left'} {self._task.attempt} {self._task.name}"
 
     def _begin(self, lock: int) -> bool:
         """Write this process's name into the lock; False when the attempt was begun or ended before."""
@@ -228,9 +233,9 @@ class _Shim:
         if phase is Phase.TRAINING:
             self._started = at
         tasklock.note(self._lock, f"phase {phase} {at!r}")
-        self._tell(f"phase {self._task.attempt} {self._task.name} {phase} {at!r}")
+        self.tell(f"phase {self._task.attempt} {self._task.name} {phase} {at!r}")
 
-    def _tell(self, line: str) -> None:
+    def tell(self, line: str) -> None:
         """Give a line to the controller, if it is still there. Short enough to be written in one piece."""
         try:
             os.write(self._surroundings.report, line.encode() + b"\n")
