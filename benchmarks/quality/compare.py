@@ -68,7 +68,7 @@ def paired(ours: list[Run], theirs: list[Run], budget: int) -> tuple[float, floa
 def report(ours: list[Run], peers: list[Run], parallel: list[Run]) -> dict[str, Any]:
     """All figures, as JSON."""
     made: dict[str, Any] = {"runs": len(ours), "families": {}, "peers": {}, "problems": {}}
-    for family in sorted({run.family for run in ours}) + ["all"]:
+    for family in [*sorted({run.family for run in ours}), "all"]:
         own = [run for run in ours if family in (run.family, "all")]
         row = {f"{name}{b}": f(own, b) for b in BUDGETS for name, f in (("NR", mean_nr), ("GM", mean_gm))}
         cells = {run.cell for run in own}
@@ -99,7 +99,9 @@ def report(ours: list[Run], peers: list[Run], parallel: list[Run]) -> dict[str, 
 def show(made: dict[str, Any]) -> None:
     for family, row in made["families"].items():
         best = "  ".join(f"{name} {score:.3f} at {b}" for b, (score, name) in row["best peer"].items())
-        print(f"{family:10s} NR {row['NR20']:.3f} {row['NR50']:.3f}  GM {row['GM20']:.3f} {row['GM50']:.3f}  best: {best}")
+        print(
+            f"{family:10s} NR {row['NR20']:.3f} {row['NR50']:.3f}  GM {row['GM20']:.3f} {row['GM50']:.3f}  best: {best}"
+        )
     for name, figures in made["peers"].items():
         text = "  ".join(f"at {b}: {c:.2f} [{lo:.2f}, {hi:.2f}]" for b, (c, lo, hi, _) in figures.items())
         print(f"{name:22s} over ours {text}  ({figures[50][3]} cells)")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunewright.search.bayesian.model import Data, fit
+from tunewright.search.bayesian.model import Data, Fit, adjust, fit
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats, Ints
@@ -23,8 +23,11 @@ FIT_MOST = 250
 KEEP_MOST = 700
 """Observations that the posterior is conditioned on."""
 
-FIT_STEP = 60
-"""Theta is fitted anew whenever the observations have grown by one in so many."""
+COARSE, COARSE_LEAST = 8, 8
+"""Theta is fitted from scratch whenever the observations have grown by one in `COARSE`, or by `COARSE_LEAST`."""
+
+FINE = 60
+"""In between it is adjusted whenever they have grown by one in so many."""
 
 FEW = 4
 """With fewer own results than this their scale is borrowed from the parents."""
@@ -129,40 +132,47 @@ def subset(targets: Floats, most: int, seed: int) -> Ints:
     return np.sort(np.concatenate([order[: most // 2], rng.choice(rest, most - most // 2, replace=False)]))
 
 
-def settled(seen: Seen) -> Seen:
-    """The observations that theta is fitted to: the first m of n in launch order, with m a round number.
+def first(seen: Seen, step: int) -> Seen:
+    """The first m of n observations in launch order, m a multiple of `step`; all of them when those are too few.
 
-    With many observations theta moves slowly; fitted to this prefix it stays the same for a while and can
-    still be worked out from the history alone.
+    What is fitted to such a prefix stays the same for a while, and is worked out again from the history alone.
     """
     n = len(seen.values)
-    m = n - n % max(1, n // FIT_STEP)
+    m = n - n % max(1, step)
     if m == n or np.isfinite(seen.values[:m]).sum() < 2:
         return seen
     return Seen(seen.rows[:m], seen.values[:m], seen.waiting, seen.every)
 
 
 class Fits:
-    """Theta by the data it was fitted to. Losing the cache costs time and changes nothing."""
+    """Fits by the data they were made to. Losing the cache costs time and changes nothing."""
 
     def __init__(self, most: int = 64) -> None:
         self._most = most
-        self._known: OrderedDict[bytes, Floats] = OrderedDict()
+        self._known: OrderedDict[bytes, Fit] = OrderedDict()
         self._lock = threading.Lock()
 
-    def theta(self, data: Data, n: int) -> Floats:
-        """The fitted theta; `n` is the number of own observations, which frees the length scales."""
+    def of(self, data: Data, n: int, start: Fit | None = None) -> Fit:
+        """The fitted model.
+
+        Args:
+            n: number of own observations, which frees the length scales.
+            start: a fit to nearly the same data; it is only adjusted.
+        """
         digest = hashlib.sha256(repr((n, data.layout.group.tolist(), data.layout.kinds.tolist())).encode())
         digest.update(data.features.tobytes())
         digest.update(data.targets.tobytes())
+        if start is not None:
+            digest.update(start.kernel.encode() + start.theta.tobytes())
         key = digest.digest()
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        theta = fit(data, Prior.of(data.layout, n))
+        prior = Prior.of(data.layout, n)
+        found = fit(data, prior) if start is None else adjust(data, prior, start)
         with self._lock:
-            self._known[key] = theta
+            self._known[key] = found
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return theta
+        return found

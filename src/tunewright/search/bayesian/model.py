@@ -9,9 +9,12 @@ import numpy as np
 from scipy.linalg import lapack
 
 from tunewright.search.bayesian.descent import descend
-from tunewright.search.bayesian.kernel import matern32_and_slope, squared_distances
+from tunewright.search.bayesian.kernel import Kernel, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.priors import JITTER, Layout, Prior
 from tunewright.search.encode import Floats
+
+STEPS, FEW_STEPS = 40, 12
+"""Steps of descent from the prior's start, and from a fit to nearly the same data."""
 
 _REFUSED = 1e10
 
@@ -36,8 +39,8 @@ class Loss:
     The constant mean has a N(0, 1) prior and stands at its optimum (Rasmussen and Williams 2006, sec. 2.7).
     """
 
-    def __init__(self, data: Data, prior: Prior) -> None:
-        self._data, self._prior = data, prior
+    def __init__(self, data: Data, prior: Prior, kernel: Kernel) -> None:
+        self._data, self._prior, self._kernel = data, prior, kernel
         self._ones_and_y = np.asfortranarray(np.column_stack([np.ones(len(data.targets)), data.targets]))
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
@@ -45,7 +48,7 @@ class Loss:
         g, n = layout.groups, len(y)
         scaled = self._data.features * np.exp(-theta[:g])[layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
-        k, slope = matern32_and_slope(squared_distances(scaled), signal)
+        k, slope = covariance_and_slope(self._kernel, squared_distances(scaled), signal)
         k.flat[:: n + 1] += noise + JITTER
         lower, failed = lapack.dpotrf(k, lower=1)
         if failed:
@@ -84,8 +87,26 @@ class Loss:
         gradient[: layout.groups] -= 4.0 * np.bincount(layout.group, columns.sum(axis=0), layout.groups)
 
 
-def fit(data: Data, prior: Prior, *, iterations: int = 40) -> Floats:
-    """Theta at its maximum a posteriori, from the prior's start: a function of the data alone."""
-    return descend(
-        Loss(data, prior), prior.start, (prior.low, prior.high), iterations=iterations, tolerances=(1e-6, 1e-3)
-    )
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model.
+
+    Args:
+        theta: (log length scales, log signal variance, log noise variance), shape (g + 2,).
+    """
+
+    theta: Floats
+    kernel: Kernel
+
+
+def fit(data: Data, prior: Prior) -> Fit:
+    """The likelier of the kernels, with theta at its maximum a posteriori: a function of the data alone."""
+    fits = [adjust(data, prior, Fit(prior.start, kernel), iterations=STEPS) for kernel in Kernel]
+    return min(fits, key=lambda found: Loss(data, prior, found.kernel)(found.theta)[0])
+
+
+def adjust(data: Data, prior: Prior, known: Fit, *, iterations: int = FEW_STEPS) -> Fit:
+    """Theta after some steps of descent from a known fit, with the same kernel."""
+    begin, box = np.clip(known.theta, prior.low, prior.high), (prior.low, prior.high)
+    loss = Loss(data, prior, known.kernel)
+    return Fit(descend(loss, begin, box, iterations=iterations, tolerances=(1e-6, 1e-3)), known.kernel)

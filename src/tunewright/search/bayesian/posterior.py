@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from tunewright.search.bayesian.kernel import matern32, matern32_and_slope, squared_distances
-from tunewright.search.bayesian.model import Data
+from tunewright.search.bayesian.kernel import Kernel, covariance, covariance_and_slope, squared_distances
+from tunewright.search.bayesian.model import Data, Fit
 from tunewright.search.bayesian.priors import JITTER
 from tunewright.search.encode import Floats
 
@@ -45,6 +45,7 @@ class Posterior:
         best: the incumbent of each version, shape (s,).
     """
 
+    kernel: Kernel
     scaled: Floats
     inverse_lengths: Floats
     signal: float
@@ -57,13 +58,13 @@ class Posterior:
     best: Floats
 
     @classmethod
-    def of(cls, data: Data, theta: Floats) -> Posterior:
+    def of(cls, data: Data, fit: Fit) -> Posterior:
         """Condition on data; the incumbent is the best mean, or the best value where noise is large."""
-        g, n = data.layout.groups, len(data.targets)
+        g, n, theta = data.layout.groups, len(data.targets), fit.theta
         inverse_lengths = np.exp(-theta[:g])[data.layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
         scaled = data.features * inverse_lengths
-        k = matern32(squared_distances(scaled), signal)
+        k = covariance(fit.kernel, squared_distances(scaled), signal)
         k.flat[:: n + 1] += noise + JITTER
         lower = cholesky(k)
         ones_and_y = np.column_stack([np.ones(n), data.targets])
@@ -71,7 +72,19 @@ class Posterior:
         mean = float(solved[:, 1].sum() / (solved[:, 0].sum() + 1.0))
         weights = (solved[:, 1] - mean * solved[:, 0])[:, None]
         fitted = data.targets - weights[:, 0] * (noise + JITTER)
-        made = cls(scaled, inverse_lengths, signal, noise, mean, lower, weights, fitted, data.targets, best=np.zeros(1))
+        made = cls(
+            fit.kernel,
+            scaled,
+            inverse_lengths,
+            signal,
+            noise,
+            mean,
+            lower,
+            weights,
+            fitted,
+            data.targets,
+            best=np.zeros(1),
+        )
         return made.with_incumbent(np.ones(n, dtype=bool))
 
     @property
@@ -89,7 +102,7 @@ class Posterior:
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
-        k = matern32(squared_distances(features * self.inverse_lengths, self.scaled), self.signal)
+        k = covariance(self.kernel, squared_distances(features * self.inverse_lengths, self.scaled), self.signal)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -97,7 +110,7 @@ class Posterior:
     def predict_and_pull(self, features: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
         """As `predict`, and what turns slopes by mean (m, s) and by deviation (m,) into slopes by features (m, F)."""
         scaled = features * self.inverse_lengths
-        k, slope = matern32_and_slope(squared_distances(scaled, self.scaled), self.signal)
+        k, slope = covariance_and_slope(self.kernel, squared_distances(scaled, self.scaled), self.signal)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -113,10 +126,10 @@ class Posterior:
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
         scaled = features * self.inverse_lengths
-        k = matern32(squared_distances(scaled, self.scaled), self.signal)
+        k = covariance(self.kernel, squared_distances(scaled, self.scaled), self.signal)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
-        covariance = matern32(squared_distances(scaled), self.signal) - half.T @ half
-        return self.mean + k @ self.weights[:, 0], covariance, half
+        prior = covariance(self.kernel, squared_distances(scaled), self.signal)
+        return self.mean + k @ self.weights[:, 0], prior - half.T @ half, half
 
     def imagine(self, features: Floats, results: Floats) -> Posterior:
         """Condition on imagined results (p, s) at features (p, F), real data unchanged.
@@ -124,13 +137,13 @@ class Posterior:
         A block of rows is appended to the Cholesky factor, shared by all s versions. The incumbent of each
         version is the better of the real one and its imagined results.
         """
-        _, covariance, half = self.joint(features)
+        _, among, half = self.joint(features)
         n, p = len(self.lower), len(features)
-        covariance.flat[:: p + 1] += self.noise + JITTER
+        among.flat[:: p + 1] += self.noise + JITTER
         lower = np.zeros((n + p, n + p), order="F")
         lower[:n, :n] = self.lower
         lower[n:, :n] = half.T
-        lower[n:, n:] = cholesky(covariance)
+        lower[n:, n:] = cholesky(among)
         real = np.repeat(self._real_targets(), results.shape[1], axis=1)
         weights, _ = lapack.dpotrs(lower, np.vstack([real, results]) - self.mean, lower=1)
         scaled = np.vstack([self.scaled, features * self.inverse_lengths])

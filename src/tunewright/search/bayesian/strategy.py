@@ -10,7 +10,18 @@ from tunewright.core.history import History
 from tunewright.core.ports import Proposals
 from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
-from tunewright.search.bayesian.evidence import FIT_MOST, KEEP_MOST, Evidence, Fits, Seen, settled
+from tunewright.search.bayesian.evidence import (
+    COARSE,
+    COARSE_LEAST,
+    FINE,
+    FIT_MOST,
+    KEEP_MOST,
+    Evidence,
+    Fits,
+    Seen,
+    first,
+)
+from tunewright.search.bayesian.model import Fit
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.transforms import unit_of
@@ -85,10 +96,8 @@ class Turn:
         self, seen: Seen, tasks: list[Task], taken: Taken, rng: np.random.Generator, initial: int
     ) -> Floats | None:
         cube, seed = self._table.cube, self._table.spec.seed
-        base = settled(seen)
-        theta = self._fits.theta(Evidence.of(cube, base, tasks, FIT_MOST, seed).data, len(base.values))
         evidence = Evidence.of(cube, seen, tasks, KEEP_MOST, seed)
-        posterior = Posterior.of(evidence.data, theta)
+        posterior = Posterior.of(evidence.data, self._fit(seen, tasks))
         own = len(evidence.kept)
         forced = floor.due_level(cube, seen.every, initial, rng)
         view = Views(cube, len(tasks))
@@ -111,6 +120,15 @@ class Turn:
         if forced is None and not tasks and stagnant(seen.values, cube.d, model=True):
             self.converged |= hopeless(found[1], unit_of(seen.values), seen.values)
         return found[0]
+
+    def _fit(self, seen: Seen, tasks: list[Task]) -> Fit:
+        """Fitted from scratch now and then, adjusted in between; both to prefixes of the observations."""
+        cube, seed, n = self._table.cube, self._table.spec.seed, len(seen.values)
+        coarse, fine = first(seen, max(COARSE_LEAST, n // COARSE)), first(seen, n // FINE)
+        start = None
+        if len(coarse.values) < len(fine.values):
+            start = self._fits.of(Evidence.of(cube, coarse, tasks, FIT_MOST, seed).data, len(coarse.values))
+        return self._fits.of(Evidence.of(cube, fine, tasks, FIT_MOST, seed).data, len(fine.values), start)
 
     def _eligible(
         self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None, size: int
