@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tunewright.core.ports import LogTail
@@ -148,6 +150,12 @@ def test_the_end_of_a_job_without_any_value() -> None:
 def test_saving_needs_something_to_compare_with() -> None:
     assert saved([row(1, 0.5)]) == "Early stopping ended none of them before its time."
     assert "saved" not in saved([row(1, 0.5, "Stopped")])
+
+
+def test_a_job_at_its_maximum_resource_was_not_stopped_early() -> None:
+    rows = [replace(row(1, 0.9, "Stopped", seconds=10), full=True), row(2, 0.1, "Stopped", seconds=4)]
+    assert "stopped early" not in model().update(rows[:1])[0]
+    assert "ended 1 of 2" in saved(rows) and "saved about 6.0 s of training (a full job takes 10 s)" in saved(rows)
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,15 @@ def test_the_end_of_a_log_comes_from_the_servers_log_service(remote: tuple[Sessi
 
 def test_what_only_an_engine_knows_is_left_to_the_wire(remote: tuple[Session, Bucket]) -> None:
     session, _ = remote
-    summary = {"TrainingJobName": "a", "FinalHyperParameterTuningJobObjectiveMetric": {"Value": 0.5}}
-    assert session.exact_value(summary) == 0.5 and session.exact_value({"TrainingJobName": "b"}) is None
+    summary = {
+        "TrainingJobName": "a",
+        "TrainingJobStatus": "Completed",
+        "FinalHyperParameterTuningJobObjectiveMetric": {"Value": 0.5},
+    }
+    assert (
+        session.exact_value(summary) == 0.5
+        and session.exact_value({"TrainingJobName": "b", "TrainingJobStatus": "Failed"}) is None
+    )
     assert session.ending("j") == ""
     session.start()
     session.detach()

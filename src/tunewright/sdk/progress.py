@@ -29,6 +29,7 @@ class Row:
         value: its final objective, or None.
         parameters: tuned values as the wire's strings.
         started, ended: seconds since the epoch, or None.
+        full: it was stopped only because it had reached its maximum resource.
     """
 
     name: str
@@ -40,9 +41,10 @@ class Row:
     definition: str | None = None
     started: float | None = None
     ended: float | None = None
+    full: bool = False
 
     @classmethod
-    def of(cls, summary: Mapping[str, Any], value: float | None = None) -> Row:
+    def of(cls, summary: Mapping[str, Any], value: float | None = None, *, full: bool = False) -> Row:
         """From a HyperParameterTrainingJobSummary; `value` is a finer number than the wire has, or None."""
         wire = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
         return cls(
@@ -55,6 +57,7 @@ class Row:
             definition=summary.get("TrainingJobDefinitionName"),
             started=_seconds(summary.get("TrainingStartTime")),
             ended=_seconds(summary.get("TrainingEndTime")),
+            full=full,
         )
 
     @property
@@ -190,7 +193,7 @@ class ProgressModel:
             return self._no_value(row)
         gain = self._gain(row)
         took = "" if row.seconds is None else f"  {duration(row.seconds)}"
-        stopped = "  stopped early" if row.status == "Stopped" else ""
+        stopped = "  stopped early" if row.status == "Stopped" and not row.full else ""
         line = f"{self._head(row)}  {short(row.value)}  {row.text()}{took}{stopped}{gain}"
         lines = [line] if gain or not self._quiet else []
         return lines + self._stagnation()
@@ -324,8 +327,9 @@ def running_text(job: Running, objective: str, now: float) -> str:
 
 def saved(rows: Sequence[Row]) -> str:
     """What early stopping or Hyperband spared: stopped jobs, and their time against that of the full ones."""
-    stopped = [row.seconds for row in rows if row.status == "Stopped" and row.seconds is not None]
-    full = sorted(row.seconds for row in rows if row.status == "Completed" and row.seconds is not None)
+    ended = [row for row in rows if row.seconds is not None]
+    stopped = [row.seconds or 0.0 for row in ended if row.status == "Stopped" and not row.full]
+    full = sorted(row.seconds or 0.0 for row in ended if row.status == "Completed" or row.full)
     if not stopped:
         return "Early stopping ended none of them before its time."
     text = f"Early stopping ended {len(stopped)} of {len(rows)} training jobs before their time"

@@ -7,6 +7,7 @@ when it is not.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -16,8 +17,9 @@ from typing import Any, Protocol
 from tunewright.core.errors import NotFound
 from tunewright.core.ports import LogTail, Objects, Reads
 from tunewright.core.spec import Function
+from tunewright.core.trial import StopCause
 from tunewright.sdk.errors import InvalidArguments
-from tunewright.sdk.progress import Running
+from tunewright.sdk.progress import Row, Running
 from tunewright.sdk.shapes import Shape
 from tunewright.settings import Settings
 
@@ -223,14 +225,17 @@ class Session:
 
     def exact_value(self, summary: Mapping[str, Any]) -> float | None:
         """The final objective in a training job's summary: float64 where our own reads know it, else the wire's."""
-        wire: float | None = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
-        if self.local is None or wire is None:
-            return wire
-        try:
-            exact = self.local.reads.trial(summary["TrainingJobName"]).trial.last
-        except NotFound:
-            return wire
-        return wire if exact is None else exact
+        return self.row(summary).value
+
+    def row(self, summary: Mapping[str, Any]) -> Row:
+        """A training job's summary as progress sees it, with what our own reads know better."""
+        trial = None
+        if self.local is not None:
+            with contextlib.suppress(NotFound):
+                trial = self.local.reads.trial(summary["TrainingJobName"]).trial
+        if trial is None:
+            return Row.of(summary)
+        return Row.of(summary, trial.value, full=trial.cause is StopCause.MAX_RESOURCE)
 
     def running(self, name: str) -> list[Running]:
         """The live training jobs of a tuning job; by name alone where only the wire can be asked."""

@@ -103,7 +103,7 @@ class Watcher:
 
     def _newest(self) -> Iterator[Row]:
         for summary in self.session.summaries(self.name, SortBy="CreationTime", SortOrder="Descending"):
-            yield Row.of(summary, self.session.exact_value(summary))
+            yield self.session.row(summary)
 
     def _elapsed(self, job: Shape) -> float:
         """Seconds of wall clock from creation to the end, or to now."""
