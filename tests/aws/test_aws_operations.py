@@ -182,7 +182,7 @@ def test_an_extension_does_not_reach_the_program(world: World) -> None:
     assert static["_tunewright"] == '{"cpus": 2}'
 
 
-def test_o10_o11_strings_pass_untouched(world: World) -> None:
+def test_strings_pass_untouched(world: World) -> None:
     body = {"CategoricalParameterRanges": [{"Name": "opt", "Values": ['"sgd"', '"adam"', "plain"]}]}
     request = changed(of_ranges(body), "TrainingJobDefinition.StaticHyperParameters", {"name": "resnet", "t": "a b"})
     uid = world.create(request)

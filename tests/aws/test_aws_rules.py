@@ -96,7 +96,7 @@ BOTH = {
         "has no objective",
     ),
     "nothing to tune": (of_ranges({}), "nothing to tune"),
-    "O-14 logarithmic from zero": (
+    "logarithmic from zero": (
         of_ranges(continuous("0", "0.1", "Logarithmic")),
         "lr: Logarithmic needs MinValue > 0",
     ),
@@ -121,11 +121,11 @@ BOTH = {
         of_ranges({"CategoricalParameterRanges": [{"Name": "a", "Values": ["x", "x"]}]}, 1),
         "listed more than once: x",
     ),
-    "O-01 objective not defined": (
+    "objective not defined": (
         of_metrics(("loss", "loss=(.*?);"), objective="validation:f1"),
         "'validation:f1'; defined are 'loss'",
     ),
-    "O-06 a blank at the end": (
+    "a blank at the end": (
         of_metrics(("test_acc ", "a=(.*)"), objective="test_acc"),
         "'test_acc'; defined are 'test_acc ', did you mean 'test_acc '?",
     ),
@@ -186,7 +186,7 @@ BOTH = {
         ),
         'No S3 objects found under S3 URL "s3://no/where"',
     ),
-    "O-17 fewer jobs than cells": (
+    "fewer jobs than cells": (
         of_ranges(CATEGORICAL, 4, Strategy="Grid"),
         "number of distinct combinations, 6, got 4",
     ),
@@ -229,29 +229,29 @@ MANY = {
     for kind, count in (("IntegerParameterRanges", 16), ("ContinuousParameterRanges", 15))
 }
 STRICT_ONLY = {
-    "O-15 one integer": (
+    "one integer": (
         of_ranges({**continuous("0", "1"), **integer("1", "1")}),
         "n: the range holds the single value 1",
     ),
-    "O-15 one number": (
+    "one number": (
         of_ranges({**continuous("1", "1"), **integer("1", "9")}),
         "lr: the range holds the single value 1.0",
     ),
-    "O-15 one category": (
+    "one category": (
         of_ranges({**continuous("0", "1"), "CategoricalParameterRanges": [{"Name": "c", "Values": ["cat1"]}]}),
         "c: the only value is 'cat1'",
     ),
-    "O-16 fewer combinations than jobs": (
+    "fewer combinations than jobs": (
         of_ranges({"CategoricalParameterRanges": [{"Name": "a", "Values": ["x", "y", "z"]}]}, 10),
         "You don't have enough combinations of hyperparameter ranges. The total number of combinations for the provided"
         " ranges [3.0] must be equal or greater than the value of MaxNumberOfJobs, [10]. Provide additional ranges."
         " (3 < 10)",
     ),
     "integers count too": (of_ranges(integer("1", "5"), 10), "ranges [5.0]"),
-    "O-21 31 values": (of_ranges(CATEGORY), "less than or equal to 30 (has 31)"),
-    "O-21 a value of 257": (of_ranges(LONG_CATEGORY), "less than or equal to 256 (has 257)"),
-    "O-21 a static value of 2501": (of_static({"s": "v" * 2501}), "less than or equal to 2500 (has 2501)"),
-    "O-21 31 ranges": (of_ranges(MANY), "has 31 ranges in all; at most 30 are allowed (31/30)"),
+    "31 values": (of_ranges(CATEGORY), "less than or equal to 30 (has 31)"),
+    "a value of 257": (of_ranges(LONG_CATEGORY), "less than or equal to 256 (has 257)"),
+    "a static value of 2501": (of_static({"s": "v" * 2501}), "less than or equal to 2500 (has 2501)"),
+    "31 ranges": (of_ranges(MANY), "has 31 ranges in all; at most 30 are allowed (31/30)"),
     "101 hyperparameters": (
         of_static({f"s{n}": "1" for n in range(99)}),
         "makes 101 hyperparameters",
@@ -325,7 +325,7 @@ EXTENSIONS = {
     "wrong kind": ('{"conditions": []}', "must be an object"),
     "wrong function": ('{"function": {"reference": "os.system"}}', 'must be {"reference"'),
     "pickle named outside": ('{"function": {"reference": "../x", "pickled": true}}', 'must be {"reference"'),
-    "O-39 misspelt point": ('{"initial_points": [{"lrr": 1}]}', "lrr: is no tuned parameter, did you mean 'lr'?"),
+    "misspelt point": ('{"initial_points": [{"lrr": 1}]}', "lrr: is no tuned parameter, did you mean 'lr'?"),
     "a point outside": ('{"initial_points": [{"lr": 0.05}, {"lr": 7}]}', "initial_points.2: lr: 7 is not in its range"),
     "a point of another kind": ('{"initial_points": [{"lr": [1]}]}', "lr: [1] is not in its range"),
     "misspelt condition": ('{"conditions": {"x": "lr > 1"}}', "x: is no tuned parameter"),
@@ -385,14 +385,14 @@ def test_every_problem_is_told_at_once(world: World) -> None:
         ({"num_epochs": "3"}, 3),
     ],
 )
-def test_o35_max_resource_is_inferred(world: World, static: dict[str, str], expected: int) -> None:
+def test_max_resource_is_inferred(world: World, static: dict[str, str], expected: int) -> None:
     spec = world.job(world.create(of_static(static, **HYPERBAND))).spec
     assert spec.hyperband is not None
     assert (spec.hyperband.min_resource, spec.hyperband.max_resource) == (1, expected)
 
 
 @pytest.mark.parametrize("strict", [True, False], ids=["strict", "extended"])
-def test_o17_o18_grid_infers_its_jobs_and_describe_shows_them(world: World, strict: bool) -> None:
+def test_grid_infers_its_jobs_and_describe_shows_them(world: World, strict: bool) -> None:
     uid = world.create(of_ranges(CATEGORICAL, None, Strategy="Grid"), strict=strict)
     assert world.job(uid).budget == 6
     shown = world.describe("job")["HyperParameterTuningJobConfig"]["ResourceLimits"]

@@ -48,7 +48,7 @@ def lr(low: str = "0.001", high: str = "0.1", **more: Any) -> dict[str, Any]:
     return {"ContinuousParameterRanges": [{"Name": "lr", "MinValue": low, "MaxValue": high, **more}]}
 
 
-def test_o37_ranges_scaling_and_data_may_change(world: World) -> None:
+def test_ranges_scaling_and_data_may_change(world: World) -> None:
     parent(world)
     request = child(ParameterRanges=lr("0.0001", "1", ScalingType="Logarithmic"))
     request = changed(request, f"{DEFINITION}.OutputDataConfig.S3OutputPath", "s3://elsewhere")
@@ -73,7 +73,7 @@ REFUSED = {
     ),
     "hyperband": (child(Strategy="Hyperband"), "warm start is for Bayesian and Random, got Hyperband"),
     "one parent twice": (child("parent", "PARENT"), "'PARENT' is named more than once"),
-    "O-38 six parents": (child(*[f"p{n}" for n in range(6)]), "less than or equal to 5 (has 6)"),
+    "six parents": (child(*[f"p{n}" for n in range(6)]), "less than or equal to 5 (has 6)"),
 }
 
 

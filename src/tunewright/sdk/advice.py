@@ -1,4 +1,4 @@
-"""Things that are allowed and probably not meant (rule 5.21): a direction that fights its metric's name."""
+"""Things that are allowed and probably not meant: a direction that fights its metric's name."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class Options(TypedDict, total=False):
     """How jobs are created, and extended features.
 
     strict: AMT to the letter. client: a botocore SageMaker client. session: client and engine joined.
-    The others travel with the request (rule 5.11): points to try first, conditions between parameters, steps of
+    The others travel with the request: points to try first, conditions between parameters, steps of
     ranges, forbidden combinations, repetitions of each configuration, how many models to keep, and how Hyperband
     proposes (`model` or `random`) and stops (`stopping` or `promotion`).
     """
