@@ -368,3 +368,11 @@ def test_more_gpus_than_there_are(bench: FunctionBench) -> None:
     bench.finish(bench.task("gpus-3", train))
     assert bench.text("gpus-2", "stdout") == "0\n"
     assert bench.text("gpus-3", "stdout") == "\n"
+
+
+def test_a_directory_that_is_gone_stops_nothing(bench: FunctionBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = bench.root / "gone"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    place.rmdir()
+    assert bench.run("gone-1", Function("os:getpid")).failure is None

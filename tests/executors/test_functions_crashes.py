@@ -283,6 +283,18 @@ def test_sigterm_from_elsewhere_is_an_interruption(bench: FunctionBench) -> None
     assert bench.seen.exit("elsewhere-1").failure is Failure.INTERRUPTED
 
 
+def test_a_function_that_signals_itself_is_not_attempted_for_ever(bench: FunctionBench) -> None:
+    def train() -> None:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    task = bench.task("itself-1", train)
+    found = [bench.finish(replace(task, attempt=attempt)).failure for attempt in (1, 2, 3)]
+    assert found == [Failure.INTERRUPTED, Failure.INTERRUPTED, Failure.ALGORITHM]
+
+
 # ---- controllers ----
 
 CONTROLLER = """

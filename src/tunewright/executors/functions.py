@@ -6,13 +6,11 @@ attempted again (`Failure.INTERRUPTED`), for nobody else could go on with it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from tunewright.core.trial import Cursor, Failure, Phase
 from tunewright.executors import functions_end, processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.codec import task_to_json
+from tunewright.executors.functions_call import Call, handle, release, report_of
 from tunewright.executors.functions_pool import Pool
 from tunewright.executors.listener import Listener
 from tunewright.executors.slots import WANT_SECONDS, Held, Slots
@@ -39,35 +38,6 @@ TRIES = 3
 _Key = tuple[str, int]
 
 
-@dataclass(slots=True)
-class _Call:
-    """A task that this executor looks after.
-
-    Args:
-        worker: who works on it, if it is one of ours.
-        held: its slots, until it is over; its worker has them too.
-        tries: how often it was handed to a worker that had ended before it began.
-        started: when it was handed to the worker, seconds since the epoch.
-        kill_at: when SIGKILL follows, monotonic.
-        killed: it is to end.
-        foreign: another controller's worker may still have it.
-        uploading: it entered that phase.
-        over: it was reported.
-    """
-
-    task: Task
-    workdir: Workdir
-    worker: WorkerProcess[_Call] | None = None
-    held: Held | None = None
-    tries: int = 0
-    started: float | None = None
-    kill_at: float | None = None
-    killed: bool = False
-    foreign: bool = False
-    uploading: bool = False
-    over: bool = False
-
-
 class FunctionExecutor:
     """Runs tasks that have a `training.function`.
 
@@ -84,10 +54,10 @@ class FunctionExecutor:
         self._slots = slots
         self._bell = bell
         self._guard = threading.RLock()
-        self._calls: dict[_Key, _Call] = {}
+        self._calls: dict[_Key, Call] = {}
         self._reports: deque[Report] = deque()
         self._listener = Listener()
-        self._pool: Pool[_Call] = Pool(self._home, objects)
+        self._pool: Pool[Call] = Pool(self._home, objects)
         self._starved_until = 0.0
         self._looking = False
         self._timer: threading.Timer | None = None
@@ -111,17 +81,17 @@ class FunctionExecutor:
         workdir = Workdir.of(self._home, task.name, task.attempt)
         with self._guard:
             if (task.name, task.attempt) in self._calls:
-                return _handle(task)
-            call = _Call(task, workdir)
+                return handle(task)
+            call = Call(task, workdir)
             training = task.training
             if functions_end.begun(workdir):
                 self._adopt(call)
-                return _handle(task)
+                return handle(task)
             impossible = self._slots.impossible(training.cpus, training.gpus)
             if impossible:
                 self._calls[task.name, task.attempt] = call
                 self._conclude(call, ExitReport(task.name, task.attempt, None, Failure.CLIENT, impossible))
-                return _handle(task)
+                return handle(task)
             call.held = self._slots.acquire(training.cpus, training.gpus)
             if call.held is None:
                 self._starved_until = time.monotonic() + WANT_SECONDS
@@ -132,20 +102,20 @@ class FunctionExecutor:
                 call.held.close()
                 raise
             self._calls[task.name, task.attempt] = call
-            return _handle(task)
+            return handle(task)
 
     def watch(self, task: Task, handle: str | None) -> None:
         """Take over a task that an earlier controller launched."""
         with self._guard:
             if (task.name, task.attempt) not in self._calls:
-                self._adopt(_Call(task, Workdir.of(self._home, task.name, task.attempt)))
+                self._adopt(Call(task, Workdir.of(self._home, task.name, task.attempt)))
 
     def kill(self, task: Task) -> None:
         """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
         with self._guard:
             call = self._calls.get((task.name, task.attempt))
             if call is None:
-                call = _Call(task, Workdir.of(self._home, task.name, task.attempt))
+                call = Call(task, Workdir.of(self._home, task.name, task.attempt))
                 call.killed = True
                 if not os.path.exists(call.workdir.exit):
                     tasklock.write_tombstone(call.workdir, task.grace)
@@ -212,7 +182,7 @@ class FunctionExecutor:
 
     # ---- calls and workers ----
 
-    def _assign(self, call: _Call, held: Held) -> None:
+    def _assign(self, call: Call, held: Held) -> None:
         """Give a call to an idle worker, or to a new one."""
         devices = held.devices if self._slots.capacity.gpus else None
         kind = Kind.of(call.task, devices)
@@ -233,13 +203,13 @@ class FunctionExecutor:
         self._listener.watch(worker.fileno(), lambda: self._hear(worker))
         self._notice_end(worker)
 
-    def _notice_end(self, worker: WorkerProcess[_Call]) -> None:
+    def _notice_end(self, worker: WorkerProcess[Call]) -> None:
         if hasattr(os, "pidfd_open"):
             self._listener.watch(os.pidfd_open(worker.pid), lambda: self._ended(worker))
         else:
             self._listener.look(lambda: self._ended(worker))
 
-    def _send(self, worker: WorkerProcess[_Call], call: _Call) -> None:
+    def _send(self, worker: WorkerProcess[Call], call: Call) -> None:
         assert call.held is not None, "a call that is not over has its slots"
         call.started = time.time()
         worker.job = call.task.job
@@ -249,14 +219,14 @@ class FunctionExecutor:
             for phase in (Phase.DOWNLOADING, Phase.TRAINING):
                 self._reports.append(PhaseReport(call.task.name, call.task.attempt, phase, call.started))
 
-    def _drop(self, call: _Call, worker: WorkerProcess[_Call]) -> None:
+    def _drop(self, call: Call, worker: WorkerProcess[Call]) -> None:
         """Take back a call that its worker has not been given yet."""
         worker.call = call.worker = None
         tasklock.write_tombstone(call.workdir, call.task.grace)
         report = ExitReport(call.task.name, call.task.attempt, None, killed=True, ended=time.time())
         self._conclude(call, report)
 
-    def _signal(self, call: _Call, number: int) -> None:
+    def _signal(self, call: Call, number: int) -> None:
         """SIGTERM goes to the worker, which may tell its children; SIGKILL to all of its group."""
         if call.worker is not None:
             call.worker.kill() if number == signal.SIGKILL else call.worker.signal(number)
@@ -270,7 +240,7 @@ class FunctionExecutor:
 
     # ---- what workers say (the listener's thread) ----
 
-    def _hear(self, worker: WorkerProcess[_Call]) -> bool:
+    def _hear(self, worker: WorkerProcess[Call]) -> bool:
         with self._guard:
             messages, more = worker.hear()
             for message in messages:
@@ -279,7 +249,7 @@ class FunctionExecutor:
                 worker.detach()
             return more
 
-    def _heard(self, worker: WorkerProcess[_Call], message: dict[str, Any]) -> None:
+    def _heard(self, worker: WorkerProcess[Call], message: dict[str, Any]) -> None:
         call = worker.call
         if "ready" in message:
             worker.ready = True
@@ -306,9 +276,9 @@ class FunctionExecutor:
             worker.sources.update(message.get("sources", {}))
             worker.ending = bool(message.get("last"))
             self._give_back(worker)
-            self._tell_end(call, _report(message["exit"]))
+            self._tell_end(call, report_of(message["exit"]))
 
-    def _give_back(self, worker: WorkerProcess[_Call]) -> None:
+    def _give_back(self, worker: WorkerProcess[Call]) -> None:
         """A worker is idle again; it ends when it stays so for long."""
         worker.idle_since = time.monotonic()
         self._set_timer()
@@ -326,7 +296,7 @@ class FunctionExecutor:
             if any(True for _ in self._pool):
                 self._set_timer()
 
-    def _ended(self, worker: WorkerProcess[_Call]) -> bool:
+    def _ended(self, worker: WorkerProcess[Call]) -> bool:
         """A worker may have ended: answers whether it has not."""
         with self._guard:
             if not worker.gone():
@@ -346,7 +316,7 @@ class FunctionExecutor:
                     self._conclude_lost(call, lost)
         return False
 
-    def _again(self, call: _Call) -> bool:
+    def _again(self, call: Call) -> bool:
         """Give a call to another worker when the first one had ended before it saw the request."""
         call.tries += 1
         if call.started is None or call.killed or call.tries > TRIES or functions_end.begun(call.workdir):
@@ -359,7 +329,7 @@ class FunctionExecutor:
             return False
         return True
 
-    def _conclude_lost(self, call: _Call, lost: functions_end.Lost) -> None:
+    def _conclude_lost(self, call: Call, lost: functions_end.Lost) -> None:
         """Store what a lost call left, aside: it may take long."""
 
         def conclude() -> None:
@@ -372,7 +342,7 @@ class FunctionExecutor:
 
     # ---- calls that are not ours ----
 
-    def _adopt(self, call: _Call) -> None:
+    def _adopt(self, call: Call) -> None:
         """Find out how an attempt stands that another controller began."""
         self._calls[call.task.name, call.task.attempt] = call
         call.foreign = True
@@ -409,17 +379,17 @@ class FunctionExecutor:
 
     # ---- news ----
 
-    def _tell_end(self, call: _Call, report: ExitReport) -> None:
+    def _tell_end(self, call: Call, report: ExitReport) -> None:
         """A worker's word; the phase that a call without artifacts was in for no time is told along."""
         if report.started is not None and report.ended is not None and not call.uploading:
             self._reports.append(PhaseReport(report.name, report.attempt, Phase.UPLOADING, report.ended))
         self._finish(call, report)
 
-    def _conclude(self, call: _Call, report: ExitReport) -> None:
+    def _conclude(self, call: Call, report: ExitReport) -> None:
         functions_end.record(call.workdir, report)
         self._finish(call, report)
 
-    def _finish(self, call: _Call, report: ExitReport) -> None:
+    def _finish(self, call: Call, report: ExitReport) -> None:
         with self._guard:
             if call.over:
                 return
@@ -433,19 +403,3 @@ class FunctionExecutor:
         with self._guard:
             self._reports.append(report)
         self._bell.ring()
-
-
-def release(held: Held) -> None:
-    """Free slots, also when processes that a function left behind have copies of their descriptors."""
-    for fd in held.fds:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-    held.close()
-
-
-def _handle(task: Task) -> str:
-    return f"function:{task.name}/{task.attempt}"
-
-
-def _report(record: dict[str, Any]) -> ExitReport:
-    failure = record["failure"]
-    return ExitReport(**{**record, "failure": None if failure is None else Failure(failure)})

@@ -36,7 +36,12 @@ from tunewright.executors.worker_place import Place, Spares, Taken
 from tunewright.executors.worker_streams import Streams, Surroundings
 
 MAX_DESCRIPTORS = 250
-INTERRUPTED = "the worker was told to end by somebody else: the machine or its service manager is ending everything."
+INTERRUPTED = (
+    "the function's process got SIGTERM from somebody else: the machine or its service manager is ending everything,"
+    " or the function signals itself."
+)
+INTERRUPTIONS = 3
+"""The attempt from which on such a signal is the function's own failure."""
 
 
 class Worker:
@@ -118,16 +123,18 @@ class Worker:
                 traceback.print_exc()
                 reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
                 outcome = Outcome(None, Failure.INTERNAL, reason[:LIMIT])
-            ended = time.time()
+            # A signal that comes from here on comes too late: the call has its own end.
+            told, ended = self._terminator.came or outcome.stopped, time.time()
             model, outcome = self._keep(task, place, outcome)
         failure, reason, killed = outcome.failure, outcome.reason, False
-        told = self._terminator.came or outcome.stopped
         if told or self._terminator.replaced:
             killed = os.path.exists(place.workdir.tombstone)
             if killed:
                 failure, reason = None, ""
             elif told:
-                failure, reason = Failure.INTERRUPTED, INTERRUPTED
+                # Again and again it is no service manager: the function, or a library, signals its own process.
+                failure = Failure.INTERRUPTED if task.attempt < INTERRUPTIONS else Failure.ALGORITHM
+                reason = INTERRUPTED
         return ExitReport(task.name, task.attempt, outcome.code, failure, reason, model, killed, started, ended)
 
     def _check(self, place: Place) -> None:

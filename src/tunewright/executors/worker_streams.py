@@ -69,7 +69,10 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.variables: Mapping[str, str] = dict(os.environ)
-        self._directory = os.getcwd()
+        try:
+            self._directory = os.getcwd()
+        except FileNotFoundError:  # it was removed under the controller
+            self._directory = os.path.expanduser("~")
         self._path = list(sys.path)
 
     def enter(self, variables: Mapping[str, str]) -> None:
