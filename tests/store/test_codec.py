@@ -124,6 +124,16 @@ class Newer:
     more: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Real:
+    value: float = 0.0
+
+
+def test_zeros_of_other_types_are_kept() -> None:
+    for value in (Real(0), Real(False), Real(0.0)):
+        assert same(Codec[Real](Real).loads(Codec[Real](Real).dumps(value)), value)
+
+
 def test_older_and_newer_programs_read_each_other() -> None:
     assert Codec[Newer](Newer).loads(Codec(Older).dumps(Older("x"))) == Newer("x")
     newer = Newer("x", 4, (), {"a": 1.5})

@@ -19,13 +19,14 @@ from sqlalchemy.engine import make_url
 
 from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Invalid
+from tunewright.core.events import Launched
 from tunewright.core.ports import JobQuery
 from tunewright.store import database
 from tunewright.store.database import HEAD, lay_out, upgrade
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore, open_store
 from tunewright.store.tables import metadata
-from tunewright.testing.store_suite import propose, tuning_spec
+from tunewright.testing.store_suite import OWNER, loss, propose, report, training_spec, tuning_spec
 
 FOLDER = Path(database.__file__).parent / "migrations"
 
@@ -146,6 +147,18 @@ def test_many_threads_may_open_an_empty_database_at_once(url: str) -> None:
     for store in stores:
         assert store.versions() == {}
         store.close()
+
+
+def test_nothing_is_left_of_what_is_deleted(store: SqlStore, recorder: Recorder) -> None:
+    tuning = recorder.create(tuning_spec(), {"a": "b"}).job.uid
+    training = recorder.create(training_spec(), {"a": "b"}).job.uid
+    recorder.record(training, [Launched(0.0, 1, 1, "h"), report(1, 0, loss(1.0))])
+    for uid in (tuning, training):
+        store.acquire(uid, OWNER, 1.0, 0.0, [])
+        store.delete(uid)
+    with store.engine.connect() as connection:
+        left = {name: connection.execute(table.select()).all() for name, table in metadata.tables.items()}
+    assert left == dict.fromkeys(metadata.tables, [])
 
 
 # ---- waiting ----

@@ -21,22 +21,21 @@ from tunewright.testing.same import same
 from tunewright.testing.store_suite import LIFE, OWNER, loss, propose, report, training_spec, tuning_spec
 from tunewright.testing.world import FakeClock
 
-VALUES = {1: 0.5, 2: 0.25, 3: 0.25, 4: math.nan, 5: None}
+VALUES = {1: 0.5, 2: 0.25, 3: 0.25, 4: math.nan, 5: 0.125}
 
 
 @pytest.fixture
 def uid(recorder: Recorder, clock: FakeClock) -> str:
-    """A job whose trials 1 to 5 ended with VALUES and whose trials 6 and 7 live, one of them Pending."""
+    """A job whose trials 1 to 5 ended with VALUES, the last of them failed; 6 goes on and 7 is Pending."""
     uid = recorder.create(tuning_spec(parallel=7)).job.uid
     for number in range(1, 8):
         clock.at += 1
         recorder.record(uid, [propose(number, 1, clock.at)])
     for number, value in VALUES.items():
         clock.at += 1
-        seen = () if value is None else (loss(value),)
         end = Exited(clock.at, number, 1, 0) if number != 5 else Exited(clock.at, 5, 1, 1, Failure.ALGORITHM, "no")
-        recorder.record(uid, [Launched(clock.at, number, 1, "h"), report(number, 0, *seen), end])
-    recorder.record(uid, [Launched(clock.at, 6, 1, "h")])
+        recorder.record(uid, [Launched(clock.at, number, 1, "h"), report(number, 0, loss(value)), end])
+    recorder.record(uid, [Launched(clock.at, 6, 1, "h"), report(6, 0, loss(0.0))])
     return uid
 
 

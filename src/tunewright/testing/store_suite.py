@@ -79,6 +79,7 @@ LIFE: tuple[Sequence[Event], ...] = (
     [Progressed(0.0, 1, 1, Phase.DOWNLOADING), Progressed(0.0, 1, 1, Phase.TRAINING)],
     [report(1, 0, loss(3.0), Observation("accuracy", math.nan, 5.0), loss(math.inf)), report(2, 0, loss(1.5, 4))],
     [report(2, 10, loss(9.0, 2)), report(2, 20, loss(1.25, 4)), report(3, 0, loss(math.nan))],
+    [report(4, 0, loss(0.25), Observation("accuracy", 0.5, 5.0), loss(0.125, 9))],
     [Judged(0.0, 1, 1, 2, Verdict(True, "worse", math.inf, -math.inf, StopCause.EARLY))],
     [Exited(0.0, 4, 1, None, Failure.INTERNAL, "lost"), Exited(0.0, 1, 1, -15, killed=True, model="s3://b/k")],
     [Launched(0.0, 4, 2, "handle-4b"), report(4, 0, loss(0.5), attempt=2)],
