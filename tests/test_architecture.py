@@ -82,6 +82,7 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.cli.commands_jobs", "tunewright.cli.do_jobs"): "help comes before the assembly of all rooms",
     ("tunewright.cli.commands_look", "tunewright.cli.do_look"): "help comes before the assembly of all rooms",
     ("tunewright.cli.commands_tools", "tunewright.cli.do_tools"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.engine", "tunewright.search.importance"): "looking at jobs needs no numpy",
 }
 """(module, what it imports inside a function) -> why. Start-up time and optional extras are the only reasons."""
 
@@ -124,6 +125,7 @@ def modules() -> dict[str, Module]:
     return found
 
 
+@cache
 def imports(module: Module) -> list[Import]:
     """Every import of a module, those inside functions too, but not those for type checking alone."""
     return list(_imports(module, module.tree, deferred=False))

@@ -90,6 +90,10 @@ class StillEngine:
     def in_charge(self, view: JobView) -> bool:
         return self.charge or view.job.status.terminal
 
+    def importance(self, name: str) -> list[tuple[str, float]]:
+        self.done.append(f"importance {name}")
+        return [("units", 0.75), ("lr", 0.25)]
+
     def log_paths(self, training_job: str) -> tuple[Path, Path]:
         base = self.home / "jobs" / training_job
         return base / "stdout.log", base / "stderr.log"

@@ -293,6 +293,27 @@ def test_the_live_region_has_at_most_twelve_lines(engine: StillEngine, request_o
     assert len(stopping) == 12 and stopping[-1] == "stopping 39 jobs"
 
 
+def test_the_most_important_parameters_are_told_first(engine: StillEngine, request_of: Callable[..., Any]) -> None:
+    more = {name: {"type": "integer", "min": 1, "max": 9} for name in ("a", "b", "c")}
+    base = {"lr": {"type": "continuous", "min": 0.001, "max": 0.1}, "units": {"type": "categorical", "values": [1, 2]}}
+    engine.call("CreateHyperParameterTuningJob", **request_of(max_jobs=10, parameters=more | base))
+
+    def one(number: int) -> None:
+        engine.begin("digits", {"a": 1, "b": 2, "c": 3, "lr": 0.01, "units": "2"})
+        engine.report("digits", number, number / 10)
+        engine.exit("digits", number)
+
+    engine.then(*(lambda number=number: one(number) for number in range(1, 11)))
+    told = Told(engine)
+    regions: list[str] = []
+    told.teller._display.live = regions.extend  # type: ignore[union-attr]
+    assert told.follow() == 0
+    assert engine.done == ["importance digits"] * 2
+    assert any(line.endswith("units=2 lr=0.01 a=1 ...") for line in regions if line.startswith("best "))
+    assert "Most important: units 75%, lr 25%" in told.lines
+    assert told.text.index("    units = 2") < told.text.index("    a = 1")
+
+
 def test_the_live_region_shows_best_and_running_jobs(digits: StillEngine) -> None:
     digits.begin("digits", A, B)
     digits.report("digits", 1, 0.9)

@@ -55,6 +55,10 @@ class Engine(Protocol):
         """Whether a living controller runs this job, or the job needs none any more."""
         ...
 
+    def importance(self, name: str) -> list[tuple[str, float]]:
+        """A job's parameters and their shares of the objective, most important first; empty while nothing is known."""
+        ...
+
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail: ...
     def log_paths(self, training_job: str) -> tuple[Path, Path]: ...
 
@@ -72,6 +76,16 @@ class _Joined:
     def objects(self) -> Objects:
         found: Objects = self._local.host.objects
         return found
+
+    def importance(self, name: str) -> list[tuple[str, float]]:
+        """By the search engine's own model."""
+        from tunewright.search.importance import importance
+
+        job = self._local.reads.job(name).job
+        if len(job.spec.definitions) > 1:
+            return []
+        found = importance(self._local.host.store.history(job.uid))
+        return [(each.name, each.share) for each in found if each.share > 0]
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """Raises the rooms' own errors, which the client would turn into botocore's."""

@@ -22,6 +22,8 @@ from tunewright.sdk.display import Display, Lines
 
 POLL_SECONDS = 0.25
 FORCED_SECONDS = 1.5
+RESULTS = 10
+"""Results below which nothing is said about which parameters matter."""
 INTERRUPTED = 130
 EXIT_CODES = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.STOPPED: INTERRUPTED}
 
@@ -43,6 +45,15 @@ class Human:
         self._engine, self._display, self._quiet, self._verbose = engine, display, quiet, verbose
         self._now = SteadyClock().now
         self._story: Story | None = None
+        self._weighed = 0
+
+    def _weigh(self, job: Job, least: int) -> None:
+        """Ask anew which parameters matter whenever the number of results has doubled."""
+        count = job.counters.succeeded
+        if count < max(RESULTS, 2 * self._weighed) or len(job.spec.definitions[0].space) < least:
+            return
+        self._weighed = count
+        self._told(job).weigh(self._engine.importance(job.name))
 
     def _told(self, job: Job) -> Story:
         if self._story is None:
@@ -64,6 +75,7 @@ class Human:
             self._display.say([moved_line(job, trial, began) for trial, began in moved])
         self._display.say(story.ended(job, [view.trial for view in ended]))
         if not self._quiet:
+            self._weigh(job, least=4)
             self._display.live(story.region(job, self._now(), note))
 
     def remark(self, text: str) -> None:
@@ -72,6 +84,8 @@ class Human:
     def end(self, job: Job) -> None:
         self._display.close()
         model = None
+        self._weighed = 0
+        self._weigh(job, least=2)
         if job.best is not None:
             model = self._engine.reads.trial(job.best.name).trial.model or None
         self._display.say(self._told(job).end(job, self._now(), model))

@@ -7,7 +7,7 @@ Python face; what only a terminal's user needs is added here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tunewright.cli.causes import cause, failure_lines, in_short, kind
 from tunewright.core.job import Job, JobStatus
@@ -105,12 +105,23 @@ class Story(ProgressModel):
         self._paths = paths
         self._trials: dict[str, Trial] = {}
         self._kinds: dict[str, tuple[str, int]] = {}
+        self._shares: list[tuple[str, float]] = []
 
     def ended(self, job: Job, trials: Sequence[Trial]) -> list[str]:
         """The lines that finished training jobs add."""
         self._trials = {trial.name: trial for trial in trials}
         self.facts = facts_of(job)
         return self.update([row_of(job, trial) for trial in trials])
+
+    def weigh(self, shares: Sequence[tuple[str, float]]) -> None:
+        """Say from now on first which parameters matter most (name and share, most important first)."""
+        self._shares = list(shares)
+
+    def _in_order(self, row: Row) -> Row:
+        """A row whose parameters stand in the order of their importance."""
+        names = [name for name, _ in self._shares if name in row.parameters]
+        names += [name for name in row.parameters if name not in names]
+        return replace(row, parameters={name: row.parameters[name] for name in names})
 
     def region(self, job: Job, now: float, note: str = "") -> list[str]:
         """The live region: at most twelve lines."""
@@ -120,6 +131,7 @@ class Story(ProgressModel):
             "failed": counters.retryable + counters.non_retryable,
             "stopped": counters.stopped,
         }
+        self.best = self.best and self._in_order(self.best)
         running = running_of(job)
         lines = self.live(running[:SHOWN], counts, job.runtime(now), now)
         lines += [f"  and {len(running) - SHOWN} more running"] if len(running) > SHOWN else []
@@ -167,6 +179,9 @@ class Story(ProgressModel):
     def _ways(self, status: str) -> list[str]:
         name = self.facts.name
         lines = self.failures()
+        if self._shares:
+            shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares[:3])
+            lines.append(f"Most important: {shares}")
         lines.append(f"All results: tunewright jobs {name}   Export: tunewright export {name} --output {name}.csv")
         if status == JobStatus.COMPLETED:
             lines.append(f"More training jobs: tunewright resume {name} --add-jobs 10")
