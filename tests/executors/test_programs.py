@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tarfile
 from dataclasses import replace
@@ -224,6 +225,29 @@ def test_a_hyperparameter_that_no_system_takes(bench: Bench) -> None:
     values = {"a=b": "1", "zero": '"\\u0000"'}
     report = bench.run(bench.task("nul-1", "print('hello')", values=values))
     assert report.failure is Failure.CLIENT and "cannot be started" in report.reason
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_script_without_its_interpreter(bench: Bench, guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not guarded:
+        monkeypatch.setenv("PATH", str(bench.root))
+        assert shutil.which("setpriv") is None
+    folder = bench.source("odd-1", "#!/no/such/interpreter\n", "run.sh")
+    (folder / "run.sh").chmod(0o755)
+    report = bench.run(bench.task("odd-1", values={"sagemaker_program": "run.sh"}))
+    assert (report.failure, report.exit_code) == (Failure.CLIENT, None)
+    assert "run.sh cannot be started" in report.reason and "No such file" in report.reason
+
+
+def test_programs_begin_with_plain_signals(bench: Bench) -> None:
+    text = (
+        "import signal\nprint(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))\n"
+        "ignored = int(open('/proc/self/status').read().split('SigIgn:')[1].split()[0], 16)\n"
+        "print([number for number in range(1, 32) if ignored >> (number - 1) & 1])\n"
+    )
+    if sys.platform == "linux":
+        bench.run(bench.task("signals-1", text))
+        assert bench.stdout("signals-1") == "[]\n[13, 25]\n", "Python itself ignores SIGPIPE and SIGXFSZ"
 
 
 def test_large_hyperparameters_start(bench: Bench) -> None:

@@ -23,7 +23,7 @@ from typing import NoReturn
 
 from tunewright.core.ports import Objects
 from tunewright.executors import shim, wire
-from tunewright.executors.program import WAITED, catch_signals
+from tunewright.executors.program import WAITED, guard
 
 ANSWER = struct.Struct("!q")
 LOOK_MILLISECONDS = 10_000
@@ -77,7 +77,8 @@ class ForkServer:
     def serve(self) -> None:
         """Answer requests and reap shims; returns when the controller is gone."""
         os.set_blocking(self._wakeup[1], False)
-        catch_signals()
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        guard()  # found out once, for all shims
         signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()

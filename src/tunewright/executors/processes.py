@@ -16,7 +16,6 @@ if sys.platform != "linux":
     import subprocess
 
 LINUX = sys.platform == "linux"
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -94,22 +93,13 @@ def same_process(pid: int, known: str) -> bool:
     return bool(known) and identity(pid) == known
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill the calling process as soon as its parent is gone, where the kernel can do that."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose parent ends, where the kernel can do that."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if callable(_PRCTL):
+        _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 _PRCTL = getattr(ctypes.CDLL(None), "prctl", None) if LINUX else None
-
-
-def _prctl(option: int, value: int) -> None:
-    if callable(_PRCTL):
-        _PRCTL(option, value, 0, 0, 0)
 
 
 def _all_pids() -> Iterator[int]:

@@ -7,13 +7,15 @@ can come at a wrong moment: ORDER says that somebody left an order, SIGTERM that
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import cache
 
 from tunewright.executors import processes
 from tunewright.executors.clock import pause
@@ -23,22 +25,31 @@ WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM, ORDER})
 SWEEP_SECONDS = 10.0
 """How long to wait for processes that do not even end at SIGKILL (stuck in the kernel)."""
 
-_RESTORED = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGHUP", "SIGCHLD", "SIGALRM", "SIGUSR1")
+_DEFAULTS = frozenset({signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM})
+"""What a process ignores its programs ignore too, and Python ignores some signals; programs begin without that."""
+
+_SETPRIV_FAILED = "setpriv: failed to execute "
 
 
-def catch_signals() -> None:
-    """Make sure that programs begin with every signal at its default.
+@cache
+def guard() -> tuple[str, ...]:
+    """What to put before a command so that the kernel kills the program when its parent is gone; maybe nothing.
 
-    What a process ignores its programs ignore too, and Python ignores some signals. A signal that is caught
-    is at its default again after exec; so all of them are caught here, by something that does nothing.
+    Only a process itself can ask for that. A spawned one costs far less than a forked one but runs nothing of
+    ours, so the asking is left to util-linux's setpriv where it is there and can do it.
     """
-    for name in _RESTORED:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _nothing)
-
-
-def _nothing(number: int, frame: object) -> None:
-    """A signal's handler that does nothing."""
+    program = shutil.which("setpriv") if sys.platform == "linux" else None
+    if program is None:
+        return ()
+    words = (program, "--pdeathsig", "KILL", "--")
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in (1, 2)]
+        pid = os.posix_spawn(program, [*words, "true"], os.environ, file_actions=actions)
+        os.close(null)
+    except OSError:
+        return ()
+    return words if os.waitpid(pid, 0)[1] == 0 else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +80,32 @@ class Program:
         Raises:
             OSError: it cannot be executed.
         """
-        reading, writing = os.pipe()
-        parent = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become(command, environment, directory, logs, parent, writing)
-        os.close(writing)
-        with contextlib.suppress(OSError):  # it may be done with that, or gone, already
-            os.setpgid(self.pid, self.pid)
+        os.chdir(directory)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        actions = [(os.POSIX_SPAWN_DUP2, handle, number) for number, handle in enumerate((null, *logs))]
+        words = [*guard(), *command]
+        try:
+            self.pid = os.posix_spawn(
+                words[0],
+                words,
+                environment,
+                file_actions=actions,
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=_DEFAULTS,
+            )
+        except ValueError as error:  # a NUL character
+            raise OSError(errno.EINVAL, str(error)) from error
+        finally:
+            os.close(null)
         self.identity = processes.identity(self.pid)
-        with os.fdopen(reading, "rb") as pipe:
-            trouble = pipe.read().decode("utf-8", "replace")
-        if trouble:
-            os.waitpid(self.pid, 0)
-            number, _, text = trouble.partition(" ")
-            raise OSError(int(number), text or os.strerror(int(number)))
         self._deadline: float | None = None
+
+    @staticmethod
+    def refusal(code: int, log: str) -> str:
+        """Why the guard could not start the command, or "" when it did: its exit code and log tell."""
+        lines = log.strip().splitlines() if code in (126, 127) else []
+        return lines[0].removeprefix(_SETPRIV_FAILED) if lines and lines[0].startswith(_SETPRIV_FAILED) else ""
 
     def wait(self, order: Callable[[], float | None], grace: float) -> Ended:
         """Wait until the program has ended, end it when told to, and leave nothing of its group behind.
@@ -159,30 +180,3 @@ class Program:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(child, signal.SIGKILL)
                 pause(0.002)
-
-
-def _become(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    directory: str,
-    logs: tuple[int, int],
-    parent: int,
-    writing: int,
-) -> NoReturn:
-    """Turn this freshly forked process into the program; what goes wrong is written to `writing`."""
-    try:
-        os.setpgid(0, 0)
-        processes.die_with_parent()
-        if os.getppid() != parent:
-            os._exit(127)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for number, handle in enumerate((null, *logs)):
-            os.dup2(handle, number, inheritable=True)
-        os.chdir(directory)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.execve(command[0], list(command), environment)
-    except OSError as error:
-        os.write(writing, f"{error.errno or 0} {error.strerror or error}".encode())
-    except BaseException as error:
-        os.write(writing, f"0 {error}".encode())
-    os._exit(127)

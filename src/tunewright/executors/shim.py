@@ -154,6 +154,8 @@ class _Shim:
                 os.close(handle)
         tasklock.note(self._lock, f"program {program.pid} {program.identity}")
         ended = program.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace)
+        if why := Program.refusal(ended.code, reasons.tail(self._workdir) if ended.code in (126, 127) else ""):
+            raise Refused(Failure.CLIENT, f"{plan.command[0]} cannot be started: {why}")
         self._enter(Phase.UPLOADING)
         return self._kept(ended, plan.command)
 
