@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -313,6 +314,12 @@ class Cube:
             index, place = divmod(index, size)
             row[j] = self.axes[j].at(place)
         return row
+
+    @cached_property
+    def all_rows(self) -> Floats:
+        """Every row of a small finite space in counting order, shape (size, d)."""
+        assert self.size is not None, "only finite spaces are counted"
+        return np.array([self.row_at(index) for index in range(self.size)])
 
     def index_of(self, row: Floats) -> int:
         """The index of the point nearest to a row in the counting order of a finite space."""

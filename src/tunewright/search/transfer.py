@@ -10,6 +10,7 @@ A parent whose own model contradicts the job's results is left out while it does
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -156,20 +157,22 @@ class WarmStarts:
 
     def __init__(self, most: int = 16) -> None:
         self._most = most
-        self._known: OrderedDict[int, tuple[JobSpec, tuple[tuple[int, int], ...], Warm]] = OrderedDict()
+        self._known: OrderedDict[int, tuple[JobSpec, tuple[History, ...], list[int], Warm]] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, history: History, cube: Cube) -> Warm:
         """What the parents of a history say in its cube."""
-        state = tuple((id(parent), parent.version) for parent in history.parents)
+        versions = [parent.version for parent in history.parents]
         with self._lock:
             known = self._known.get(id(history.spec))
-            if known is None or known[0] is not history.spec or known[1] != state:
-                known = (history.spec, state, _read(history, cube))
+            same = known is not None and known[0] is history.spec and known[2] == versions
+            # Parents are compared by identity: two of equal content would be read to the same end.
+            if known is None or not same or not all(map(operator.is_, known[1], history.parents)):
+                known = (history.spec, history.parents, versions, _read(history, cube))
                 self._known[id(history.spec)] = known
                 while len(self._known) > self._most:
                     self._known.popitem(last=False)
-            return known[2]
+            return known[3]
 
 
 def _read(history: History, cube: Cube) -> Warm:

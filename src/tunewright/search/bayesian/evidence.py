@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunewright.search.bayesian.model import Data, Fit, adjust, fit
+from tunewright.search.bayesian.model import Data, fit
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats, Ints
@@ -149,28 +149,27 @@ class Fits:
 
     def __init__(self, most: int = 64) -> None:
         self._most = most
-        self._known: OrderedDict[bytes, Fit] = OrderedDict()
+        self._known: OrderedDict[bytes, Floats] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, data: Data, n: int, start: Fit | None = None) -> Fit:
-        """The fitted model.
+    def theta(self, data: Data, n: int, start: Floats | None = None) -> Floats:
+        """Theta fitted to the data.
 
         Args:
             n: number of own observations, which frees the length scales.
-            start: a fit to nearly the same data; it is only adjusted.
+            start: theta of nearly the same data, which is only adjusted.
         """
         digest = hashlib.sha256(repr((n, data.layout.group.tolist(), data.layout.kinds.tolist())).encode())
         digest.update(data.features.tobytes())
         digest.update(data.targets.tobytes())
         if start is not None:
-            digest.update(start.kernel.encode() + start.theta.tobytes())
+            digest.update(start.tobytes())
         key = digest.digest()
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        prior = Prior.of(data.layout, n)
-        found = fit(data, prior) if start is None else adjust(data, prior, start)
+        found = fit(data, Prior.of(data.layout, n), start)
         with self._lock:
             self._known[key] = found
             while len(self._known) > self._most:

@@ -76,8 +76,8 @@ class FidelitySearch:
         cube, seed = table.cube, table.spec.seed
         targets = model_targets(ladder.values)
         fitted, kept = subset(targets, FIT_MOST, seed), subset(targets, KEEP_MOST, seed)
-        model = self._fits.of(ladder.data(targets, fitted), len(fitted))
-        posterior = Posterior.of(ladder.data(targets, kept), model)
+        theta = self._fits.theta(ladder.data(targets, fitted), len(fitted))
+        posterior = Posterior.of(ladder.data(targets, kept), theta)
         view = Views(cube, 1)
         good = np.unique(ladder.rows[kept], axis=0)
         means = posterior.predict(view(good))[0][:, 0]

@@ -1,22 +1,14 @@
-"""The covariance over scaled features: Matern, once or twice differentiable (Rasmussen and Williams 2006, eq. 4.17)."""
+"""The covariance: Matern 5/2 over scaled features (Rasmussen and Williams 2006, eq. 4.17)."""
 
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 
 import numpy as np
 
 from tunewright.search.encode import Floats
 
-_ROOT3, _ROOT5 = math.sqrt(3.0), math.sqrt(5.0)
-
-
-class Kernel(StrEnum):
-    """How smooth the objective is believed to be; the data choose."""
-
-    ROUGH = "Matern 3/2"
-    SMOOTH = "Matern 5/2"
+_ROOT5 = math.sqrt(5.0)
 
 
 def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
@@ -37,36 +29,25 @@ def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
     return np.maximum(r2, 0.0, out=r2)
 
 
-def covariance(kernel: Kernel, r2: Floats, signal: float) -> Floats:
-    """The covariance at squared distances.
-
-    3/2: signal (1 + a) exp(-a) with a = sqrt(3) r. 5/2: signal (1 + a + a^2 / 3) exp(-a) with a = sqrt(5) r.
-    """
+def covariance(r2: Floats, signal: float) -> Floats:
+    """signal (1 + a + a^2 / 3) exp(-a) with a = sqrt(5) r, at squared distances r2."""
     a = np.sqrt(r2)
-    a *= _ROOT3 if kernel is Kernel.ROUGH else _ROOT5
+    a *= _ROOT5
     k = np.exp(-a)
-    if kernel is Kernel.SMOOTH:
-        a += (5.0 / 3.0) * r2
+    a += (5.0 / 3.0) * r2
     a += 1.0
     k *= a
     k *= signal
     return k
 
 
-def covariance_and_slope(kernel: Kernel, r2: Floats, signal: float) -> tuple[Floats, Floats]:
-    """The covariance and its derivative by the squared distance.
-
-    3/2: -3/2 signal exp(-a). 5/2: -5/6 signal (1 + a) exp(-a).
-    """
+def covariance_and_slope(r2: Floats, signal: float) -> tuple[Floats, Floats]:
+    """The covariance and its derivative by the squared distance, -5/6 signal (1 + a) exp(-a)."""
     a = np.sqrt(r2)
-    a *= _ROOT3 if kernel is Kernel.ROUGH else _ROOT5
+    a *= _ROOT5
     slope = np.exp(-a)
     slope *= signal
     a += 1.0
-    if kernel is Kernel.ROUGH:
-        k = a * slope
-        slope *= -1.5
-        return k, slope
     k = (5.0 / 3.0) * r2
     k += a
     k *= slope

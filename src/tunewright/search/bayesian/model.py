@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from tunewright.search.bayesian.descent import descend
-from tunewright.search.bayesian.kernel import Kernel, covariance_and_slope, squared_distances
+from tunewright.search.bayesian.kernel import covariance_and_slope, squared_distances
 from tunewright.search.bayesian.priors import JITTER, Layout, Prior
 from tunewright.search.encode import Floats
 
@@ -39,8 +39,8 @@ class Loss:
     The constant mean has a N(0, 1) prior and stands at its optimum (Rasmussen and Williams 2006, sec. 2.7).
     """
 
-    def __init__(self, data: Data, prior: Prior, kernel: Kernel) -> None:
-        self._data, self._prior, self._kernel = data, prior, kernel
+    def __init__(self, data: Data, prior: Prior) -> None:
+        self._data, self._prior = data, prior
         self._ones_and_y = np.asfortranarray(np.column_stack([np.ones(len(data.targets)), data.targets]))
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
@@ -48,7 +48,7 @@ class Loss:
         g, n = layout.groups, len(y)
         scaled = self._data.features * np.exp(-theta[:g])[layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
-        k, slope = covariance_and_slope(self._kernel, squared_distances(scaled), signal)
+        k, slope = covariance_and_slope(squared_distances(scaled), signal)
         k.flat[:: n + 1] += noise + JITTER
         lower, failed = lapack.dpotrf(k, lower=1)
         if failed:
@@ -87,26 +87,12 @@ class Loss:
         gradient[: layout.groups] -= 4.0 * np.bincount(layout.group, columns.sum(axis=0), layout.groups)
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """A fitted model.
+def fit(data: Data, prior: Prior, start: Floats | None = None) -> Floats:
+    """Theta at its maximum a posteriori: a function of the arguments alone.
 
     Args:
-        theta: (log length scales, log signal variance, log noise variance), shape (g + 2,).
+        start: a theta fitted to nearly the same data, from which few steps are made; else the prior's start.
     """
-
-    theta: Floats
-    kernel: Kernel
-
-
-def fit(data: Data, prior: Prior) -> Fit:
-    """The likelier of the kernels, with theta at its maximum a posteriori: a function of the data alone."""
-    fits = [adjust(data, prior, Fit(prior.start, kernel), iterations=STEPS) for kernel in Kernel]
-    return min(fits, key=lambda found: Loss(data, prior, found.kernel)(found.theta)[0])
-
-
-def adjust(data: Data, prior: Prior, known: Fit, *, iterations: int = FEW_STEPS) -> Fit:
-    """Theta after some steps of descent from a known fit, with the same kernel."""
-    begin, box = np.clip(known.theta, prior.low, prior.high), (prior.low, prior.high)
-    loss = Loss(data, prior, known.kernel)
-    return Fit(descend(loss, begin, box, iterations=iterations, tolerances=(1e-6, 1e-3)), known.kernel)
+    begin = prior.start if start is None else np.clip(start, prior.low, prior.high)
+    steps = STEPS if start is None else FEW_STEPS
+    return descend(Loss(data, prior), begin, (prior.low, prior.high), iterations=steps, tolerances=(1e-6, 1e-3))

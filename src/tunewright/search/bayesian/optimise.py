@@ -71,8 +71,9 @@ class Hunt:
         return bool(self._gaps(self.near, row).min() > _LEAST_GAP)
 
     def _enumerate(self) -> tuple[Floats, float] | None:
-        assert self.cube.size is not None
-        rows = self._fix(np.array([self.cube.row_at(index) for index in range(self.cube.size)]))
+        rows = self.cube.all_rows
+        if self.fixed is not None:
+            rows = rows[rows[:, self.fixed[0]] == self.fixed[1]]
         free = [i for i, row in enumerate(rows) if self.cube.key(row) not in self.taken]
         if not free:
             return None

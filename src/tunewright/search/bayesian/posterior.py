@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from tunewright.search.bayesian.kernel import Kernel, covariance, covariance_and_slope, squared_distances
-from tunewright.search.bayesian.model import Data, Fit
+from tunewright.search.bayesian.kernel import covariance, covariance_and_slope, squared_distances
+from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.priors import JITTER
 from tunewright.search.encode import Floats
 
@@ -45,7 +45,6 @@ class Posterior:
         best: the incumbent of each version, shape (s,).
     """
 
-    kernel: Kernel
     scaled: Floats
     inverse_lengths: Floats
     signal: float
@@ -58,13 +57,13 @@ class Posterior:
     best: Floats
 
     @classmethod
-    def of(cls, data: Data, fit: Fit) -> Posterior:
+    def of(cls, data: Data, theta: Floats) -> Posterior:
         """Condition on data; the incumbent is the best mean, or the best value where noise is large."""
-        g, n, theta = data.layout.groups, len(data.targets), fit.theta
+        g, n = data.layout.groups, len(data.targets)
         inverse_lengths = np.exp(-theta[:g])[data.layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
         scaled = data.features * inverse_lengths
-        k = covariance(fit.kernel, squared_distances(scaled), signal)
+        k = covariance(squared_distances(scaled), signal)
         k.flat[:: n + 1] += noise + JITTER
         lower = cholesky(k)
         ones_and_y = np.column_stack([np.ones(n), data.targets])
@@ -73,7 +72,6 @@ class Posterior:
         weights = (solved[:, 1] - mean * solved[:, 0])[:, None]
         fitted = data.targets - weights[:, 0] * (noise + JITTER)
         made = cls(
-            fit.kernel,
             scaled,
             inverse_lengths,
             signal,
@@ -102,7 +100,7 @@ class Posterior:
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
-        k = covariance(self.kernel, squared_distances(features * self.inverse_lengths, self.scaled), self.signal)
+        k = covariance(squared_distances(features * self.inverse_lengths, self.scaled), self.signal)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -110,7 +108,7 @@ class Posterior:
     def predict_and_pull(self, features: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
         """As `predict`, and what turns slopes by mean (m, s) and by deviation (m,) into slopes by features (m, F)."""
         scaled = features * self.inverse_lengths
-        k, slope = covariance_and_slope(self.kernel, squared_distances(scaled, self.scaled), self.signal)
+        k, slope = covariance_and_slope(squared_distances(scaled, self.scaled), self.signal)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -126,9 +124,9 @@ class Posterior:
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
         scaled = features * self.inverse_lengths
-        k = covariance(self.kernel, squared_distances(scaled, self.scaled), self.signal)
+        k = covariance(squared_distances(scaled, self.scaled), self.signal)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
-        prior = covariance(self.kernel, squared_distances(scaled), self.signal)
+        prior = covariance(squared_distances(scaled), self.signal)
         return self.mean + k @ self.weights[:, 0], prior - half.T @ half, half
 
     def imagine(self, features: Floats, results: Floats) -> Posterior:

@@ -21,7 +21,6 @@ from tunewright.search.bayesian.evidence import (
     Seen,
     first,
 )
-from tunewright.search.bayesian.model import Fit
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.transforms import unit_of
@@ -97,7 +96,7 @@ class Turn:
     ) -> Floats | None:
         cube, seed = self._table.cube, self._table.spec.seed
         evidence = Evidence.of(cube, seen, tasks, KEEP_MOST, seed)
-        posterior = Posterior.of(evidence.data, self._fit(seen, tasks))
+        posterior = Posterior.of(evidence.data, self._theta(seen, tasks))
         own = len(evidence.kept)
         forced = floor.due_level(cube, seen.every, initial, rng)
         view = Views(cube, len(tasks))
@@ -121,14 +120,14 @@ class Turn:
             self.converged |= hopeless(found[1], unit_of(seen.values), seen.values)
         return found[0]
 
-    def _fit(self, seen: Seen, tasks: list[Task]) -> Fit:
+    def _theta(self, seen: Seen, tasks: list[Task]) -> Floats:
         """Fitted from scratch now and then, adjusted in between; both to prefixes of the observations."""
         cube, seed, n = self._table.cube, self._table.spec.seed, len(seen.values)
         coarse, fine = first(seen, max(COARSE_LEAST, n // COARSE)), first(seen, n // FINE)
         start = None
         if len(coarse.values) < len(fine.values):
-            start = self._fits.of(Evidence.of(cube, coarse, tasks, FIT_MOST, seed).data, len(coarse.values))
-        return self._fits.of(Evidence.of(cube, fine, tasks, FIT_MOST, seed).data, len(fine.values), start)
+            start = self._fits.theta(Evidence.of(cube, coarse, tasks, FIT_MOST, seed).data, len(coarse.values))
+        return self._fits.theta(Evidence.of(cube, fine, tasks, FIT_MOST, seed).data, len(fine.values), start)
 
     def _eligible(
         self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None, size: int
