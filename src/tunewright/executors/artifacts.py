@@ -58,7 +58,7 @@ def clear(workdir: Workdir, *, inputs_only: bool) -> None:
         inputs_only: keep code, model and output too, for a look at what went wrong.
     """
     kept = [] if inputs_only else [workdir.model, workdir.output_data, workdir.code]
-    for directory in (workdir.data, *kept):
+    for directory in (workdir.data, workdir.at("pipe"), *kept):
         with contextlib.suppress(OSError):
             _empty(directory)
 

@@ -16,6 +16,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
+from tunewright.executors import pipes
 from tunewright.executors.contract import arguments, program_parameters
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
@@ -55,15 +56,22 @@ def drop_alias(path: str, workdir: Workdir) -> None:
         os.rmdir(os.path.dirname(path))
 
 
-def bring_channels(task: Task, workdir: Workdir, objects: Objects, base: str | None = None) -> None:
-    """Fetch every input channel; `base` (else the job's directory) stands for `/opt/ml` in the drivers' scripts.
+def bring_channels(
+    task: Task, workdir: Workdir, objects: Objects, base: str | None = None, *, piped: bool = False
+) -> None:
+    """Fetch every input channel.
+
+    Args:
+        base: stands for `/opt/ml` in the drivers' scripts; the job's directory by default.
+        piped: channels in Pipe mode are going to be fed; else they are files like all others.
 
     Raises:
         Refused: a channel's files are missing or cannot be read.
     """
     for channel in task.training.channels:
         try:
-            target = Path(workdir.channel(channel.name))
+            feeds = piped and channel.input_mode == pipes.MODE
+            target = Path(pipes.source(workdir, channel.name) if feeds else workdir.channel(channel.name))
             manifest = channel.data_type == "ManifestFile"
             count = _fetch_manifest(channel, target, objects) if manifest else objects.fetch(channel.uri, target)
         except (OSError, Invalid) as error:

@@ -107,12 +107,13 @@ class Program:
         lines = log.strip().splitlines() if code in (126, 127) else []
         return lines[0].removeprefix(_SETPRIV_FAILED) if lines and lines[0].startswith(_SETPRIV_FAILED) else ""
 
-    def wait(self, order: Callable[[], float | None], grace: float) -> Ended:
+    def wait(self, order: Callable[[], float | None], grace: float, helpers: Sequence[int] = ()) -> Ended:
         """Wait until the program has ended, end it when told to, and leave nothing of its group behind.
 
         Args:
             order: asked at a signal: seconds until SIGKILL when somebody gave the order to end, else None.
             grace: the seconds when this process is being ended together with everything else.
+            helpers: children of ours that the program has no more use for once it has ended.
         """
         ordered = interrupted = False
         while not self._gone():
@@ -130,6 +131,9 @@ class Program:
         processes.kill_group(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
+        for pid in helpers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._sweep()
         if pending and code == -signal.SIGTERM and order() is None:
             ordered = interrupted = True

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, prepare, processes, reasons, tasklock, wire
+from tunewright.executors import artifacts, pipes, prepare, processes, reasons, tasklock, wire
 from tunewright.executors.clock import now
 from tunewright.executors.code import bring_code
 from tunewright.executors.codec import task_from_json
@@ -153,7 +153,8 @@ class _Shim:
             for handle in logs:
                 os.close(handle)
         tasklock.note(self._lock, f"program {program.pid} {program.identity}")
-        ended = program.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace)
+        feeders = pipes.start_feeders(self._task, self._workdir)
+        ended = program.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace, feeders)
         if why := Program.refusal(ended.code, reasons.tail(self._workdir) if ended.code in (126, 127) else ""):
             raise Refused(Failure.CLIENT, f"{plan.command[0]} cannot be started: {why}")
         self._enter(Phase.UPLOADING)
@@ -170,7 +171,8 @@ class _Shim:
             write_config(workdir, task)
             prepare.bring_checkpoints(task, workdir, self._objects)
             self._base = prepare.alias(task, workdir)
-            prepare.bring_channels(task, workdir, self._objects, self._base)
+            prepare.bring_channels(task, workdir, self._objects, self._base, piped=True)
+            pipes.make_pipes(task, workdir)
             program = bring_code(task, workdir, self._objects)
             python = prepare.interpreter(task)
             variables = environment(task, workdir, self._inherited(), devices=self._devices, python=python)
