@@ -173,6 +173,17 @@ def test_validate_tells_every_problem(file: Path, cli: Run) -> None:
     assert [problem["Where"].split(", ")[-1] for problem in problems] == ["max_jbs", "parameters.units.type"]
 
 
+def test_validate_applies_the_services_rules(file: Path, cli: Run) -> None:
+    text = file.read_text()
+    file.write_text(text.replace("max_jobs: 4", "max_jobs: 4\nstrategy: Hyperband"))
+    assert "MaxResource parameter is not provided" in cli("validate", str(file)).stderr
+    only = text.replace("type: continuous\n    min: 0.001\n    max: 0.1", "type: categorical\n    values: [1]")
+    file.write_text(only)
+    assert cli("validate", str(file)).exit_code == 0
+    strict = cli("validate", str(file), "--strict")
+    assert strict.exit_code == 2 and "Extended mode allows it." in strict.stderr
+
+
 def test_validate_sees_what_only_the_service_knows(file: Path, cli: Run) -> None:
     file.write_text(file.read_text().replace("metric: acc", "metric: acc", 1) + "tags: {'a^b': x}\n")
     result = cli("validate", str(file))

@@ -237,19 +237,17 @@ def test_types_of_values_survive(place: Path) -> None:
 def test_a_function_and_what_amt_has_no_field_for_travel_as_an_extension(place: Path) -> None:
     def change(data: dict[str, Any]) -> None:
         data["training"] = {"function": "mine.train:run", "cpus": 2, "gpus": 1}
-        data |= {"initial_points": [{"lr": 0.15}], "hyperband": {"proposals": "random"}, "replicates": 2}
+        data |= {"initial_points": [{"lr": 0.15}]}
 
     definition = request(place, change)["TrainingJobDefinition"]
     assert definition["AlgorithmSpecification"]["TrainingImage"] == "tunewright/function"
     assert json.loads(definition["StaticHyperParameters"]["_tunewright"]) == {
         "initial_points": [{"lr": 0.15}],
-        "replicates": 2,
-        "hyperband_proposals": "random",
         "cpus": 2,
         "gpus": 1,
         "function": {"reference": "mine.train:run", "pickled": False, "path": [str(place)]},
     }
-    assert len(refused(place, change, strict=True)) == 6
+    assert len(refused(place, change, strict=True)) == 4
 
 
 @settings(max_examples=25)
@@ -381,6 +379,10 @@ training:
         (put("training", "inputs", value={"train": {"url": "x"}}), "training.inputs.train.url: is not a field"),
         (put("training", "hyperparameters", value={"x": None}), "training.hyperparameters.x: is empty"),
         (put("training", "environment", value={"A": None}), "training.environment.A: is empty"),
+        (put("keep_best", value=3), "keep_best: is not available in this version"),
+        (put("hyperband", value={"mode": "promotion"}), "hyperband.mode: is not available in this version"),
+        (put("initial_points", value=[{"lr": 0.15}, {"lrr": 1}]), "initial_points[1].lrr: is not a parameter. Did you"),
+        (put("initial_points", value=[{"lr": 7}]), "initial_points[0].lr: 7 is not in the parameter's range"),
         (put("strategy", value="hyperband"), "Did you mean 'Hyperband'?"),
         (put("hyperband", value={"min_resource": 9, "max_resource": 3}), "9 is greater than max_resource 3"),
         (put("max_jobs", value=0), "0 is too small; the smallest allowed is 1"),

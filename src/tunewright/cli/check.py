@@ -14,6 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
+from tunewright.aws.extension import NOT_YET
 from tunewright.cli.document import Document, Plain, Where
 from tunewright.cli.names import did_you_mean, listed, nearest
 from tunewright.control.metrics import compile_pattern
@@ -176,6 +177,8 @@ def _by_rules(data: Mapping[str, Plain], *, strict: bool) -> Iterator[_Finding]:
     yield from _objective(data, training)
     yield from _patterns(training)
     yield from _strategy(data, training)
+    yield from _not_yet(data)
+    yield from _first_points(data)
     if strict:
         yield from _only_extended(data, training)
 
@@ -274,6 +277,29 @@ def _strategy(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Itera
     if "max_jobs" not in data and strategy != "Grid" and not table(data, "completion"):
         text = "is missing, and nothing else ends the job: give max_jobs, or a limit under completion."
         yield ("max_jobs",), text, False
+
+
+def _not_yet(data: Mapping[str, Plain]) -> Iterator[_Finding]:
+    """Features whose spelling is settled but which nothing carries out yet."""
+    text = "is not available in this version, which would ignore it; leave it out."
+    for name in NOT_YET:
+        head, _, tail = name.partition("_")
+        if name in data:
+            yield (name,), text, False
+        elif head == "hyperband" and tail in table(data, "hyperband"):
+            yield (head, tail), text, False
+
+
+def _first_points(data: Mapping[str, Plain]) -> Iterator[_Finding]:
+    """Points to try first must be made of parameters and of values that they can take."""
+    points, parameters = data.get("initial_points"), space(table(data, "parameters")).parameters
+    for place, point in enumerate(points if isinstance(points, list) else []):
+        for name, value in point.items() if isinstance(point, dict) else ():
+            where: Where = ("initial_points", place, name)
+            if name not in parameters:
+                yield where, f"is not a parameter.{did_you_mean(name, parameters)}", False
+            elif not isinstance(value, Value) or not parameters[name].contains(value):
+                yield where, f"{_shown(value)} is not in the parameter's range; give a value inside.", False
 
 
 def _only_extended(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Iterator[_Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.aws.protocol import read_request
+from tunewright.aws.rules import tuning_problems
 from tunewright.cli.command import WRONG
 from tunewright.cli.names import clean
 from tunewright.cli.out import error_text, say, warn
@@ -17,6 +18,7 @@ from tunewright.cli.tunefile import load
 from tunewright.cli.views import emit
 from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Invalid, Problem
+from tunewright.objects.local import LocalObjects
 from tunewright.sdk.advice import expected_direction
 from tunewright.settings import Settings
 
@@ -62,7 +64,7 @@ def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_js
         found = load(file, strict=strict, now=SteadyClock().now(), name=name)
         home = Settings.load().home
         made = found.request(BucketShelf(None) if strict else HomeShelf(home, dry=True))
-        _check_request(made, strict=strict)
+        _check_request(made, home, strict=strict)
     except Invalid as error:
         if as_json:
             problems = [{"Where": problem.path, "Message": problem.message} for problem in error.problems]
@@ -82,12 +84,22 @@ def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_js
     return None
 
 
-def _check_request(request: Mapping[str, Any], *, strict: bool) -> None:
-    """All that the service would refuse by its shapes alone. Raises Invalid."""
-    _, violations = read_request("CreateHyperParameterTuningJob", dict(request), strict=strict)
-    if violations:
-        text = "{} does not satisfy: {}."
-        raise Invalid([Problem(v.path, text.format(v.value, v.constraint), v.extended_allows) for v in violations])
+def _check_request(request: Mapping[str, Any], home: Path, *, strict: bool) -> None:
+    """All that the service would refuse without looking at other jobs. Raises Invalid."""
+    found, violations = read_request("CreateHyperParameterTuningJob", dict(request), strict=strict)
+    text = "{} does not satisfy: {}."
+    problems = [Problem(v.path, text.format(v.value, v.constraint), v.extended_allows) for v in violations]
+    if not problems:
+        problems = tuning_problems(found, _Assumed(home / "objects"), (), strict=strict)
+    if problems:
+        raise Invalid(problems)
+
+
+class _Assumed(LocalObjects):
+    """The object directory, with everything in it that a run would put there first."""
+
+    def exists(self, uri: str) -> bool:
+        return uri.startswith("s3://") or super().exists(uri)
 
 
 def advice(request: Mapping[str, Any]) -> list[str]:
