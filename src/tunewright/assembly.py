@@ -139,9 +139,11 @@ class Local:
         """Return when the job has changed since the call, or after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         view = self.reads.job(name, tuning=tuning)
+        uid, background = view.job.uid, self.host.background
         while (left := deadline - time.monotonic()) > 0:
-            self.host.background.moved(view.job.uid, view.version, min(left, POLL_SECONDS))
-            if self.reads.job(name, tuning=tuning).version != view.version:
+            background.moved(uid, view.version, min(left, POLL_SECONDS))
+            now = background.version(uid)
+            if (self.reads.job(name, tuning=tuning).version if now is None else now) != view.version:
                 return
 
     def resume(self, name: str, add_jobs: int = 0) -> JobView:

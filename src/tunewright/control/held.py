@@ -70,14 +70,17 @@ class Held:
         """
         events, self.pending = self.pending, []
         told = 0
+        moves = fold(self.job, events)
         if propose is not None and self.history is not None:
-            moves = fold(self.job, events)
             facts = [fact for _, change in moves for fact in change.facts]
             self.history.apply(facts)
             told = len(facts)
-            answer = propose(moves[-1][1].job if moves else self.job, self.history)
-            events = [*events, answer] if answer is not None else events
-        done = recorder.record(self.uid, events, self.stored)
+            ahead = moves[-1][1].job if moves else self.job
+            answer = propose(ahead, self.history)
+            if answer is not None:
+                events = [*events, answer]
+                moves += fold(ahead, [answer])
+        done = recorder.record(self.uid, events, self.stored, moves)
         alone = done.version in (self.stored.version, self.stored.version + 1)
         if self.history is not None and alone:
             self.history.apply(done.facts[told:])

@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tunewright.core.change import Change
 from tunewright.core.errors import StaleVersion
@@ -17,6 +18,9 @@ from tunewright.core.ports import Clock, Store, Stored
 from tunewright.core.spec import JobSpec
 
 MAX_TRIES = 200
+
+Moves: TypeAlias = list[tuple[Event, Change]]
+"""Events that change a job, in order, each with its change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,14 @@ class Recorder:
         event = Created(self.clock.now(), uuid.uuid4().hex, spec)
         return self.store.create(step(None, event), [event], tags or {})
 
-    def record(self, uid: str, events: Sequence[Event], known: Stored | None = None) -> Recorded:
+    def record(
+        self, uid: str, events: Sequence[Event], known: Stored | None = None, moves: Moves | None = None
+    ) -> Recorded:
         """Fold events into a job and commit them as one batch.
 
         Args:
             known: the job as the caller last saw it; saves a read when nobody else wrote since.
+            moves: the events folded into `known` already; saves folding them again.
 
         Raises:
             NotFound: no such job.
@@ -54,7 +61,8 @@ class Recorder:
         """
         for attempt in range(MAX_TRIES):
             stored = known if known is not None and attempt == 0 else self.store.load(uid)
-            moves = fold(stored.job, events)
+            if moves is None or attempt or known is None:
+                moves = fold(stored.job, events)
             if not moves:
                 return Recorded(stored.job, stored.version, ())
             changes = [change for _, change in moves]
@@ -67,9 +75,9 @@ class Recorder:
         raise StaleVersion(f"job {uid} was changed by others through {MAX_TRIES} tries")
 
 
-def fold(job: Job, events: Sequence[Event]) -> list[tuple[Event, Change]]:
+def fold(job: Job, events: Sequence[Event]) -> Moves:
     """The events of a batch that change the job, in order, each with its change."""
-    moves: list[tuple[Event, Change]] = []
+    moves: Moves = []
     for event in events:
         change = step(job, event)
         if change.job is not job:
