@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,10 @@ class Interrupts:
 
     @contextmanager
     def heard(self) -> Iterator[Interrupts]:
-        """Listen to SIGINT while the block runs."""
+        """Listen to SIGINT while the block runs; outside the main thread nothing can be heard."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
 
         def hear(number: int, frame: object) -> None:
             self.count += 1
