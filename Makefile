@@ -32,6 +32,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@$(BIN)/python examples/digits/prepare.py $(DEMO)/data
 	@TUNEWRIGHT_HOME="$(CURDIR)/$(DEMO)/home" $(BIN)/tunewright run examples/digits/tune.yaml
+	@echo
+	@echo 'To look further with these commands in this shell:'
+	@echo '    export TUNEWRIGHT_HOME="$(CURDIR)/$(DEMO)/home" PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: $(READY)
 	$(BIN)/ruff check .

@@ -66,8 +66,9 @@ def test_the_digits_are_learned(digits: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_whole_demo(digits: Path) -> None:
-    said = tunewright(digits, "run", "examples/digits/tune.yaml", "--name", "whole", timeout=290)
+    said = tunewright(digits, "run", "examples/digits/tune.yaml", "--name", "whole", timeout=600)
     assert "30 training jobs ended" in said
     assert best_model(digits, "whole")[0] > 0.95
 

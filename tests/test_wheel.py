@@ -103,9 +103,10 @@ def test_the_wheel_works_beside_its_dependencies(wheel: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_wheel_brings_all_that_it_needs(wheel: Path, tmp_path: Path) -> None:
     """Installed with its dependencies, and nothing of the development environment, as a user would."""
     python = venv(tmp_path)
     constraints = ["-c", str(ROOT / "constraints.txt")]
-    run([str(python), "-m", "pip", "install", "--quiet", *constraints, str(wheel)], tmp_path)
+    run([str(python), "-m", "pip", "install", "--quiet", *constraints, str(wheel)], tmp_path, timeout=600)
     try_out(python, tmp_path)
