@@ -22,6 +22,8 @@ from typer.testing import Result
 
 from tunewright import assembly
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc")
+
 COMMAND = [sys.executable, "-m", "tunewright"]
 PATIENCE = 120.0
 """Seconds after which a condition that was waited for is given up."""

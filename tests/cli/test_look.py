@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from typer.testing import Result
 
 from tunewright.cli.commands_look import JobWord, Sort, TrialWord
@@ -163,6 +164,18 @@ def test_an_unknown_name_is_told_with_the_nearest_one(digits: StillEngine, cli: 
 def test_a_training_jobs_name_is_told_to_be_one(finished: StillEngine, cli: Run) -> None:
     name = finished.job("digits").best.name  # type: ignore[union-attr]
     assert "It is a training job of 'digits'." in cli("describe", name).stderr
+
+
+def test_a_store_that_cannot_be_used_is_told_in_one_line(
+    engine: StillEngine, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(query: object) -> None:
+        raise OperationalError("SELECT ...", {}, Exception("disk I/O error\nmore"))
+
+    monkeypatch.setattr(engine.reads, "jobs", broken)
+    result = cli("list")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: the store cannot be used: disk I/O error; see tunewright doctor\n"
 
 
 def test_words_of_options_are_the_cores() -> None:

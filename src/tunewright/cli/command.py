@@ -55,10 +55,13 @@ def guarded(function: Function) -> Function:
         except KeyboardInterrupt:
             code = INTERRUPTED
         except Exception as error:
-            if (text := _refusal(error)) is None:
+            if (text := _refusal(error)) is not None:
+                code = WRONG
+            elif (text := _unreachable(error)) is not None:
+                code = FAILED
+            else:
                 raise
             warn(f"Error: {text}")
-            code = WRONG
         if code:
             raise typer.Exit(code)
 
@@ -76,6 +79,15 @@ def _refusal(error: Exception) -> str | None:
     if exceptions is not None and isinstance(error, exceptions.ParamValidationError):
         return str(error)
     return None
+
+
+def _unreachable(error: Exception) -> str | None:
+    """What to say when the store cannot be used; None for anything else."""
+    database = sys.modules.get("sqlalchemy.exc")
+    if database is None or not isinstance(error, database.SQLAlchemyError):
+        return None
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"the store cannot be used: {reason[0] if reason else type(error).__name__}; see tunewright doctor"
 
 
 def _listed(message: str, code: str) -> str:
