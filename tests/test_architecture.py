@@ -81,6 +81,7 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.cli.commands_files", "tunewright.cli.do_files"): "help comes before jsonschema and botocore",
     ("tunewright.cli.commands_jobs", "tunewright.cli.do_jobs"): "help comes before the assembly of all rooms",
     ("tunewright.cli.commands_look", "tunewright.cli.do_look"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.commands_serve", "tunewright.cli.do_serve"): "help comes before the assembly of all rooms",
     ("tunewright.cli.commands_tools", "tunewright.cli.do_tools"): "help comes before the assembly of all rooms",
     ("tunewright.cli.engine", "tunewright.search.importance"): "looking at jobs needs no numpy",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from tunewright.cli import commands_files, commands_jobs, commands_look, commands_tools
+from tunewright.cli import commands_files, commands_jobs, commands_look, commands_serve, commands_tools
 from tunewright.cli.about import about
 from tunewright.cli.command import guarded
 
@@ -33,6 +33,8 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "resume": commands_jobs.resume,
     "delete": commands_jobs.delete,
     "export": commands_look.export,
+    "serve": commands_serve.serve,
+    "env": commands_serve.env,
     "test-metric": commands_tools.test_metric,
     "replay": commands_tools.replay,
     "doctor": commands_tools.doctor,

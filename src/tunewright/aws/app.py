@@ -1,0 +1,113 @@
+"""The application of a server: every service of the wire, health, figures and whatever pages are mounted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from tunewright.aws.call import ASGIApp
+from tunewright.aws.cloudwatch import Monitoring
+from tunewright.aws.figures import CONTENT_TYPE, Figures
+from tunewright.aws.gate import Gate
+from tunewright.aws.identity import Identity
+from tunewright.aws.keys import Key
+from tunewright.aws.logs import Logs
+from tunewright.aws.operations import Operations
+from tunewright.aws.router import Router, Services
+from tunewright.aws.s3 import S3
+from tunewright.aws.s3_store import S3Store
+from tunewright.control.recorder import Recorder
+from tunewright.core.ports import Reads, Store
+from tunewright.objects.local import LocalObjects
+from tunewright.settings import Settings
+
+REGIONS = 64
+"""Regions whose operations are kept; they differ in the ARNs alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a server stands on.
+
+    Args:
+        log_paths: where the streams of a training job lie.
+        wake: told the uid of a job for which something may be owed now.
+    """
+
+    recorder: Recorder
+    store: Store
+    reads: Reads
+    objects: LocalObjects
+    log_paths: Callable[[str], Sequence[Path]]
+    wake: Callable[[str], None]
+
+    def now(self) -> float:
+        return self.recorder.clock.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a server behaves.
+
+    Args:
+        bucket: made when the server starts, so that the SDKs' default bucket is there.
+        keys: by access key; without any, requests need no signature.
+        pages: applications by the first part of their paths, such as `ui`.
+    """
+
+    strict: bool
+    bucket: str
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    pages: Mapping[str, ASGIApp] = field(default_factory=dict)
+
+
+def make_app(ports: Ports, settings: Settings, options: Options) -> Starlette:
+    """An ASGI application. The loop is not its business: whoever starts it runs one, here or elsewhere."""
+    figures = Figures(lambda: len(ports.store.versions()), ports.now)
+    s3 = S3(S3Store(ports.objects), settings.region, ports.now)
+    s3.open(options.bucket)
+
+    @lru_cache(REGIONS)
+    def operations(region: str) -> Operations:
+        here = replace(settings, region=region)
+        return Operations(
+            ports.recorder, ports.store, ports.reads, ports.objects, here, strict=options.strict, wake=ports.wake
+        )
+
+    services = Services(
+        sagemaker=operations,
+        s3=s3,
+        logs=Logs(ports.reads, ports.log_paths, settings.account, ports.now),
+        monitoring=Monitoring(ports.reads),
+        identity=Identity(settings.account),
+        pages=_pages(figures, options.pages),
+        page_roots=frozenset(("healthz", "metrics", *options.pages)),
+        region=settings.region,
+    )
+    router = Router(services, Gate(options.keys, ports.now), figures)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        router.close()
+
+    return Starlette(routes=[Mount("/", app=router)], lifespan=lifespan)
+
+
+def _pages(figures: Figures, mounted: Mapping[str, ASGIApp]) -> Starlette:
+    def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def metrics(_: Request) -> Response:
+        return Response(figures.text(), media_type=CONTENT_TYPE)
+
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    return Starlette(routes=[*routes, *(Mount(f"/{name}", app=app) for name, app in mounted.items())])

@@ -1,0 +1,96 @@
+"""HTTP connections that do not wait for ever: a request's head has to arrive in time and must not be huge."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tunewright.core.errors import Invalid
+
+HEAD_SECONDS = 30.0
+MAX_HEAD = 64 * 1024
+MAX_CONNECTIONS = 1000
+GRACE_SECONDS = 10
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a limit of time and size for the head of each request."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _size = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._size = 0
+        self._arm()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(name + value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        super().on_headers_complete()
+
+    def _count(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > MAX_HEAD:
+            raise ValueError("the head of the request is too large")
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._close)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn.Server:
+    """A server for an application, over TLS where there is a certificate.
+
+    Raises:
+        Invalid: the certificate or its key cannot be used.
+    """
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=str(certificate) if certificate else None,
+        ssl_keyfile=str(key) if key else None,
+    )
+    check: Callable[[], None] = config.load
+    try:
+        check()
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid.one("--tls-cert", f"the certificate and its key cannot be used: {error}.") from error
+    return uvicorn.Server(config)

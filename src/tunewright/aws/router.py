@@ -1,0 +1,280 @@
+"""One port for every service: what a request names decides who answers it.
+
+In this order: the X-Amz-Target header (SageMaker, CloudWatch Logs, CloudWatch), the service in the signature's
+scope (IAM, STS, CloudWatch, S3), a form's action; what is left without a signature is a page or S3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tunewright.aws import query, s3_faults
+from tunewright.aws.call import ASGIApp, Call, Gone, Message, Receive, Scope, Send, Slow, region_of, send_answer
+from tunewright.aws.cloudwatch import XML_NAMESPACE, Monitoring
+from tunewright.aws.faults import Answer, Fault, error_answer, fault_of
+from tunewright.aws.figures import Figures
+from tunewright.aws.gate import Gate, Visitor
+from tunewright.aws.identity import IAM, STS, Identity
+from tunewright.aws.logs import Logs
+from tunewright.aws.operations import Operations
+from tunewright.aws.s3 import S3
+from tunewright.aws.s3_body import ChunkKey
+from tunewright.aws.s3_faults import S3Fault
+from tunewright.aws.sigv4 import Denied, Refusal, Signature, signing_key
+
+T = TypeVar("T")
+
+TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "GraniteServiceVersion20100801": "monitoring"}
+JSON_CODES = {
+    Refusal.MISSING: "MissingAuthenticationTokenException",
+    Refusal.MALFORMED: "IncompleteSignatureException",
+    Refusal.UNKNOWN_KEY: "UnrecognizedClientException",
+    Refusal.MISMATCH: "InvalidSignatureException",
+    Refusal.EXPIRED: "InvalidSignatureException",
+    Refusal.READ_ONLY: "AccessDeniedException",
+    Refusal.PLACE: "AccessDeniedException",
+}
+QUERY_CODES = {
+    Refusal.MISSING: "MissingAuthenticationToken",
+    Refusal.MALFORMED: "IncompleteSignature",
+    Refusal.UNKNOWN_KEY: "InvalidClientTokenId",
+    Refusal.MISMATCH: "SignatureDoesNotMatch",
+    Refusal.EXPIRED: "SignatureDoesNotMatch",
+    Refusal.READ_ONLY: "AccessDenied",
+    Refusal.PLACE: "AccessDenied",
+}
+S3_CODES = {
+    **QUERY_CODES,
+    Refusal.MISSING: "AccessDenied",
+    Refusal.MALFORMED: "AuthorizationHeaderMalformed",
+    Refusal.UNKNOWN_KEY: "InvalidAccessKeyId",
+    Refusal.EXPIRED: "RequestTimeTooSkewed",
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everybody who answers.
+
+    Args:
+        sagemaker: the operations of a region.
+        pages: the application for what is no AWS request, with the first parts of its paths.
+        region: the region of requests that name none.
+    """
+
+    sagemaker: Callable[[str], Operations]
+    s3: S3
+    logs: Logs
+    monitoring: Monitoring
+    identity: Identity
+    pages: ASGIApp
+    page_roots: frozenset[str]
+    region: str
+
+
+class Router:
+    """The application behind the port."""
+
+    def __init__(self, services: Services, gate: Gate, figures: Figures) -> None:
+        self._services, self._gate, self._figures = services, gate, figures
+        self._threads = ThreadPoolExecutor(8, "tunewright-api")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        self._services.s3.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._services.pages(scope, receive, send)
+            return
+        call, started, said = Call(scope, receive, str(uuid.uuid4())), time.perf_counter(), [0]
+
+        async def speak(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said[0] = message["status"]
+            await send(message)
+
+        try:
+            await self._route(call, speak)
+        except (Gone, Slow) as error:
+            call.note.error = type(error).__name__
+            if not said[0]:
+                text = b"The request did not arrive in time.\n"
+                await send_answer(speak, (408, {"Content-Type": "text/plain", "Connection": "close"}, text))
+        except Exception as error:
+            call.note.error = type(error).__name__
+            log.exception("the request %s failed", call.request_id)
+            if said[0]:
+                raise
+            await send_answer(speak, self._internal(call))
+        finally:
+            self._figures.record(call, said[0], time.perf_counter() - started)
+
+    def _internal(self, call: Call) -> Answer:
+        if call.note.service == "s3":
+            fault = S3Fault("InternalError", "We encountered an internal error. Please try again.", 500)
+            return s3_faults.error_answer(fault, call.request_id)
+        return error_answer(fault_of(Exception()))
+
+    # ---- who answers ----
+
+    async def _route(self, call: Call, send: Send) -> None:
+        target = call.headers.get("x-amz-target")
+        if target is not None:
+            await self._json(call, send, target)
+            return
+        root = call.raw_path.split("/", 2)[1] if call.raw_path.startswith("/") else ""
+        try:
+            signature = self._gate.announced(call)
+        except Denied as denied:
+            await send_answer(send, self._refused(call, denied, S3_CODES))
+            return
+        form = call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        match signature.service if signature else "":
+            case "iam" | "sts" | "monitoring":
+                await self._query(call, send, signature)
+            case "s3":
+                await self._s3(call, send, signature)
+            case "" if root in self._services.page_roots:
+                await self._page(call, send)
+            case "" if form and call.raw_path == "/" and call.method == "POST":
+                await self._query(call, send, None)
+            case "":
+                await self._s3(call, send, None)
+            case other:
+                text = f"The service {other[:40]!r} is not part of this server, or this request of it is not."
+                await send_answer(send, self._failed(call, Fault("UnknownOperationException", text, 404)))
+
+    # ---- JSON: SageMaker, CloudWatch Logs, CloudWatch ----
+
+    async def _json(self, call: Call, send: Send, target: str) -> None:
+        prefix, _, operation = target.rpartition(".")
+        try:
+            signature = self._gate.announced(call)
+            body = await call.body()
+            visitor = self._gate.admit(call, signature, body)
+            call.note.service = TARGETS.get(prefix, "unknown")
+            self._gate.check_operation(visitor, operation)
+            answer = await self._do(self._answer, call, operation, body, visitor)
+        except Denied as denied:
+            answer = self._refused(call, denied, JSON_CODES)
+        except Exception as error:
+            answer = self._failed(call, error)
+        status, headers, text = answer
+        await send_answer(send, (status, {**headers, "x-amzn-RequestId": call.request_id}, text))
+
+    def _answer(self, call: Call, operation: str, body: bytes, visitor: Visitor) -> Answer:
+        region = region_of(visitor.region, self._services.region)
+        match call.note.service:
+            case "sagemaker":
+                operations = self._services.sagemaker(region)
+                if operation in operations.methods or operation in operations.creations:
+                    call.note.operation = operation
+                answer = operations.handle(operation, body)
+                call.note.error = answer[1].get("x-amzn-ErrorType", "")
+                return answer
+            case "logs":
+                logs = self._services.logs
+                call.note.operation = operation if operation in logs.methods else ""
+                return logs.handle(operation, body, region)
+            case "monitoring":
+                answer = self._services.monitoring.handle(operation, body)
+                call.note.operation = operation
+                return answer
+        raise Fault("UnknownOperationException", f"Nobody here answers to the target of {operation[:80]!r}.")
+
+    def _failed(self, call: Call, error: Exception) -> Answer:
+        fault = fault_of(error)
+        if fault.status >= 500:
+            log.exception("the request %s failed", call.request_id, exc_info=error)
+        call.note.error = fault.code
+        return error_answer(fault)
+
+    # ---- forms: STS, IAM, CloudWatch ----
+
+    async def _query(self, call: Call, send: Send, signature: Signature | None) -> None:
+        try:
+            body = await call.body()
+            visitor = self._gate.admit(call, signature, body)
+            form = query.read_form(body, call.query)
+            call.note.service = visitor.service or "sts"
+            answer = await self._do(self._act, call, form, visitor)
+        except Denied as denied:
+            answer = self._refused(call, denied, QUERY_CODES)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault.status >= 500:
+                log.exception("the request %s failed", call.request_id)
+            call.note.error = fault.code
+            answer = query.error_answer(fault, call.request_id)
+        await send_answer(send, answer)
+
+    def _act(self, call: Call, form: query.Form, visitor: Visitor) -> Answer:
+        action, service = form.get("Action", ""), visitor.service
+        identity, monitoring = self._services.identity, self._services.monitoring
+        tables: dict[str, tuple[dict[str, query.Action], str]] = {
+            "sts": (identity.sts, STS),
+            "iam": (identity.iam, IAM),
+            "monitoring": ({"GetMetricStatistics": monitoring.query}, XML_NAMESPACE),
+        }
+        found = [tables[service]] if service in tables else list(tables.values())
+        for methods, namespace in found:
+            if action in methods:
+                call.note.operation = action
+                self._gate.check_operation(visitor, action)
+                return query.answer(action, methods[action](form), namespace, call.request_id)
+        raise Fault("InvalidAction", f"The action {action[:80]!r} is not supported here.")
+
+    # ---- S3 and pages ----
+
+    async def _s3(self, call: Call, send: Send, signature: Signature | None) -> None:
+        call.note.service = "s3"
+        try:
+            visitor = self._gate.admit(call, signature, None)
+            self._gate.check_operation(visitor, "Get" if call.method in ("GET", "HEAD") else f"{call.method} in S3")
+        except Denied as denied:
+            await send_answer(send, self._refused(call, denied, S3_CODES), head_only=call.method == "HEAD")
+            return
+        key = None
+        if visitor.key is not None and signature is not None and signature.version == 4:
+            key = ChunkKey(signing_key(signature, visitor.key.secret), signature)
+        await self._services.s3.handle(call, send, key)
+
+    async def _page(self, call: Call, send: Send) -> None:
+        call.note.service = "pages"
+        if call.raw_path not in ("/healthz", "/metrics"):
+            try:
+                self._gate.admit_page(call)
+            except Denied as denied:
+                call.note.error = str(denied.refusal)
+                asked = {"WWW-Authenticate": 'Basic realm="Tunewright"'} if denied.refusal is Refusal.MISSING else {}
+                status = 401 if asked else 403
+                text = f"{denied.message}\n".encode()
+                await send_answer(send, (status, {"Content-Type": "text/plain; charset=utf-8", **asked}, text))
+                return
+        await self._services.pages(call.scope, call.receive, send)
+
+    # ---- helpers ----
+
+    def _refused(self, call: Call, denied: Denied, codes: dict[Refusal, str]) -> Answer:
+        code = call.note.error = codes[denied.refusal]
+        if codes is JSON_CODES:
+            return error_answer(Fault(code, denied.message, 400))
+        if codes is QUERY_CODES:
+            return query.error_answer(Fault(code, denied.message, 403), call.request_id)
+        call.note.service = "s3"
+        return s3_faults.error_answer(S3Fault(code, denied.message, 403), call.request_id)
+
+    async def _do(self, function: Callable[..., T], *arguments: object) -> T:
+        work = functools.partial(function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -1,0 +1,215 @@
+"""S3, as far as SageMaker's clients go: buckets, objects, ranges, listings, copies, multipart uploads.
+
+Source: Amazon S3's API reference. Bytes are streamed; everything that touches the disk runs in threads, so that
+a large listing or a slow disk holds up nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from tunewright.aws.call import Call, Send, send_answer
+from tunewright.aws.faults import Answer
+from tunewright.aws.s3_body import ChunkKey
+from tunewright.aws.s3_desk import MAX_DOCUMENT, Desk
+from tunewright.aws.s3_faults import S3Fault, error_answer
+from tunewright.aws.s3_list import after_of, list_keys, token_of
+from tunewright.aws.s3_objects import Objects
+from tunewright.aws.s3_parts import Parts
+from tunewright.aws.s3_reply import OWNER, XML, read_limit, xml
+from tunewright.aws.s3_store import S3Store
+from tunewright.aws.s3_xml import document, parse, stamp, texts, url, yes
+
+Method: TypeAlias = Callable[..., Awaitable[Answer | int]]
+
+_OTHER = """accelerate acl analytics cors encryption intelligent-tiering inventory legal-hold lifecycle logging metrics
+notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment restore
+retention select tagging torrent versioning versions website attributes"""
+_UNSUPPORTED = frozenset(_OTHER.split())
+
+
+class S3:
+    """Answers S3 requests from a store.
+
+    Args:
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, store: S3Store, region: str, now: Callable[[], float]) -> None:
+        self._desk = desk = Desk(store, region, now)
+        self._objects, self._parts = Objects(desk), Parts(desk)
+
+    def open(self, bucket: str) -> None:
+        """Make the default bucket and clear away what was given up long ago."""
+        self._desk.store.make_bucket(bucket)
+        self._desk.uploads.sweep(self._desk.now())
+
+    def close(self) -> None:
+        self._desk.close()
+
+    async def handle(self, call: Call, send: Send, key: ChunkKey | None = None) -> int:
+        """Answer one request; the status.
+
+        Args:
+            key: to verify signed chunks with, where keys are configured.
+        """
+        bucket, name = self._named(call)
+        operation, method = self._operation(call, bucket, name)
+        call.note.service, call.note.operation = "s3", operation
+        try:
+            if method is None:
+                raise S3Fault("NotImplemented", f"{call.method} {operation} is not supported here.", 501)
+            answer: Answer | int = await method(call, bucket, name, send, key)
+        except S3Fault as fault:
+            call.note.error = fault.code
+            answer = error_answer(fault, call.request_id)
+        if isinstance(answer, int):
+            return answer
+        status, headers, body = answer
+        headers = {"x-amz-request-id": call.request_id, **headers}
+        await send_answer(send, (status, headers, body), head_only=call.method == "HEAD")
+        return status
+
+    # ---- what is asked ----
+
+    def _named(self, call: Call) -> tuple[str, str]:
+        path = call.raw_path.lstrip("/")
+        if call.host.endswith(".localhost") and call.host.count(".") >= 1:
+            return call.host.removesuffix(".localhost"), unquote(path)
+        bucket, _, key = path.partition("/")
+        return unquote(bucket), unquote(key)
+
+    def _operation(self, call: Call, bucket: str, key: str) -> tuple[str, Method | None]:
+        query, method = call.query, call.method
+        if found := _UNSUPPORTED & query.keys():
+            return min(found), None
+        if not bucket:
+            return ("ListBuckets", self._list_buckets) if method in ("GET", "HEAD") else ("unknown", None)
+        if not key:
+            return self._bucket_operation(method, query)
+        if "uploadId" in query or "uploads" in query:
+            return self._upload_operation(method, query, "x-amz-copy-source" in call.headers)
+        match method:
+            case "PUT" if "x-amz-copy-source" in call.headers:
+                return "CopyObject", self._objects.copy
+            case "PUT":
+                return "PutObject", self._objects.put
+            case "GET" | "HEAD":
+                return f"{method.title()}Object", self._objects.get
+            case "DELETE":
+                return "DeleteObject", self._objects.delete
+        return "unknown", None
+
+    def _bucket_operation(self, method: str, query: dict[str, str]) -> tuple[str, Method | None]:
+        match method:
+            case "GET" if "location" in query:
+                return "GetBucketLocation", self._location
+            case "GET" if "uploads" in query:
+                return "ListMultipartUploads", self._parts.list_uploads
+            case "GET":
+                return "ListObjectsV2" if query.get("list-type") == "2" else "ListObjects", self._list
+            case "HEAD":
+                return "HeadBucket", self._head_bucket
+            case "PUT":
+                return "CreateBucket", self._create_bucket
+            case "DELETE":
+                return "DeleteBucket", self._delete_bucket
+            case "POST" if "delete" in query:
+                return "DeleteObjects", self._delete_many
+        return "unknown", None
+
+    def _upload_operation(self, method: str, query: dict[str, str], copied: bool) -> tuple[str, Method | None]:
+        match method:
+            case "POST" if "uploads" in query:
+                return "CreateMultipartUpload", self._parts.begin
+            case "PUT" if copied:
+                return "UploadPartCopy", self._parts.part_copy
+            case "PUT":
+                return "UploadPart", self._parts.part
+            case "POST":
+                return "CompleteMultipartUpload", self._parts.complete
+            case "DELETE":
+                return "AbortMultipartUpload", self._parts.abort
+            case "GET":
+                return "ListParts", self._parts.list_parts
+        return "unknown", None
+
+    # ---- buckets ----
+
+    async def _list_buckets(self, *_: Any) -> Answer:
+        found = [
+            {"Name": b.name, "CreationDate": stamp(b.created)} for b in await self._desk.do(self._desk.store.buckets)
+        ]
+        return xml("ListAllMyBucketsResult", {"Owner": OWNER, "Buckets": {"Bucket": found}})
+
+    async def _head_bucket(self, call: Call, bucket: str, *_: Any) -> Answer:
+        await self._desk.do(self._desk.store.bucket, bucket)
+        return 200, {"x-amz-bucket-region": self._desk.region}, b""
+
+    async def _create_bucket(self, call: Call, bucket: str, *_: Any) -> Answer:
+        await call.body(MAX_DOCUMENT)
+        if not await self._desk.do(self._desk.store.make_bucket, bucket) and self._desk.region != "us-east-1":
+            text = "Your previous request to create the named bucket succeeded and you already own it."
+            raise S3Fault("BucketAlreadyOwnedByYou", text, 409)
+        return 200, {"Location": f"/{bucket}"}, b""
+
+    async def _delete_bucket(self, call: Call, bucket: str, *_: Any) -> Answer:
+        await self._desk.do(self._desk.store.drop_bucket, bucket)
+        return 204, {}, b""
+
+    async def _location(self, call: Call, bucket: str, *_: Any) -> Answer:
+        await self._desk.do(self._desk.store.bucket, bucket)
+        return 200, XML, document("LocationConstraint", "" if self._desk.region == "us-east-1" else self._desk.region)
+
+    async def _list(self, call: Call, bucket: str, *_: Any) -> Answer:
+        query = call.query
+        second, encoded = query.get("list-type") == "2", query.get("encoding-type") == "url"
+        prefix, delimiter, limit = query.get("prefix", ""), query.get("delimiter", ""), read_limit(query, "max-keys")
+        token = query.get("continuation-token", "")
+        after = after_of(token) if token else query.get("start-after" if second else "marker", "")
+        page = await self._desk.do(list_keys, self._desk.store, bucket, prefix, delimiter, after, limit)
+        contents = [
+            {
+                "Key": url(e.key, encoded),
+                "LastModified": stamp(e.modified),
+                "ETag": e.etag,
+                "Size": str(e.size),
+                "StorageClass": "STANDARD",
+            }
+            for e in page.entries
+            if not e.group
+        ]
+        groups = [{"Prefix": url(e.key, encoded)} for e in page.entries if e.group]
+        tree: dict[str, Any] = {"Name": bucket, "Prefix": url(prefix, encoded), "MaxKeys": str(limit)}
+        tree |= {"Delimiter": url(delimiter, encoded)} if delimiter else {}
+        tree |= {"EncodingType": "url"} if encoded else {}
+        tree |= {"IsTruncated": yes(page.after is not None)}
+        if second:
+            tree |= {"KeyCount": str(len(page.entries))}
+            tree |= {"ContinuationToken": token} if token else {}
+            tree |= {"StartAfter": url(after, encoded)} if after and not token else {}
+            tree |= {"NextContinuationToken": token_of(page.after)} if page.after is not None else {}
+        else:
+            tree |= {"Marker": url(after, encoded)}
+            tree |= {"NextMarker": url(page.after, encoded)} if page.after is not None else {}
+        return xml("ListBucketResult", {**tree, "Contents": contents, "CommonPrefixes": groups})
+
+    async def _delete_many(self, call: Call, bucket: str, *_: Any) -> Answer:
+        root = parse(await self._desk.document(call))
+        asked = [text for item in root.findall("Object") for text in texts(item, "Key")]
+        if not 0 < len(asked) <= 1000:
+            raise S3Fault("MalformedXML", f"Between 1 and 1000 keys can be deleted at once, got {len(asked)}.")
+        quiet = "".join(texts(root, "Quiet")).strip().lower() == "true"
+        done: list[Any] = []
+        failed: list[Any] = []
+        for key in asked:
+            try:
+                await self._desk.do(self._desk.store.delete, bucket, key)
+                done.append({"Key": key})
+            except S3Fault as fault:
+                if fault.code == "NoSuchBucket":
+                    raise
+                failed.append({"Key": key, "Code": fault.code, "Message": fault.message})
+        return xml("DeleteResult", {"Deleted": [] if quiet else done, "Error": failed})

@@ -1,0 +1,85 @@
+"""What S3's operations share: the store, threads for it, and the way of a body to the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from tunewright.aws.call import Call
+from tunewright.aws.s3_body import ChunkKey, Digests, upload
+from tunewright.aws.s3_faults import S3Fault
+from tunewright.aws.s3_store import Found, S3Store
+from tunewright.aws.s3_uploads import Uploads
+
+T = TypeVar("T")
+
+BLOCK = 1 << 20
+MAX_OBJECT = 5 * 1024**4
+MAX_DOCUMENT = 2 << 20
+
+
+class Desk:
+    """Where S3's operations work.
+
+    Args:
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, store: S3Store, region: str, now: Callable[[], float]) -> None:
+        self.store, self.region, self.now = store, region, now
+        self.uploads = Uploads(store)
+        self._threads = ThreadPoolExecutor(8, "tunewright-s3")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+    async def do(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run what blocks in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*arguments))
+
+    async def document(self, call: Call) -> bytes:
+        """A body that is a document, its framing taken off and its checksums compared."""
+        digests, found = Digests(call), bytearray()
+        async for data in upload(call, digests, None):
+            digests.update(data)
+            found += data
+            if len(found) > MAX_DOCUMENT:
+                raise S3Fault("MaxMessageLengthExceeded", "Your request was too large.")
+        digests.check()
+        return bytes(found)
+
+    async def gather(self, call: Call, target: str, key: ChunkKey | None) -> Digests:
+        """Write an upload's content to a new file, and compare what the client sent with it. Raises S3Fault."""
+        if int(call.headers.get("content-length") or 0) > MAX_OBJECT:
+            raise S3Fault("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+        digests = Digests(call)
+        handle = await self.do(os.open, target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            block = bytearray()
+            async for data in upload(call, digests, key):
+                block += data
+                if len(block) >= BLOCK:
+                    await self.do(_write, handle, block, digests)
+                    block = bytearray()
+            if block:
+                await self.do(_write, handle, block, digests)
+        finally:
+            os.close(handle)
+        digests.check()
+        return digests
+
+    async def source(self, call: Call) -> Found:
+        source = unquote(call.headers["x-amz-copy-source"].split("?", 1)[0]).lstrip("/")
+        bucket, _, key = source.partition("/")
+        return await self.do(self.store.find, bucket, key)
+
+
+def _write(handle: int, data: bytearray, digests: Digests) -> None:
+    digests.update(bytes(data))
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]

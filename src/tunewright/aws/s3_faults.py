@@ -1,0 +1,36 @@
+"""S3's errors."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+from tunewright.aws.faults import Answer
+
+
+class S3Fault(Exception):
+    """An S3 answer that is an error."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        self.code, self.message, self.status = code, message, status
+        super().__init__(f"{code}: {message}")
+
+
+def no_bucket(name: str) -> S3Fault:
+    return S3Fault("NoSuchBucket", f"The specified bucket does not exist: {name}", 404)
+
+
+def no_key(key: str) -> S3Fault:
+    return S3Fault("NoSuchKey", f"The specified key does not exist: {key}", 404)
+
+
+def no_upload() -> S3Fault:
+    return S3Fault("NoSuchUpload", "The specified upload does not exist; it may have been completed or aborted.", 404)
+
+
+def error_answer(fault: S3Fault, request_id: str) -> Answer:
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message>"
+        f"<RequestId>{request_id}</RequestId></Error>"
+    )
+    return fault.status, {"Content-Type": "application/xml", "x-amz-request-id": request_id}, body.encode()

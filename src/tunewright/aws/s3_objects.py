@@ -1,0 +1,106 @@
+"""S3's operations on objects: put, get with ranges and conditions, delete, copy."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tunewright.aws.call import Call, Gone, Send
+from tunewright.aws.faults import Answer
+from tunewright.aws.s3_body import ChunkKey
+from tunewright.aws.s3_desk import BLOCK, Desk
+from tunewright.aws.s3_faults import S3Fault, no_key
+from tunewright.aws.s3_reply import described, encryption, looks, read_span, read_tags, xml
+from tunewright.aws.s3_store import Facts, Found, remove
+from tunewright.aws.s3_xml import stamp
+
+
+class Objects:
+    """Every operation takes the request, the bucket, the key, where to speak, and with what to verify chunks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def put(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
+        await self._desk.do(self._desk.store.bucket, bucket)
+        if call.headers.get("if-none-match") == "*" and await self._desk.do(self._there, bucket, name):
+            raise S3Fault("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        target = self._desk.store.incoming()
+        try:
+            digests = await self._desk.gather(call, target, key)
+            sums = {"crc32": digests.text("crc32")}
+            facts = Facts(f'"{digests.md5.hexdigest()}"', *described(call), sums)
+            await self._desk.do(self._desk.store.put, bucket, name, target, facts)
+        finally:
+            await self._desk.do(remove, target)
+        asked = {f"x-amz-checksum-{given}": value for given, value in digests.given.items()}
+        return 200, {"ETag": facts.etag, **asked, **encryption(call)}, b""
+
+    def _there(self, bucket: str, key: str) -> bool:
+        try:
+            self._desk.store.find(bucket, key)
+        except S3Fault:
+            return False
+        return True
+
+    async def get(self, call: Call, bucket: str, name: str, send: Send, *_: Any) -> Answer | int:
+        await self._desk.do(self._desk.store.bucket, bucket)
+        found = await self._desk.do(self._desk.store.find, bucket, name)
+        headers = looks(found, call)
+        if (wanted := call.headers.get("if-match")) and found.facts.etag not in read_tags(wanted) and wanted != "*":
+            raise S3Fault("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        if (known := call.headers.get("if-none-match")) and (known == "*" or found.facts.etag in read_tags(known)):
+            return 304, {"ETag": found.facts.etag}, b""
+        span = read_span(call.headers.get("range", ""), found.size)
+        start, end = span or (0, found.size)
+        if span is not None:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+        elif call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+            headers |= {f"x-amz-checksum-{name}": value for name, value in found.facts.sums.items()}
+        headers["Content-Length"] = str(end - start)
+        status = 200 if span is None else 206
+        if call.method == "HEAD" or end == start:
+            return status, headers, b""
+        await self._send_file(call, send, found, (start, end), (status, headers))
+        return status
+
+    async def _send_file(
+        self, call: Call, send: Send, found: Found, span: tuple[int, int], head: tuple[int, dict[str, str]]
+    ) -> None:
+        try:
+            file = await self._desk.do(open, found.path, "rb", 0)
+        except FileNotFoundError:
+            raise no_key(call.raw_path) from None
+        try:
+            size = os.fstat(file.fileno()).st_size
+            if size != found.size:
+                raise S3Fault("InternalError", "The object changed while it was asked for; try again.", 503)
+            status, headers = head
+            lines = {"x-amz-request-id": call.request_id, **headers}
+            raw = [(k.lower().encode(), v.encode("utf-8")) for k, v in lines.items()]
+            await send({"type": "http.response.start", "status": status, "headers": raw})
+            at, end = span
+            while at < end:
+                data = await self._desk.do(os.pread, file.fileno(), min(BLOCK, end - at), at)
+                if not data:
+                    raise Gone
+                at += len(data)
+                await send({"type": "http.response.body", "body": data, "more_body": at < end})
+        finally:
+            file.close()
+
+    async def delete(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
+        await self._desk.do(self._desk.store.delete, bucket, name)
+        return 204, {}, b""
+
+    async def copy(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
+        found, target = await self._desk.source(call), self._desk.store.incoming()
+        try:
+            md5 = await self._desk.do(self._desk.store.copy, found, target)
+            replaced = call.headers.get("x-amz-metadata-directive", "").upper() == "REPLACE"
+            told = described(call) if replaced else (found.facts.headers, found.facts.user)
+            facts = Facts(f'"{md5}"', *told, dict(found.facts.sums))
+            await self._desk.do(self._desk.store.put, bucket, name, target, facts)
+        finally:
+            await self._desk.do(remove, target)
+        return xml("CopyObjectResult", {"LastModified": stamp(self._desk.now()), "ETag": facts.etag})

@@ -1,0 +1,238 @@
+"""Objects on disk as S3 sees them: `s3://bucket/key` is `<root>/bucket/key`, a plain file that others may write too.
+
+What S3 knows of an object beyond its bytes (ETag, content type, user metadata) lies in `<root>/.s3/meta`, together
+with the file's size and time: once somebody replaced or changed the file by other means it no longer counts. All
+functions block and are called from threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tunewright.aws.s3_faults import S3Fault, no_bucket, no_key
+from tunewright.core.errors import Invalid
+from tunewright.objects.local import LocalObjects
+
+OWN = ".s3"
+DEFAULT_TYPE = "binary/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is kept of an object beside its bytes.
+
+    Args:
+        headers: content type, encoding and the like, by lower-case name.
+        user: `x-amz-meta-*` without the prefix.
+        sums: checksums of the whole content in base64, by algorithm.
+    """
+
+    etag: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    user: Mapping[str, str] = field(default_factory=dict)
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object as it lies there now."""
+
+    path: str
+    size: int
+    modified: float
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    name: str
+    created: float
+
+
+class S3Store:
+    """Buckets and objects below one directory.
+
+    Args:
+        objects: who knows where names lie and refuses those that lead out.
+    """
+
+    def __init__(self, objects: LocalObjects) -> None:
+        self._objects = objects
+        self.root = str(objects.root)
+        self.own = os.path.join(self.root, OWN)
+        for name in ("meta", "incoming", "uploads"):
+            os.makedirs(os.path.join(self.own, name), exist_ok=True)
+
+    # ---- buckets ----
+
+    def buckets(self) -> list[Bucket]:
+        with os.scandir(self.root) as entries:
+            folders = [e for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+        return [Bucket(entry.name, entry.stat().st_ctime) for entry in sorted(folders, key=lambda e: e.name)]
+
+    def bucket(self, name: str) -> str:
+        """A bucket's directory. Raises S3Fault when there is none."""
+        path = self._place(name, "")
+        if not os.path.isdir(path):
+            raise no_bucket(name)
+        return path
+
+    def make_bucket(self, name: str) -> bool:
+        """Make a bucket; whether it is new. Raises S3Fault for a name that is none."""
+        path = self._place(name, "")
+        if not 3 <= len(name) <= 63 or name != name.lower():
+            text = f"The specified bucket is not valid: {name}; use 3 to 63 lower-case letters, digits, '-' and '.'."
+            raise S3Fault("InvalidBucketName", text)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            return False
+        return True
+
+    def drop_bucket(self, name: str) -> None:
+        path = self.bucket(name)
+        _prune_below(path)
+        try:
+            os.rmdir(path)
+        except OSError:
+            raise S3Fault("BucketNotEmpty", "The bucket you tried to delete is not empty.", 409) from None
+
+    # ---- objects ----
+
+    def incoming(self) -> str:
+        """The path of a new file in which content is gathered."""
+        return os.path.join(self.own, "incoming", uuid.uuid4().hex)
+
+    def find(self, bucket: str, key: str) -> Found:
+        """Raises S3Fault when there is no such object."""
+        path = self._object(bucket, key)
+        try:
+            info = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise no_key(key) from None
+        if os.path.isdir(path):
+            if not key.endswith("/"):
+                raise no_key(key)
+            return Found(os.devnull, 0, info.st_mtime, Facts(_etag(hashlib.md5(usedforsecurity=False).hexdigest())))
+        if key.endswith("/"):
+            raise no_key(key)
+        return Found(path, info.st_size, info.st_mtime, self.facts(bucket, key, info))
+
+    def facts(self, bucket: str, key: str, info: os.stat_result) -> Facts:
+        """What is known of a file: what was kept while it is the same file, else what its looks tell."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            with open(self._meta(bucket, key), encoding="utf-8") as file:
+                kept: dict[str, Any] = json.load(file)
+            if (kept.pop("size"), kept.pop("mtime_ns")) == (info.st_size, info.st_mtime_ns):
+                return Facts(**kept)
+        looks = f"{info.st_ino}/{info.st_size}/{info.st_mtime_ns}"
+        return Facts(_etag(hashlib.md5(looks.encode(), usedforsecurity=False).hexdigest() + "-0"))
+
+    def put(self, bucket: str, key: str, source: str, facts: Facts) -> None:
+        """Move a gathered file into its place, whole; what was there before is replaced. Raises S3Fault."""
+        self.bucket(bucket)
+        path = self._object(bucket, key)
+        info = os.stat(source)
+        if key.endswith("/"):
+            if info.st_size:
+                raise S3Fault("InvalidRequest", "A key that ends with a slash can only be an empty folder here.")
+            self._folder(path, key)
+            return
+        self._folder(os.path.dirname(path), key)
+        if os.path.isdir(path):
+            raise S3Fault("InvalidRequest", f"There are keys below {key}/: objects are files here, it cannot be both.")
+        meta = self._meta(bucket, key)
+        os.makedirs(os.path.dirname(meta), exist_ok=True)
+        temporary = f"{meta}.{uuid.uuid4().hex}"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump({**asdict(facts), "size": info.st_size, "mtime_ns": info.st_mtime_ns}, file)
+        os.replace(temporary, meta)
+        try:
+            os.replace(source, path)
+        except FileNotFoundError:
+            # Somebody deleted the last file of the folder meanwhile, and the folder with it.
+            self._folder(os.path.dirname(path), key)
+            os.replace(source, path)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object; nothing happens when there is none."""
+        home = self.bucket(bucket)
+        path = self._object(bucket, key)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            os.rmdir(path) if key.endswith("/") else os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._meta(bucket, key))
+        folder = os.path.dirname(path.rstrip("/"))
+        with contextlib.suppress(OSError):
+            while folder != home:
+                os.rmdir(folder)
+                folder = os.path.dirname(folder)
+
+    def copy(self, found: Found, target: str, span: tuple[int, int] | None = None) -> str:
+        """Copy an object's bytes, or a span of them, to a new file; the MD5 in hexadecimal."""
+        digest = hashlib.md5(usedforsecurity=False)
+        start, end = span or (0, found.size)
+        with open(found.path, "rb") as source, open(target, "xb") as out:
+            source.seek(start)
+            left = end - start
+            while left and (data := source.read(min(left, 1 << 20))):
+                digest.update(data)
+                out.write(data)
+                left -= len(data)
+        return digest.hexdigest()
+
+    # ---- where things lie ----
+
+    def _object(self, bucket: str, key: str) -> str:
+        if len(key.encode()) > 1024:
+            raise S3Fault("KeyTooLongError", "Your key is too long: at most 1024 bytes.")
+        return self._place(bucket, key)
+
+    def _place(self, bucket: str, key: str) -> str:
+        try:
+            return str(self._objects.path(f"s3://{bucket}/{key}"))
+        except (Invalid, ValueError) as error:
+            code = "InvalidArgument" if key else "InvalidBucketName"
+            raise S3Fault(code, f"The name cannot be stored: {error}") from None
+
+    def _folder(self, path: str, key: str) -> None:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            text = f"A part of {key} is an object itself: objects are files here, it cannot be a folder too."
+            raise S3Fault("InvalidRequest", text) from None
+
+    def _meta(self, bucket: str, key: str) -> str:
+        parts = [part for part in key.split("/") if part]
+        name = hashlib.sha256("/".join(parts).encode()).hexdigest()
+        return os.path.join(self.own, "meta", bucket, name[:2], name)
+
+
+def _etag(text: str) -> str:
+    return f'"{text}"'
+
+
+def _prune_below(path: str) -> None:
+    """Remove folders that hold no file."""
+    for folder, _, _ in os.walk(path, topdown=False):
+        if folder != path:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+
+def remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_tree(path: str | Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""S3's documents: what is answered, and what is asked in a body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from tunewright.aws.s3_faults import S3Fault
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+Tree: TypeAlias = "str | Mapping[str, Tree] | Sequence[Tree]"
+
+
+def stamp(at: float) -> str:
+    """ISO 8601 with milliseconds, as AWS writes it."""
+    millis = round(at * 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000)) + f".{millis % 1000:03d}Z"
+
+
+def http_date(at: float) -> str:
+    days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    t = time.gmtime(at)
+    clock = f"{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
+    return f"{days[t.tm_wday]}, {t.tm_mday:02d} {months[t.tm_mon - 1]} {t.tm_year} {clock} GMT"
+
+
+def document(name: str, content: Tree, namespace: str = NAMESPACE) -> bytes:
+    """A document; a list in it becomes the same element several times."""
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name} xmlns="{namespace}">'
+    return f"{head}{_inner(content)}</{name}>".encode("utf-8", "replace")
+
+
+def _inner(content: Tree) -> str:
+    if isinstance(content, str):
+        # Characters that XML cannot hold are left out; keys with them are asked for with encoding-type=url.
+        return escape("".join(c for c in content if c >= " " or c in "\t\n\r"))
+    if isinstance(content, Mapping):
+        return "".join(_element(name, value) for name, value in content.items())
+    raise TypeError(f"a list has to stand under a name: {content!r}")
+
+
+def _element(name: str, value: Tree) -> str:
+    if not isinstance(value, str | Mapping):
+        return "".join(_element(name, item) for item in value)
+    return f"<{name}>{_inner(value)}</{name}>"
+
+
+def url(text: str, encoded: bool) -> str:
+    return quote(text, safe="/-_.~*") if encoded else text
+
+
+def yes(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def parse(body: bytes) -> Element:
+    """A request's document. Entities and document types are refused. Raises S3Fault."""
+    builder = TreeBuilder()
+    parser = expat.ParserCreate(namespace_separator="}")
+
+    def refuse(*_: object) -> None:
+        raise ValueError("document types are not allowed")
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.StartElementHandler = lambda name, _: builder.start(name.rpartition("}")[2], {})
+    parser.EndElementHandler = lambda name: builder.end(name.rpartition("}")[2])
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(body, True)
+        found: Element = builder.close()
+    except (expat.ExpatError, ValueError, AssertionError) as error:
+        text = f"The XML you provided was not well-formed or did not validate: {error}"
+        raise S3Fault("MalformedXML", text) from None
+    return found
+
+
+def texts(parent: Element, name: str) -> Iterable[str]:
+    return (child.text or "" for child in parent.findall(name))

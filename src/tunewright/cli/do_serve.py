@@ -1,0 +1,191 @@
+"""What `serve` and `env` do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from tunewright.assembly import Host, Local
+from tunewright.aws.app import Options, Ports, make_app
+from tunewright.aws.gate import is_loopback
+from tunewright.aws.keys import Key, load_keys
+from tunewright.aws.listening import make_server
+from tunewright.cli.out import say, warn
+from tunewright.cli.views import emit
+from tunewright.core.errors import Invalid
+from tunewright.settings import Settings
+
+CONFIGURATION = "sagemaker-config.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How `serve` was called."""
+
+    host: str
+    port: int
+    store: str | None
+    certificate: Path | None
+    key: Path | None
+    keys: Path | None
+    bucket: str
+    strict: bool
+    loop: bool
+    access_log: bool
+    as_json: bool
+
+
+def serve(wanted: Wanted) -> int | None:
+    """Serve until told to end. Training goes on when the server ends; the next one takes it over."""
+    keys = load_keys(wanted.keys) if wanted.keys else {}
+    _check(wanted, keys)
+    settings = Settings.load()
+    if wanted.store:
+        settings = replace(settings, store=wanted.store)
+    _speak_up(wanted.access_log)
+    listening = _listen(wanted.host, wanted.port)
+    host = Host.open(settings)
+    try:
+        local = Local(host, strict=wanted.strict)
+        ports = Ports(
+            host.recorder, host.store, host.reads, host.objects, local.log_paths, lambda _: host.background.wake()
+        )
+        app = make_app(ports, settings, Options(wanted.strict, wanted.bucket, keys))
+        server = make_server(app, wanted.certificate, wanted.key)
+        if wanted.loop:
+            host.background.start()
+        _announce(wanted, settings, listening, keys)
+        # uvicorn takes these over while it serves, and raises them once more when it has ended.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        server.run(sockets=[listening])
+    finally:
+        host.background.stop()
+        host.store.close()
+        listening.close()
+    return None
+
+
+def _check(wanted: Wanted, keys: Mapping[str, Key]) -> None:
+    if not keys and not is_loopback(wanted.host):
+        raise Invalid.one(
+            "--host",
+            f"{wanted.host} can be reached from other machines, and without keys anybody there could run programs on"
+            " this one. Name keys with --keys FILE, or listen on 127.0.0.1.",
+        )
+    if (wanted.certificate is None) != (wanted.key is None):
+        raise Invalid.one("--tls-cert", "needs --tls-key, and the other way round.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+    except OSError as error:
+        listening.close()
+        raise Invalid.one("--port", f"{host}:{port} cannot be listened on: {error.strerror or error}.") from error
+    listening.set_inheritable(False)
+    return listening
+
+
+def _announce(wanted: Wanted, settings: Settings, listening: socket.socket, keys: Mapping[str, Key]) -> None:
+    port = listening.getsockname()[1]
+    scheme = "https" if wanted.certificate else "http"
+    place = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    endpoint = f"{scheme}://{place}:{port}"
+    mode = "strict" if wanted.strict else "extended"
+    if wanted.as_json:
+        emit({"Endpoint": endpoint, "Mode": mode, "Bucket": wanted.bucket, "Home": str(settings.home)})
+    else:
+        say(f"Serving {endpoint} ({mode}; home {settings.home}; {len(keys) or 'no'} keys).")
+        say(f'In another shell: eval "$(tunewright env --endpoint {endpoint})"')
+    sys.stdout.flush()
+
+
+def _speak_up(access_log: bool) -> None:
+    """Logs on standard error: what went wrong as text, requests as lines of JSON."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    access = logging.getLogger("tunewright.access")
+    access.propagate = False
+    access.disabled = not access_log
+    if access_log and not access.handlers:
+        access.addHandler(logging.StreamHandler())
+
+
+def env(
+    endpoint: str,
+    bucket: str,
+    keys: tuple[Path | None, str | None],
+    ca: Path | None,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> int | None:
+    """Write the SDKs' configuration file and print what to export."""
+    settings = Settings.load()
+    path = (output or settings.home / CONFIGURATION).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(_configuration(settings, bucket), sort_keys=False), encoding="utf-8")
+    access, secret = _credentials(*keys)
+    variables = {
+        "AWS_ENDPOINT_URL": endpoint.rstrip("/"),
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(path),
+        "NO_PROXY": _without_proxy(),
+    }
+    if ca is not None:
+        variables |= {"AWS_CA_BUNDLE": str(ca.absolute()), "REQUESTS_CA_BUNDLE": str(ca.absolute())}
+    if as_json:
+        emit(variables)
+    else:
+        say("unset AWS_SESSION_TOKEN AWS_PROFILE")
+        for name, value in variables.items():
+            say(f"export {name}={shlex.quote(value)}")
+        warn(f'Wrote {path}. Use this as: eval "$(tunewright env)"')
+    return None
+
+
+def _configuration(settings: Settings, bucket: str) -> dict[str, object]:
+    """Without a default bucket both SDKs ask STS at an address of AWS's that no variable moves."""
+    role = f"arn:aws:iam::{settings.account}:role/SageMakerRole"
+    session = {"Session": {"DefaultS3Bucket": bucket}, "TelemetryOptOut": True}
+    return {
+        "SchemaVersion": "1.0",
+        "SageMaker": {"PythonSDK": {"Modules": session}, "TrainingJob": {"RoleArn": role}},
+    }
+
+
+def _credentials(path: Path | None, wanted: str | None) -> tuple[str, str]:
+    if path is None:
+        if wanted is not None:
+            raise Invalid.one("--key", "needs --keys FILE, where its secret stands.")
+        return "tunewright", "tunewright"
+    keys = load_keys(path)
+    if wanted is None:
+        chosen = next((key for key in keys.values() if not key.read_only), next(iter(keys.values())))
+    elif wanted in keys:
+        chosen = keys[wanted]
+    else:
+        raise Invalid.one("--key", f"{wanted!r} is not in {path}; there are {', '.join(keys)}.")
+    return chosen.access, chosen.secret
+
+
+def _without_proxy() -> str:
+    """NO_PROXY with this machine's own names added."""
+    known = [part for part in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if part]
+    return ",".join([*known, *(name for name in ("127.0.0.1", "localhost") if name not in known)])
