@@ -15,11 +15,13 @@ def same(one: object, other: object) -> bool:
         # An enumeration's word is its text.
         return one == other
     if isinstance(one, Mapping):
-        alike = isinstance(other, Mapping) and list(one) == list(other)
-        return alike and all(same(one[key], other[key]) for key in one)  # type: ignore[index]
+        if not isinstance(other, Mapping) or list(one) != list(other):
+            return False
+        return all(same(one[key], other[key]) for key in one)
     if isinstance(one, Sequence):
-        alike = isinstance(other, Sequence) and len(one) == len(other)
-        return alike and all(map(same, one, other))  # type: ignore[arg-type]
+        if not isinstance(other, Sequence) or len(one) != len(other):
+            return False
+        return all(same(mine, theirs) for mine, theirs in zip(one, other, strict=True))
     if isinstance(one, bool | int | float):
         return type(one) is type(other) and (one == other or (one != one and other != other))
     raise TypeError(f"cannot compare {one!r}")
