@@ -71,6 +71,8 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.assembly", "tunewright.aws.inprocess"): "a controller without a client comes before botocore",
     ("tunewright.executors.function_store", "cloudpickle"): "only functions that are not importable need it",
     ("tunewright.executors.worker_streams", "ctypes"): "missing from some builds of Python",
+    ("tunewright.search.advisor", "tunewright.search.bayesian.strategy"): "Random and Grid need no scipy",
+    ("tunewright.search.advisor", "tunewright.search.bayesian.fidelity"): "Random and Grid need no scipy",
     ("tunewright.sdk.analytics", "pandas"): "imported when a table is asked for",
     ("tunewright.sdk.session", "tunewright.sdk.clients"): "a tuner is built before botocore and the assembly",
     ("tunewright.store.database", "alembic"): "a store that is up to date needs no migration",

@@ -20,8 +20,6 @@ from tunewright.core.spec import JobSpec
 from tunewright.core.spec import Strategy as Name
 from tunewright.core.trial import Verdict
 from tunewright.search.allocate import allocate
-from tunewright.search.bayesian.fidelity import FidelitySearch
-from tunewright.search.bayesian.strategy import BayesianSearch
 from tunewright.search.convergence import stagnant
 from tunewright.search.grid import GridSearch
 from tunewright.search.hyperband import SuccessiveHalving
@@ -44,6 +42,18 @@ def proposals_by_model(spec: JobSpec) -> bool:
     if told not in ("model", "random"):
         raise Invalid.one("hyperband_proposals", f"{told!r} is neither model nor random.")
     return told == "model" and not spec.strict
+
+
+def _bayesian(tables: Tables) -> Strategy:
+    from tunewright.search.bayesian.strategy import BayesianSearch
+
+    return BayesianSearch(tables)
+
+
+def _by_model(tables: Tables) -> Strategy:
+    from tunewright.search.bayesian.fidelity import FidelitySearch
+
+    return FidelitySearch(tables)
 
 
 class Engine:
@@ -100,8 +110,8 @@ class Engine:
             Name.RANDOM: lambda: RandomSearch(self._tables),
             Name.GRID: lambda: GridSearch(self._tables),
             Name.HYPERBAND: lambda: RandomSearch(self._tables),
-            _BY_MODEL: lambda: FidelitySearch(self._tables),
-            Name.BAYESIAN: lambda: BayesianSearch(self._tables),
+            _BY_MODEL: lambda: _by_model(self._tables),
+            Name.BAYESIAN: lambda: _bayesian(self._tables),
         }
 
     # ---- points that come first ----
