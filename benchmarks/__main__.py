@@ -5,7 +5,8 @@ from __future__ import annotations
 import runpy
 import sys
 
-for name in ("benchmarks.store", "benchmarks.growth", "benchmarks.executor", "benchmarks.functions", "benchmarks.overhead"):
+for room in ("store", "growth", "executor", "functions", "overhead"):
+    name = f"benchmarks.{room}"
     print(f"== {name}", flush=True)
     sys.argv = [name]
     runpy.run_module(name, run_name="__main__")
