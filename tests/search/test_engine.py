@@ -231,3 +231,12 @@ def test_later_trials_are_numbered_on() -> None:
     search = Search(X)
     numbers = [search.ask().number, search.add({"x": 0.5}, 1.0), search.ask().number]
     assert all(b == a + 1 for a, b in pairwise(numbers))
+
+
+def test_results_from_elsewhere_are_checked_by_name() -> None:
+    search = Search(X | {"n": IntegerParameter(1, 5), "k": CategoricalParameter(["a"])})
+    with pytest.raises(Invalid) as refused:
+        search.add({"x": "abc", "k": "b", "z": 1}, 1.0)
+    assert sorted(p.path for p in refused.value.problems) == ["k", "n", "x", "z"]
+    search.add({"k": "a", "n": 3.0, "x": 1}, 1.0)
+    assert search.best is not None and search.best.values == {"x": 1.0, "n": 3, "k": "a"}

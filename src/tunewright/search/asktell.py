@@ -191,14 +191,22 @@ class Search:
         return next(reversed(self._history.records), 0) + 1
 
     def _cast(self, values: Point) -> dict[str, Value]:
+        """The values with native types. Raises Invalid with everything that is wrong."""
         space = self._history.spec.definitions[0].space
-        return dict(space.cast(space.texts(values))) if set(values) == set(space.parameters) else _refuse(space, values)
-
-
-def _refuse(space: Space, values: Point) -> dict[str, Value]:
-    missing = [Problem(name, "has no value.") for name in space.parameters if name not in values]
-    unknown = [Problem(name, "is not a parameter of this space.") for name in values if name not in space.parameters]
-    raise Invalid(missing + unknown)
+        problems = [Problem(name, "has no value.") for name in space.parameters if name not in values]
+        point: dict[str, Value] = {}
+        for name, value in values.items():
+            parameter = space.parameters.get(name)
+            if parameter is None:
+                problems.append(Problem(name, "is not a parameter of this space."))
+                continue
+            try:
+                point[name] = parameter.cast(parameter.text(value))
+            except (TypeError, ValueError) as error:
+                problems.append(Problem(name, f"{error}."))
+        if problems:
+            raise Invalid(problems)
+        return {name: point[name] for name in space.parameters}
 
 
 def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:

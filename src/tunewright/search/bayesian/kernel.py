@@ -1,4 +1,4 @@
-"""The covariance: Matern 5/2 over scaled features (Rasmussen and Williams 2006, eq. 4.17)."""
+"""The covariance: Matern 3/2 over scaled features (Rasmussen and Williams 2006, eq. 4.17)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from tunewright.search.encode import Floats
 
-_ROOT5 = math.sqrt(5.0)
+_ROOT3 = math.sqrt(3.0)
 
 
 def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
@@ -30,11 +30,10 @@ def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
 
 
 def covariance(r2: Floats, signal: float) -> Floats:
-    """signal (1 + a + a^2 / 3) exp(-a) with a = sqrt(5) r, at squared distances r2."""
+    """signal (1 + a) exp(-a) with a = sqrt(3) r, at squared distances r2."""
     a = np.sqrt(r2)
-    a *= _ROOT5
+    a *= _ROOT3
     k = np.exp(-a)
-    a += (5.0 / 3.0) * r2
     a += 1.0
     k *= a
     k *= signal
@@ -42,15 +41,12 @@ def covariance(r2: Floats, signal: float) -> Floats:
 
 
 def covariance_and_slope(r2: Floats, signal: float) -> tuple[Floats, Floats]:
-    """The covariance and its derivative by the squared distance, -5/6 signal (1 + a) exp(-a)."""
+    """The covariance and its derivative by the squared distance, -3/2 signal exp(-a)."""
     a = np.sqrt(r2)
-    a *= _ROOT5
+    a *= _ROOT3
     slope = np.exp(-a)
-    slope *= signal
     a += 1.0
-    k = (5.0 / 3.0) * r2
-    k += a
-    k *= slope
-    slope *= a
-    slope *= -5.0 / 6.0
-    return k, slope
+    a *= slope
+    a *= signal
+    slope *= -1.5 * signal
+    return a, slope
