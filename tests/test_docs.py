@@ -153,6 +153,16 @@ def test_the_pages_name_no_command_that_is_not_there() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_messages_name_no_command_that_is_not_there() -> None:
+    """What the program tells its user to type exists."""
+    wrong = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for name in re.findall(r"(?:[`|:] ?)tunewright ([a-z][a-z-]+) \{", path.read_text(encoding="utf-8")):
+            if name not in commands():
+                wrong.append(f"{path.relative_to(ROOT)}: tunewright {name}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_the_pages_name_no_setting_that_is_not_there() -> None:
     known = {PREFIX + field.name.upper() for field in fields(Settings)} | TOLD_TO_PROGRAMS
     wrong = []

@@ -300,7 +300,7 @@ class ProgressModel:
 
     def _ways(self, status: str) -> list[str]:
         name = self.facts.name
-        lines = [f"Look further: tunewright jobs {name} | tunewright report {name} | tuner.analytics().dataframe()"]
+        lines = [f"Look further: tunewright jobs {name} | tunewright export {name} | tuner.analytics().dataframe()"]
         if status in ("Stopped", "Completed"):
             lines.append(f"Go on with it: tunewright resume {name} --add-jobs 10")
         return lines
