@@ -28,6 +28,20 @@ def test_a_stopped_job_goes_on_where_it_stopped() -> None:
     assert drive.job.best.value == 0.4
 
 
+def test_a_job_that_used_up_its_run_time_gets_it_again() -> None:
+    drive = Drive(spec(max_jobs=9, parallel=1, runtime=100.0))
+    drive.finish(0.5)
+    drive.later(100).tick()
+    assert drive.job.status is JobStatus.COMPLETED
+    drive.later(1000).resume(1)
+    assert drive.job.status is JobStatus.IN_PROGRESS
+    assert deadline(drive.job) == drive.now + 100
+    drive.later(99).tick()
+    assert drive.job.status is JobStatus.IN_PROGRESS
+    drive.later(1).tick()
+    assert (drive.job.status, drive.job.runtime(drive.now)) == (JobStatus.COMPLETED, 200)
+
+
 def test_a_completed_job_may_get_more_training_jobs() -> None:
     drive = Drive(spec(max_jobs=1, parallel=1))
     drive.finish(0.5)

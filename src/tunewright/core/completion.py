@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tunewright.core.job import SPARE_SECONDS, Best, Ending, Job, JobStatus
 from tunewright.core.spec import Objective
-from tunewright.core.trial import Trial, TrialStatus
+from tunewright.core.trial import StopCause, Trial, TrialStatus
 
 MAX_ATTEMPTS = 5
 IMPROVEMENT = 0.01
@@ -60,7 +60,7 @@ def state_ending(job: Job, now: float) -> Ending | None:
     if job.spec.tuning and not job.counters.succeeded and job.attempts >= MAX_ATTEMPTS:
         return Ending(JobStatus.FAILED, FIVE_ATTEMPTS, now)
     limit = job.spec.limits.max_runtime
-    if limit is not None and job.runtime(now) >= limit:
+    if limit is not None and job.runtime(now) >= limit + job.granted:
         return Ending(JobStatus.COMPLETED, f"run time is up: {limit:g} s (MaxRuntimeInSeconds)", now)
     if job.live:
         return None
@@ -79,10 +79,14 @@ def final_status(job: Job, ending: Ending) -> tuple[JobStatus, str]:
     return JobStatus.FAILED, f"{first} Last failure: {job.hint}" if job.hint else first
 
 
-def overdue(job: Job, trial: Trial, now: float) -> bool:
-    """Whether the trial has run for its MaxRuntimeInSeconds."""
-    limit = job.spec.definitions[trial.definition].training.max_runtime
-    return limit is not None and trial.started is not None and now - trial.started >= limit
+def overdue(job: Job, trial: Trial, now: float) -> StopCause | None:
+    """The limit of time that the trial has used up, over all its attempts, if any."""
+    training = job.spec.definitions[trial.definition].training
+    if training.max_runtime is not None and trial.started is not None and now - trial.started >= training.max_runtime:
+        return StopCause.MAX_RUNTIME
+    if training.max_wait is not None and now - trial.created >= training.max_wait:
+        return StopCause.MAX_WAIT
+    return None
 
 
 def deadline(job: Job) -> float | None:
@@ -91,13 +95,15 @@ def deadline(job: Job) -> float | None:
         return None
     times = []
     if job.spec.limits.max_runtime is not None and job.ending is None:
-        times.append(job.since + job.spec.limits.max_runtime - job.ran)
+        times.append(job.since + job.spec.limits.max_runtime + job.granted - job.ran)
     if job.ending is not None and job.ending.spared in job.live:
         times.append(job.ending.at + SPARE_SECONDS)
     for trial in job.live.values():
-        limit = job.spec.definitions[trial.definition].training.max_runtime
-        if limit is not None and trial.started is not None and trial.status is TrialStatus.RUNNING:
-            times.append(trial.started + limit)
+        training = job.spec.definitions[trial.definition].training
+        if training.max_runtime is not None and trial.started is not None and trial.status is TrialStatus.RUNNING:
+            times.append(trial.started + training.max_runtime)
+        if training.max_wait is not None and trial.status is not TrialStatus.STOPPING:
+            times.append(trial.created + training.max_wait)
     return min(times, default=None)
 
 

@@ -93,6 +93,7 @@ class Job:
         updated: the time of the last event that changed it.
         since: when the current stretch of running began; `ran` holds the seconds of earlier stretches.
         added: training jobs granted beyond the spec's limit, by resuming.
+        granted: seconds granted beyond the spec's run time: resuming a job that had used it up begins it anew.
         attempts: ended trials that count for the five-attempts rule and brought no success.
         not_improving: ended trials with a value since the best improved by 1 %.
         hint: the reason of the latest failed trial, for the job's own FailureReason.
@@ -108,6 +109,7 @@ class Job:
     ended: float | None = None
     ran: float = 0.0
     added: int = 0
+    granted: float = 0.0
     next_number: int = 1
     live: Mapping[int, Trial] = field(default_factory=dict)
     counters: Counters = Counters()

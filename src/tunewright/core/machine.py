@@ -60,6 +60,11 @@ _MESSAGES = {
     Phase.STOPPING: "Stopping the training job",
 }
 
+_STOPPED_AS: dict[StopCause | None, Phase] = {
+    StopCause.MAX_RUNTIME: Phase.MAX_RUNTIME,
+    StopCause.MAX_WAIT: Phase.MAX_WAIT,
+}
+
 
 def step(job: Job | None, event: Event) -> Change:
     """The change that `event` makes. `job` is None for Created alone.
@@ -141,8 +146,11 @@ def _resumed(draft: Draft, event: Resumed) -> None:
     job = draft.job
     if job.spec.strict or job.status not in (JobStatus.STOPPED, JobStatus.COMPLETED):
         return
+    limit = job.spec.limits.max_runtime
+    used_up = limit is not None and job.ran >= limit + job.granted
     draft.job = replace(
         job,
+        granted=job.ran if used_up else job.granted,
         status=JobStatus.IN_PROGRESS,
         ending=None,
         ended=None,
@@ -244,7 +252,9 @@ def _exited(draft: Draft, event: Exited) -> None:
     if trial is None:
         return
     if _retried(draft.job, trial, event):
-        again = _enter(trial, Phase.RESTARTING, draft.at, event.reason)
+        spot = draft.job.spec.definitions[trial.definition].training.spot
+        interrupted = spot and event.failure is Failure.INTERRUPTED
+        again = _enter(trial, Phase.INTERRUPTED if interrupted else Phase.RESTARTING, draft.at, event.reason)
         again = _enter(again, Phase.STARTING, draft.at)
         cleared = replace(again, status=TrialStatus.PENDING, attempt=trial.attempt + 1, handle=None, epoch=0)
         draft.put(replace(cleared, last=None, judged=0, cursor=Cursor(), note="", verdict=None))
@@ -266,9 +276,8 @@ def _ended(trial: Trial, event: Exited, at: float) -> Trial:
     started = trial.started if trial.started is not None else event.started
     trial = replace(trial, ended=at, started=started, exit_code=event.exit_code, model=event.model)
     if event.killed:
-        overrun = trial.cause is StopCause.MAX_RUNTIME
         trial = replace(trial, status=TrialStatus.STOPPED)
-        return _enter(trial, Phase.MAX_RUNTIME if overrun else Phase.STOPPED, at, trial.reason)
+        return _enter(trial, _STOPPED_AS.get(trial.cause, Phase.STOPPED), at, trial.reason)
     if event.failure is None:
         trial = replace(trial, status=TrialStatus.COMPLETED, cause=None, reason="")
         return _enter(trial, Phase.COMPLETED, at)
@@ -348,7 +357,7 @@ def _cause_to_stop(draft: Draft, trial: Trial) -> StopCause | None:
         spared = trial.number == ending.spared and draft.at < ending.at + SPARE_SECONDS
         if not spared:
             return StopCause.ENDING if ending.status is not JobStatus.STOPPED else StopCause.USER
-    return StopCause.MAX_RUNTIME if completion.overdue(draft.job, trial, draft.at) else None
+    return completion.overdue(draft.job, trial, draft.at)
 
 
 def _close(draft: Draft, ending: Ending) -> None:

@@ -115,6 +115,8 @@ class Training:
         static: hyperparameters that do not vary, as strings, without our own extension keys.
         environment: variables for the program.
         max_runtime: seconds for one training job over all attempts, or None.
+        max_wait: seconds for one training job from its creation, waiting and interruptions included, or None.
+        spot: managed spot training: what interrupts the program is shown as an interruption.
         retries: further attempts after an infrastructure error.
         entrypoint, arguments: a plain training job's own command (ContainerEntrypoint, ContainerArguments).
         python: interpreter that runs a script; None is the one Tunewright runs in.
@@ -134,6 +136,8 @@ class Training:
     instance_type: str | None = None
     instance_count: int = 1
     max_runtime: float | None = None
+    max_wait: float | None = None
+    spot: bool = False
     retries: int = 0
     checkpoint_uri: str | None = None
     checkpoint_path: str = "/opt/ml/checkpoints"

@@ -49,6 +49,7 @@ class Phase(StrEnum):
     FAILED = "Failed"
     STOPPED = "Stopped"
     MAX_RUNTIME = "MaxRuntimeExceeded"
+    MAX_WAIT = "MaxWaitTimeExceeded"
 
 
 class StopCause(StrEnum):
@@ -59,6 +60,7 @@ class StopCause(StrEnum):
     USER = "stopped by the user"
     ENDING = "the tuning job ended"
     MAX_RUNTIME = "ran for its MaxRuntimeInSeconds"
+    MAX_WAIT = "waited and ran for its MaxWaitTimeInSeconds"
 
 
 class Failure(StrEnum):
