@@ -26,6 +26,7 @@ class Settings:
         lease_seconds: how long a silent controller on another host keeps its jobs.
         stop_grace_seconds: seconds between SIGTERM and SIGKILL; None is 120 in strict, 30 in extended.
         region, account: what ARNs are made of.
+        quotas: account quotas other than AMT's, such as `parallel=100,jobs=10000`.
     """
 
     home: Path
@@ -37,6 +38,7 @@ class Settings:
     stop_grace_seconds: float | None = None
     region: str = "us-east-1"
     account: str = "000000000000"
+    quotas: str = ""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -73,7 +75,7 @@ class Settings:
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
-        text = {name: str(found[name]) for name in ("executor", "slots", "region", "account") if found.get(name)}
+        text = {name: str(found[name]) for name in ("executor", "slots", "region", "account", "quotas") if found.get(name)}
         return cls(
             home=home,
             store=str(found.get("store") or f"sqlite:///{home / 'tunewright.db'}"),

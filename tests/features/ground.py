@@ -67,7 +67,7 @@ class Ground:
         }
 
     def request(self, name: str, **changes: Any) -> Wire:
-        """A tuning request. `training` replaces parts of the definition, `top` of the request, all else of the config."""
+        """A tuning request; `training` changes the definition, `top` the request, all else the config."""
         limits: Wire = {"MaxParallelTrainingJobs": changes.pop("parallel", 1)}
         jobs = changes.pop("jobs", 4)
         if jobs is not None:
@@ -253,9 +253,9 @@ class Sim(Ground):
             self.recorder, self.store, self.reads, self.objects, settings, strict=True, wake=lambda _: None
         )
 
-    def controller(self, hostility: Hostility = Hostility()) -> Loop:
+    def controller(self, hostility: Hostility | None = None) -> Loop:
         """A new controller; the one before counts as dead."""
-        executor = SimulatedExecutor(self.disk, self.clock, random.Random(1), hostility)
+        executor = SimulatedExecutor(self.disk, self.clock, random.Random(1), hostility or Hostility())
         options = LoopOptions(arn=lambda name: name, dead=lambda _: True)
         self.loop = Loop(self.recorder, executor, Engine(), Owner("sim", "boot", 1, 0.0), options)
         return self.loop

@@ -13,6 +13,8 @@ from .ground import METRIC, Real, Sim, Wire, prints
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 
+DOCUMENTED = ("accuracy", "auc", "error", "f1", "logloss", "mae", "map", "merror", "mlogloss", "mse", "ndcg", "rmse")
+
 
 def specification(*metrics: Wire, image: str = "tunewright/script") -> Wire:
     body: Wire = {"TrainingImage": image, "TrainingInputMode": "File"}
@@ -78,8 +80,7 @@ def test_row_35_built_in_algorithms_bring_their_metrics(sim: Sim) -> None:
     sim.create(sim.request("job", **asked))
     listed = sim.describe("job")["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
     names = [metric["Name"] for metric in listed]
-    documented = "accuracy auc error f1 logloss mae map merror mlogloss mse ndcg rmse".split()
-    assert {f"{part}:{name}" for part in ("train", "validation") for name in documented} <= set(names)
+    assert {f"{part}:{name}" for part in ("train", "validation") for name in DOCUMENTED} <= set(names)
     assert names[-1] == "ObjectiveMetric"
     assert listed[-1]["Regex"] == listed[names.index("validation:rmse")]["Regex"]
 

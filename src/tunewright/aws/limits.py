@@ -6,7 +6,10 @@ where the model knows them, and the document equal to the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from tunewright.core.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,25 @@ LIMITS: dict[str, Limit] = {
     "jobs": Limit("training jobs of a tuning job, parents' included", 750, None, quota=True),
     "running": Limit("tuning jobs at the same time", 100, None, quota=True),
 }
+
+QUOTAS = tuple(name for name, limit in LIMITS.items() if limit.quota)
+
+
+def quotas_of(setting: str) -> Mapping[str, int]:
+    """The quotas that a setting such as `parallel=100,jobs=10000` changes, in both modes.
+
+    Raises:
+        Invalid: the setting is not of that form.
+    """
+    changed: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in setting.split(","))):
+        name, _, number = (word.strip() for word in part.partition("="))
+        if name not in QUOTAS or not (number.isascii() and number.isdigit() and 0 < len(number) <= 9 and int(number)):
+            known = ", ".join(QUOTAS)
+            raise Invalid.one("quotas", f"{part!r} is not of the form parallel=100,jobs=10000; quotas are {known}.")
+        changed[name] = int(number)
+    return changed
+
 
 DEFAULT_MAX_JOBS = LIMITS["jobs"].strict
 """Training jobs of a job that names no MaxNumberOfTrainingJobs."""

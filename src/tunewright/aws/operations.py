@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from tunewright.aws import faults
 from tunewright.aws.faults import Answer
+from tunewright.aws.limits import quotas_of
 from tunewright.aws.names import Arns
 from tunewright.aws.protocol import (
     UnknownOperation,
@@ -63,7 +64,8 @@ class Operations:
         if grace is None:
             grace = STRICT_GRACE if strict else EXTENDED_GRACE
         manner = Manner(strict, grace, draw_seed)
-        service = Service(recorder, store, reads, objects, Arns.of(settings), manner, wake)
+        quotas = quotas_of(settings.quotas)
+        service = Service(recorder, store, reads, objects, Arns.of(settings), manner, wake, quotas)
         tuning, training, tags = TuningOperations(service), TrainingOperations(service), TagOperations(service)
         self.strict = strict
         self.creations: dict[str, Creation] = {

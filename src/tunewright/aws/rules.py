@@ -209,10 +209,13 @@ def _hyperband(request: Wire, parts: Sequence[Part]) -> Iterator[Problem]:
         yield Problem(f"{path}.minResource", f"MinResource {low} is greater than MaxResource {high}; lower it.")
 
 
-def check_quotas(request: Wire, max_jobs: int, parents_jobs: int, running: int, *, strict: bool) -> None:
+def check_quotas(
+    request: Wire, max_jobs: int, parents_jobs: int, running: int, quotas: Mapping[str, int | None]
+) -> None:
     """Account quotas, looked at once a request is valid.
 
     Args:
+        quotas: what is allowed, by the names in the table of limits; None is no limit.
         max_jobs: the training jobs this job may launch.
         parents_jobs: training jobs of its parents, which count too.
         running: tuning jobs in progress.
@@ -223,9 +226,10 @@ def check_quotas(request: Wire, max_jobs: int, parents_jobs: int, running: int, 
     parallel = request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxParallelTrainingJobs"]
     wanted = {"parallel": parallel, "jobs": max_jobs + parents_jobs, "running": running + 1}
     exceeded = [
-        f"The account-level service limit '{LIMITS[key].what}' is {LIMITS[key].strict}, this request needs {count}."
+        f"The account-level service limit '{LIMITS[key].what}' is {quota}, this request needs {count}."
         for key, count in wanted.items()
-        if LIMITS[key].exceeded(count, strict)
+        if (quota := quotas[key]) is not None and count > quota
     ]
     if exceeded:
-        raise LimitExceeded(" ".join([*exceeded, "Extended mode has no such limit."]))
+        remedy = "The setting TUNEWRIGHT_QUOTAS changes it. Extended mode has no such limit by itself."
+        raise LimitExceeded(" ".join([*exceeded, remedy]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from tunewright.aws.limits import LIMITS, QUOTAS
 from tunewright.aws.names import Arns
 from tunewright.aws.protocol import Wire
 from tunewright.aws.translate_request import Manner
@@ -22,6 +23,7 @@ class Service:
 
     Args:
         wake: told the uid of a job for which something may be owed now.
+        changed_quotas: account quotas that differ from AMT's defaults, by name.
     """
 
     recorder: Recorder
@@ -31,10 +33,16 @@ class Service:
     arns: Arns
     manner: Manner
     wake: Callable[[str], None]
+    changed_quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def strict(self) -> bool:
         return self.manner.strict
+
+    @property
+    def quotas(self) -> dict[str, int | None]:
+        """The account quotas in force; None is no limit."""
+        return {name: self.changed_quotas.get(name, LIMITS[name].of(self.strict)) for name in QUOTAS}
 
     def now(self) -> float:
         return self.recorder.clock.now()

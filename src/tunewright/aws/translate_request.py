@@ -105,6 +105,8 @@ def _training(
     input_mode = specification.get("TrainingInputMode", "File")
     checkpoint = body.get("CheckpointConfig", {})
     resources = _resources(body)
+    stopping = body.get("StoppingCondition", {})
+    wait = stopping.get("MaxWaitTimeInSeconds")
     return Training(
         image=specification.get("TrainingImage"),
         algorithm=specification.get("AlgorithmName"),
@@ -117,7 +119,9 @@ def _training(
         environment=body.get("Environment", {}),
         instance_type=resources.get("InstanceType"),
         instance_count=resources.get("InstanceCount", 1),
-        max_runtime=float(body.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY)),
+        max_runtime=float(stopping.get("MaxRuntimeInSeconds", DAY)),
+        max_wait=None if wait is None else float(wait),
+        spot=body.get("EnableManagedSpotTraining", False),
         retries=body.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         checkpoint_uri=checkpoint.get("S3Uri"),
         checkpoint_path=checkpoint.get("LocalPath", "/opt/ml/checkpoints"),

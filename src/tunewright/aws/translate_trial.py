@@ -163,7 +163,7 @@ def _transitions(transitions: Sequence[Transition]) -> list[Wire]:
     return rows
 
 
-_TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.STOPPED, Phase.MAX_RUNTIME})
+_TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.STOPPED, Phase.MAX_RUNTIME, Phase.MAX_WAIT})
 
 
 def _final_metrics(view: TrialView, metrics: Iterable[MetricValue]) -> list[Wire] | None:

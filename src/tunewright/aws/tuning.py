@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from tunewright.aws.autotune import expand
 from tunewright.aws.faults import invalid, tuning_exists, tuning_not_found
-from tunewright.aws.limits import DEFAULT_MAX_JOBS
 from tunewright.aws.paging import next_token, position
 from tunewright.aws.protocol import Violation, Wire, has_structure
 from tunewright.aws.rules import check_quotas, tuning_problems
@@ -66,10 +65,11 @@ class TuningOperations:
         config = request["HyperParameterTuningJobConfig"]
         open_ended = "MaxNumberOfTrainingJobs" not in config["ResourceLimits"] and config["Strategy"] != "Grid"
         wanted = 1 if open_ended else spec.limits.max_jobs or 1
-        running = self._running() if self._service.strict else 0
-        check_quotas(request, wanted, used, running, strict=self._service.strict)
-        if open_ended and used and self._service.strict:
-            return replace(spec, limits=replace(spec.limits, max_jobs=max(1, DEFAULT_MAX_JOBS - used)))
+        quotas = self._service.quotas
+        running = self._running() if quotas["running"] is not None else 0
+        check_quotas(request, wanted, used, running, quotas)
+        if open_ended and quotas["jobs"] is not None:
+            return replace(spec, limits=replace(spec.limits, max_jobs=max(1, quotas["jobs"] - used)))
         return spec
 
     def _running(self) -> int:

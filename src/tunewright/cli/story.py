@@ -23,6 +23,7 @@ _STOPPED = {
     StopCause.USER: "stopped",
     StopCause.ENDING: "stopped, the tuning job ended",
     StopCause.MAX_RUNTIME: "stopped, its time was up",
+    StopCause.MAX_WAIT: "stopped, its waiting time was up",
 }
 Paths = Callable[[str], str]
 """A training job's log file by its name; empty when there is none."""

@@ -40,7 +40,7 @@ class Program:
     Args:
         lines: (seconds after the start, text without the line end).
         seconds: how long it runs when nobody stops it.
-        code: its exit code; -9 for a program that is lost with its shim.
+        code: its exit code; -9 for a program that is lost with its shim, -15 for one whose machine goes down.
         deaf: seconds that it goes on after it was told to stop.
     """
 
@@ -202,6 +202,10 @@ def _exit(run: Run) -> ExitReport:
         return ExitReport(name, attempt, None if run.started is None else -15, killed=True, ended=run.ends())
     if code == -9:
         return ExitReport(name, attempt, None, Failure.INTERNAL, "worker lost", ended=run.ends())
+    if code == -15:
+        return ExitReport(
+            name, attempt, code, Failure.INTERRUPTED, "interrupted", started=run.started, ended=run.ends()
+        )
     failure = None if code == 0 else Failure.ALGORITHM
     reason = "" if code == 0 else f"exit code {code}"
     return ExitReport(name, attempt, code, failure, reason, started=run.started, ended=run.ends())
