@@ -155,7 +155,7 @@ def test_slots_are_free_after_a_crash(bench: FunctionBench) -> None:
 
     bench.start(slots="1")
     assert bench.run("slots-1", train).failure is Failure.ALGORITHM
-    assert gone(int(bench.text("slots-1", "stdout")))
+    eventually(lambda: gone(int(bench.text("slots-1", "stdout"))))
     with_child = bench.task("slots-2", lambda: 1.0)
     eventually(lambda: bench.executor.launch(with_child) is not None)
     assert bench.seen.exit("slots-2").failure is None

@@ -94,10 +94,21 @@ def read_state(workdir: Workdir) -> State:
     return State(processes.get("shim"), processes.get("program"), tuple(phases))
 
 
+TRIES = 5
+
+
 def write_tombstone(workdir: Workdir, grace: float) -> None:
     """Say that the attempt shall end, `grace` seconds after SIGTERM at the latest, or never start."""
-    make_directory(workdir.base)
-    write_whole(workdir.tombstone, repr(float(grace)))
+    for attempt in range(TRIES):
+        make_directory(workdir.base)
+        try:
+            write_whole(workdir.tombstone, repr(float(grace)))
+        except FileNotFoundError:
+            # A directory that was made ahead may be put in this one's place between the two.
+            if attempt == TRIES - 1:
+                raise
+        else:
+            return
 
 
 def read_tombstone(workdir: Workdir) -> float | None:
