@@ -21,7 +21,6 @@ from tunewright.core.spec import (
     WarmStart,
 )
 from tunewright.search.advisor import Engine
-from tunewright.search.importance import importance
 from tunewright.search.table import State, sign_of, state_of
 
 
@@ -184,6 +183,8 @@ class Search:
 
     def importance(self) -> dict[str, float]:
         """Each parameter's share in the objective by the model, the largest first; zeros with too few results."""
+        from tunewright.search.importance import importance
+
         return {entry.name: entry.share for entry in importance(self._history)}
 
     @property
