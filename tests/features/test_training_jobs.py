@@ -302,3 +302,23 @@ def test_row_83_quotas(sim: Sim) -> None:
     over = sim.request("over", jobs=1001, parallel=21)
     message = refusal(lambda: wider.create_hyper_parameter_tuning_job(**over), "ResourceLimitExceeded")
     assert "is 20" in message and "is 1000" in message
+
+
+def test_forms_of_the_resource_configuration(sim: Sim) -> None:
+    """What row 81 asks for beside the order in which configurations are tried."""
+    flat: Wire = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+
+    def asked(name: str, **training: object) -> Wire:
+        request = sim.request(name, training=training)
+        if "ResourceConfig" not in training:
+            del request["TrainingJobDefinition"]["ResourceConfig"]
+        return request
+
+    sim.create(asked("flat", HyperParameterTuningResourceConfig=flat))
+    assert sim.describe("flat")["TrainingJobDefinition"]["ResourceConfig"] == flat
+    listed = {"InstanceConfigs": [flat, {**flat, "InstanceType": "ml.c5.large"}]}
+    sim.create(asked("listed", HyperParameterTuningResourceConfig=listed))
+    described = sim.describe("listed")["TrainingJobDefinition"]
+    assert described["HyperParameterTuningResourceConfig"] == listed
+    assert "together" in sim.refused(asked("both", ResourceConfig=flat, HyperParameterTuningResourceConfig=flat))
+    assert "InstanceConfigs" in sim.refused(asked("mixed", HyperParameterTuningResourceConfig={**flat, **listed}))
