@@ -25,12 +25,15 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 
 
 def commit() -> str:
-    """The checked-out commit, with `-dirty` when the search differs from it."""
-    name = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    changed = subprocess.run(["git", "status", "--porcelain", "src/tunewright/search"], cwd=ROOT, capture_output=True)
-    return name.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
+    """The commit that last changed the search, with `-dirty` when the checkout differs from it."""
+    search = "src/tunewright/search"
+    name = _git("log", "-1", "--format=%h", "--abbrev=12", "--", search)
+    return name + ("-dirty" if _git("status", "--porcelain", search) else "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def machine() -> dict[str, object]:
@@ -53,7 +56,7 @@ def plain(path: Path, beside: Path) -> Path:
     """A results file that the suite can read: unpacked when it ends in .gz."""
     if path.suffix != ".gz":
         return path.absolute()
-    target = beside / path.stem
+    target = beside / f"peers-{path.stem}"
     target.write_bytes(gzip.decompress(path.read_bytes()))
     return target
 
