@@ -92,6 +92,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host.strip("[]"), port))
+        listening.listen(128)
     except OSError as error:
         listening.close()
         raise Invalid.one("--port", f"{host}:{port} cannot be listened on: {error.strerror or error}.") from error

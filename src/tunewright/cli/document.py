@@ -94,7 +94,7 @@ def _text(path: Path) -> str:
             raise Invalid.one("", f"the file has {size:,} bytes; a tuning file may have {MAX_BYTES:,}.")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise Invalid.one("", "there is no such file.") from None
+        raise Invalid.one(str(path), "there is no such file; `tunewright init SCRIPT` writes a first one.") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Invalid.one("", f"cannot be read: {reason}.") from error

@@ -92,9 +92,9 @@ def load(path: Path, *, strict: bool, now: float, name: str | None = None) -> Tu
     document = read(path)
     if name is not None:
         document.data["name"] = name
-    found = problems(document, strict=strict)
-    if not found:
-        found = list(_missing_files(document))
+    found = list(problems(document, strict=strict))
+    if not any("training" in problem.path and "training.metrics" not in problem.path for problem in found):
+        found += _missing_files(document)
     if found:
         raise Invalid(found)
     given = document.data.get("name")
