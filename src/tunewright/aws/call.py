@@ -53,6 +53,8 @@ class Call:
     receive: Receive
     request_id: str
     note: Note = field(default_factory=Note)
+    complete: bool = False
+    """Whether the whole body was read."""
 
     @property
     def method(self) -> str:
@@ -94,6 +96,14 @@ class Call:
     def secure(self) -> bool:
         return self.scope.get("scheme") == "https"
 
+    @property
+    def must_close(self) -> bool:
+        """Whether nobody can tell what comes next: the client waits for a word before it sends its body.
+
+        Answered at once it may send the body or leave it out, so the connection cannot be used again.
+        """
+        return "expect" in self.headers and not self.complete
+
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises Gone and Slow."""
         more = True
@@ -105,6 +115,7 @@ class Call:
             if message["type"] == "http.disconnect":
                 raise Gone
             more = message.get("more_body", False)
+            self.complete = not more
             if data := message.get("body", b""):
                 self.note.received += len(data)
                 yield data

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from tunewright.aws.faults import Answer, Fault
+from tunewright.aws.s3_faults import text
 from tunewright.aws.s3_xml import Tree, document
 
 Form: TypeAlias = Mapping[str, str]
@@ -46,7 +46,7 @@ def answer(action: str, result: Tree, namespace: str, request_id: str) -> Answer
 def error_answer(fault: Fault, request_id: str) -> Answer:
     kind = "Sender" if fault.status < 500 else "Receiver"
     body = (
-        f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>"
-        f"<Message>{escape(fault.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        f"<ErrorResponse><Error><Type>{kind}</Type><Code>{text(fault.code)}</Code>"
+        f"<Message>{text(fault.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
-    return fault.status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, body.encode()
+    return fault.status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, body.encode("utf-8", "replace")

@@ -102,6 +102,8 @@ class Router:
         async def speak(message: Message) -> None:
             if message["type"] == "http.response.start":
                 said[0] = message["status"]
+                if call.must_close:
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
         try:

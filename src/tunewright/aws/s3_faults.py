@@ -27,10 +27,19 @@ def no_upload() -> S3Fault:
     return S3Fault("NoSuchUpload", "The specified upload does not exist; it may have been completed or aborted.", 404)
 
 
+def text(content: str) -> str:
+    """Text as XML holds it; characters that XML cannot hold are left out."""
+    return escape("".join(c for c in content if c >= " " or c in "\t\n\r"))
+
+
 def error_answer(fault: S3Fault, request_id: str) -> Answer:
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message>"
+        f"<Error><Code>{text(fault.code)}</Code><Message>{text(fault.message)}</Message>"
         f"<RequestId>{request_id}</RequestId></Error>"
     )
-    return fault.status, {"Content-Type": "application/xml", "x-amz-request-id": request_id}, body.encode()
+    return (
+        fault.status,
+        {"Content-Type": "application/xml", "x-amz-request-id": request_id},
+        body.encode("utf-8", "replace"),
+    )

@@ -8,9 +8,8 @@ from typing import TypeAlias
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
-from tunewright.aws.s3_faults import S3Fault
+from tunewright.aws.s3_faults import S3Fault, text
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -39,8 +38,7 @@ def document(name: str, content: Tree, namespace: str = NAMESPACE) -> bytes:
 
 def _inner(content: Tree) -> str:
     if isinstance(content, str):
-        # Characters that XML cannot hold are left out; keys with them are asked for with encoding-type=url.
-        return escape("".join(c for c in content if c >= " " or c in "\t\n\r"))
+        return text(content)
     if isinstance(content, Mapping):
         return "".join(_element(name, value) for name, value in content.items())
     raise TypeError(f"a list has to stand under a name: {content!r}")
@@ -77,8 +75,8 @@ def parse(body: bytes) -> Element:
         parser.Parse(body, True)
         found: Element = builder.close()
     except (expat.ExpatError, ValueError, AssertionError) as error:
-        text = f"The XML you provided was not well-formed or did not validate: {error}"
-        raise S3Fault("MalformedXML", text) from None
+        why = f"The XML you provided was not well-formed or did not validate: {error}"
+        raise S3Fault("MalformedXML", why) from None
     return found
 
 
