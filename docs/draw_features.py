@@ -17,7 +17,6 @@ NEEDS_SERVICE = frozenset({1, 2, 3, 66, 67, 68, 73, 74, 77, 87, 88, 89})
 
 NOT_YET = {
     36: "training jobs of several hosts",
-    86: "nothing is told to the outside when a status changes",
     81: "with several InstanceConfigs the first is used; both forms and what Describe makes of them are there",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,21 @@ def test_the_seed_example(tmp_path: Path) -> None:
     said = run([sys.executable, str(EXAMPLES / "seed.py"), "4"], tmp_path)
     assert "[4/4]" in said
     assert said.rstrip().endswith("model.tar.gz")
+
+
+def test_the_hyperband_example(tmp_path: Path) -> None:
+    """Six training jobs; what they were not given is told."""
+    last = run([sys.executable, str(EXAMPLES / "hyperband.py"), "6"], tmp_path).splitlines()[-1]
+    found = re.fullmatch(r"epochs: ([0-9]+) of 162, ([0-9]+) saved \([0-9]+%\)", last)
+    assert found is not None, last
+    assert int(found[1]) >= 27 and int(found[2]) == 162 - int(found[1]) > 0
+
+
+@pytest.mark.slow
+def test_the_warm_start_example(tmp_path: Path) -> None:
+    last = run([sys.executable, str(EXAMPLES / "warm_start.py")], tmp_path).splitlines()[-1]
+    assert last.startswith("training jobs saved: ")
+    assert int(last.rpartition(" ")[2]) > 0
 
 
 def test_no_example_is_left_out() -> None:

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunewright.aws.announce import Announcer, targets_of
 from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
 from tunewright.control.background import Background, spawn_controller
@@ -65,8 +66,11 @@ class Host:
     def open(cls, settings: Settings) -> Host:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = open_store(settings.store)
-        recorder = Recorder(store, SteadyClock(), pause)
-        return cls(settings, store, recorder, LocalObjects(Path(settings.objects)), SqlReads(store.engine))
+        reads = SqlReads(store.engine)
+        targets = targets_of(settings.events, settings.home)
+        announcer = Announcer(store, reads, Arns.of(settings), targets) if targets else None
+        recorder = Recorder(store, SteadyClock(), pause, announcer)
+        return cls(settings, store, recorder, LocalObjects(Path(settings.objects)), reads)
 
     def make_executor(self) -> Executor:
         bell = Bell()

@@ -26,6 +26,7 @@ class Settings:
         lease_seconds: how long a silent controller on another host keeps its jobs.
         stop_grace_seconds: seconds between SIGTERM and SIGKILL; None is 120 in strict, 30 in extended.
         region, account: what ARNs are made of.
+        events: files and webhooks that are told of state changes, `events.jsonl,http://127.0.0.1:9000/hook`.
         quotas: account quotas other than AMT's, such as `parallel=100,jobs=10000`.
     """
 
@@ -39,6 +40,7 @@ class Settings:
     region: str = "us-east-1"
     account: str = "000000000000"
     quotas: str = ""
+    events: str = ""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -75,7 +77,8 @@ class Settings:
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
-        text = {name: str(found[name]) for name in ("executor", "slots", "region", "account", "quotas") if found.get(name)}
+        texts = ("executor", "slots", "region", "account", "quotas", "events")
+        text = {name: str(found[name]) for name in texts if found.get(name)}
         return cls(
             home=home,
             store=str(found.get("store") or f"sqlite:///{home / 'tunewright.db'}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,14 @@ from tunewright.core.job import Job
 from tunewright.core.machine import step
 from tunewright.core.ports import Clock, Store, Stored
 from tunewright.core.spec import JobSpec
+from tunewright.core.trial import Trial
 
 MAX_TRIES = 200
+
+_LOG = logging.getLogger("tunewright")
+
+Announce: TypeAlias = Callable[[Job | None, Job, Sequence[Trial]], None]
+"""Told of a commit: the job before (None when it is new) and after, and the trials that were written."""
 
 Moves: TypeAlias = list[tuple[Event, Change]]
 """Events that change a job, in order, each with its change."""
@@ -35,16 +42,38 @@ class Recorded:
 class Recorder:
     """Writes events to jobs. Safe to use from any thread and any process at the same time."""
 
-    def __init__(self, store: Store, clock: Clock, pause: Callable[[float], None]) -> None:
-        """`pause` waits between tries when others write to the same job (seconds)."""
+    def __init__(
+        self, store: Store, clock: Clock, pause: Callable[[float], None], announce: Announce | None = None
+    ) -> None:
+        """A writer.
+
+        Args:
+            pause: waits between tries when others write to the same job (seconds).
+            announce: told of every commit, after it.
+        """
         self.store = store
         self.clock = clock
         self._pause = pause
+        self._announce = announce
 
     def create(self, spec: JobSpec, tags: Mapping[str, str] | None = None) -> Stored:
         """Accept a job. Raises AlreadyExists."""
         event = Created(self.clock.now(), uuid.uuid4().hex, spec)
-        return self.store.create(step(None, event), [event], tags or {})
+        change = step(None, event)
+        stored = self.store.create(change, [event], tags or {})
+        self._tell(None, [change])
+        return stored
+
+    def _tell(self, before: Job | None, changes: Sequence[Change]) -> None:
+        """Announce a commit; whatever goes wrong there must not undo or hold up what is committed."""
+        if self._announce is None:
+            return
+        rows = {trial.number: trial for change in changes for trial in change.trials}
+        try:
+            self._announce(before, changes[-1].job, tuple(rows.values()))
+        except Exception:
+            # Whoever listens is not part of the job.
+            _LOG.exception("%s: a state change could not be announced", changes[-1].job.name)
 
     def record(
         self, uid: str, events: Sequence[Event], known: Stored | None = None, moves: Moves | None = None
@@ -69,6 +98,7 @@ class Recorder:
             facts = tuple(fact for change in changes for fact in change.facts)
             try:
                 version = self.store.commit(stored.version, changes, [event for event, _ in moves])
+                self._tell(stored.job, changes)
                 return Recorded(changes[-1].job, version, facts)
             except StaleVersion:
                 self._pause(random.uniform(0, 0.001 * min(attempt + 1, 20)))

@@ -1,0 +1,102 @@
+"""Row 86: state changes are told in EventBridge's form, to a file and to a webhook."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tunewright.aws.announce import targets_of
+from tunewright.core.errors import Invalid
+
+from .ground import Real, Wire
+
+TUNING = "SageMaker HyperParameter Tuning Job State Change"
+TRAINING = "SageMaker Training Job State Change"
+
+
+class Hook:
+    """A webhook on this machine that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.heard: list[Wire] = []
+        self.news = threading.Condition()
+
+    def take(self, event: Wire) -> None:
+        with self.news:
+            self.heard.append(event)
+            self.news.notify_all()
+
+    def until(self, count: int) -> list[Wire]:
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.heard) >= count, 60), self.heard
+            return list(self.heard)
+
+
+@contextmanager
+def listening() -> Iterator[tuple[Hook, str]]:
+    hook = Hook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            hook.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the screen."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield hook, f"http://127.0.0.1:{server.server_address[1]}/hook"
+        server.shutdown()
+
+
+def test_row_86_events(tmp_path: Path) -> None:
+    with listening() as (hook, url):
+        real = Real(tmp_path, TUNEWRIGHT_EVENTS=f"events.jsonl, {url}")
+        try:
+            tags = {"Tags": [{"Key": "team", "Value": "red"}]}
+            arn = real.create(real.tune("job", "print('acc=1;')", jobs=1, top=tags))
+            described = real.end("job")
+            [child] = real.children("job")
+            lines = (real.settings.home / "events.jsonl").read_text().splitlines()
+            told = [json.loads(line) for line in lines]
+            assert hook.until(len(told)) == told
+        finally:
+            real.close()
+    assert all(event["source"] == "aws.sagemaker" for event in told)
+    tuning = [event for event in told if event["detail-type"] == TUNING]
+    assert [event["detail"]["HyperParameterTuningJobStatus"] for event in tuning] == ["InProgress", "Completed"]
+    last = tuning[-1]
+    assert last["resources"] == [arn]
+    detail = last["detail"]
+    assert detail["HyperParameterTuningJobName"] == "job"
+    assert detail["HyperParameterTuningJobArn"] == arn
+    assert detail["TrainingJobDefinition"]["RoleArn"] == described["TrainingJobDefinition"]["RoleArn"]
+    assert detail["CreationTime"] == round(described["CreationTime"].timestamp() * 1000)
+    assert detail["CreationTime"] < detail["LastModifiedTime"]
+    assert detail["TrainingJobStatusCounters"]["Completed"] == detail["ObjectiveStatusCounters"]["Succeeded"] == 1
+    assert detail["Tags"] == {"team": "red"}
+    training = [event for event in told if event["detail-type"] == TRAINING]
+    assert [event["detail"]["TrainingJobStatus"] for event in training] == ["InProgress", "Completed"]
+    assert training[-1]["resources"] == [child["TrainingJobArn"]]
+    assert training[-1]["detail"]["TuningJobArn"] == arn
+
+
+def test_a_deaf_webhook_holds_nothing_up(tmp_path: Path) -> None:
+    real = Real(tmp_path, TUNEWRIGHT_EVENTS="http://127.0.0.1:1/nobody")
+    try:
+        assert real.run(real.tune("job", "print('acc=1;')", jobs=1))["HyperParameterTuningJobStatus"] == "Completed"
+    finally:
+        real.close()
+
+
+def test_other_addresses_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="neither a file's path nor an http"):
+        targets_of("ftp://somewhere", tmp_path)
