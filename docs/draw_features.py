@@ -12,11 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "features.md"
 
-NEEDS_SERVICE = frozenset({1, 2, 3, 66, 67, 68, 73, 74, 77, 87, 88, 89})
-"""Rows about other clients, the files that programs find, or what the service tells the world."""
+NEEDS_SERVICE = frozenset({1, 87, 88, 89})
+"""Rows about other clients than our own, over HTTP."""
 
 NOT_YET = {
     36: "training jobs of several hosts",
+    77: "all three modes are there, but files in FastFile mode can be written to",
     81: "with several InstanceConfigs the first is used; both forms and what Describe makes of them are there",
 }
 

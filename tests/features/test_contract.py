@@ -1,0 +1,92 @@
+"""Rows 73 and 74: what a training program finds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .ground import Real, Wire
+
+PROBE = """
+    import json, os
+    base = os.path.dirname(os.environ["SM_MODEL_DIR"])
+    config = os.path.join(base, "input", "config")
+    told = {name: json.load(open(os.path.join(config, name))) for name in sorted(os.listdir(config))}
+    told["channels"] = sorted(os.listdir(os.path.join(base, "input", "data")))
+    told["rows"] = open(os.path.join(base, "input", "data", "train", "rows.csv")).read()
+    told["variables"] = {name: value for name, value in os.environ.items() if name.startswith("SM_")}
+    told["base"] = base
+    print("told", json.dumps(told))
+    print("acc=1;")
+"""
+
+
+def channel(name: str, **more: str) -> Wire:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://data/{name}"}}
+    return {"ChannelName": name, "DataSource": source, **more}
+
+
+def told(real: Real) -> Wire:
+    """What the probe says of one training job with two channels."""
+    for name in ("train", "test"):
+        real.put(f"s3://data/{name}/rows.csv", f"{name},1\n")
+    inputs = {"InputDataConfig": [channel("train", ContentType="text/csv"), channel("test")]}
+    static = real.script(PROBE, epochs="3", note='"good"')
+    real.run(real.request("job", jobs=1, training={"StaticHyperParameters": static, **inputs}))
+    [child] = real.children("job")
+    [line] = [line for line in real.log(child["TrainingJobName"]).splitlines() if line.startswith("told ")]
+    found: Wire = json.loads(line.removeprefix("told "))
+    return found
+
+
+def test_row_73_files_of_the_contract(real: Real) -> None:
+    found = told(real)
+    given = found["hyperparameters.json"]
+    assert all(isinstance(value, str) for value in given.values())
+    assert (given["epochs"], given["note"], given["_tuning_objective_metric"]) == ("3", '"good"', "acc")
+    train, test = found["inputdataconfig.json"]["train"], found["inputdataconfig.json"]["test"]
+    assert train["TrainingInputMode"] == "File" and train["S3DistributionType"] == "FullyReplicated"
+    assert train["RecordWrapperType"] == "None"
+    assert train["ContentType"] == "text/csv" and "ContentType" not in test
+    resources = found["resourceconfig.json"]
+    assert (resources["current_host"], resources["hosts"]) == ("algo-1", ["algo-1"])
+    assert resources["current_instance_type"] == "ml.m5.large"
+    assert found["channels"] == ["test", "train"]
+    assert found["rows"] == "train,1\n"
+
+
+def test_row_74_variables_of_script_mode(real: Real) -> None:
+    found = told(real)
+    variables, base = found["variables"], found["base"]
+    parameters = json.loads(variables["SM_HPS"])
+    assert (parameters["epochs"], parameters["note"]) == (3, "good")
+    assert (variables["SM_HP_EPOCHS"], variables["SM_HP_NOTE"]) == ("3", "good")
+    assert not [name for name in variables if "SAGEMAKER" in name and name.startswith("SM_HP_")]
+    assert variables["SM_MODEL_DIR"] == f"{base}/model"
+    assert json.loads(variables["SM_CHANNELS"]) == ["test", "train"]
+    assert variables["SM_CHANNEL_TRAIN"].rstrip("/") == f"{base}/input/data/train"
+    assert variables["SM_CHANNEL_TEST"].rstrip("/") == f"{base}/input/data/test"
+
+
+FILES = """
+    import os
+    path = os.environ["SM_CHANNEL_TRAIN"].rstrip("/") + "/rows.csv"
+    print("read", open(path).read().strip())
+"""
+PIPES = """
+    import os
+    path = os.environ["SM_CHANNEL_TRAIN"].rstrip("/")
+    for epoch in (0, 1):
+        print("read", open(f"{path}_{epoch}").read().strip(), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("mode", "script"), [("File", FILES), ("FastFile", FILES), ("Pipe", PIPES)])
+def test_input_modes(real: Real, mode: str, script: str) -> None:
+    """What row 77 asks for, but that FastFile's files could be written to."""
+    real.put("s3://data/train/rows.csv", "train,1\n")
+    found = real.train(real.plain("job", script, InputDataConfig=[channel("train", InputMode=mode)]))
+    assert found["TrainingJobStatus"] == "Completed", found["FailureReason"]
+    reads = [line for line in real.log("job").splitlines() if line.startswith("read ")]
+    assert reads == ["read train,1"] * (2 if mode == "Pipe" else 1)
