@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Mapping
@@ -71,7 +72,9 @@ class _Remarks(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        self._teller.remark(record.getMessage() + (f": {error}" if error is not None else ""))
+        # Threads may have something to say when the terminal is closed already: nobody is there to hear it.
+        with contextlib.suppress(ValueError, OSError):
+            self._teller.remark(record.getMessage() + (f": {error}" if error is not None else ""))
 
 
 def watch(name: str, voice: Voice) -> int | None:
