@@ -5,18 +5,20 @@ VENV := .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 BIN := $(VENV)/bin
+WIRE := .venv-wire
 READY := $(VENV)/.ready
 DEMO := .demo
 # Two workers on small machines; numbers stay single-threaded so that they do not fight over the cores.
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo test test-slow test-wire check format bench clean
 
 help:
 	@echo 'make demo       tune a real classifier on real data, in under two minutes'
 	@echo 'make test       lint, types and the test suite'
 	@echo 'make test-slow  the long crash and fault runs'
+	@echo 'make test-wire  the real SageMaker SDKs and the AWS CLI against the service'
 	@echo 'make check      lint, formatting and types only'
 	@echo 'make bench      search quality and speed'
 	@echo 'make format     format the code'
@@ -39,10 +41,21 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(WORKERS) -m 'not slow'
+	$(BIN)/pytest -n $(WORKERS) -m 'not slow and not wire'
 
 test-slow: $(READY)
 	$(BIN)/pytest -n $(WORKERS) -m slow
+
+# The real clients, each in an environment of its own; v2 also holds Tunewright for its local mode.
+$(WIRE)/%/.ready: tests/wire/%.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found; say make PYTHON=/path/to/python3' >&2; exit 1; }
+	"$(PYTHON)" -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@test $* != v2 || $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+test-wire: $(READY) $(WIRE)/v2/.ready $(WIRE)/v3/.ready $(WIRE)/cli/.ready
+	$(BIN)/pytest -m wire tests/wire
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -57,4 +70,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WIRE) $(DEMO) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -90,7 +90,7 @@ DEFERRED: Mapping[tuple[str, str], str] = {
 }
 """(module, what it imports inside a function) -> why. Start-up time and optional extras are the only reasons."""
 
-EXTRAS = {"ray", "psycopg", "xgboost", "plotly", "IPython"}
+EXTRAS = {"ray", "psycopg", "xgboost", "plotly", "IPython", "boto3", "sagemaker"}
 """Optional dependencies: a module that needs one may be missing it, and is imported when it is asked for."""
 
 MAX_FILE, MAX_FUNCTION = 500, 60

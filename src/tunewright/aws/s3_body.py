@@ -32,11 +32,11 @@ _PREFIX = "x-amz-checksum-"
 class Crc:
     """A cyclic checksum with the methods of a hash."""
 
-    def __init__(self, step: Callable[[bytes, int], int] = zlib.crc32, size: int = 4) -> None:
+    def __init__(self, step: Callable[[bytes | bytearray, int], int] = zlib.crc32, size: int = 4) -> None:
         self._step, self._size, self._value = step, size, 0
 
-    def update(self, data: bytes) -> None:
-        self._value = self._step(data, self._value)
+    def update(self, data: bytes | bytearray) -> None:
+        self._value = self._step(bytes(data), self._value)
 
     def digest(self) -> bytes:
         return self._value.to_bytes(self._size, "big")
@@ -74,7 +74,7 @@ class Digests:
         if _HEX.fullmatch(self._sha):
             self.sums["body"] = hashlib.sha256()
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | bytearray) -> None:
         self.md5.update(data)
         for each in self.sums.values():
             each.update(data)

@@ -17,7 +17,7 @@ from tunewright.aws.s3_uploads import Uploads
 
 T = TypeVar("T")
 
-BLOCK = 1 << 20
+BLOCK = 256 * 1024
 MAX_OBJECT = 5 * 1024**4
 MAX_DOCUMENT = 2 << 20
 
@@ -79,7 +79,7 @@ class Desk:
 
 
 def _write(handle: int, data: bytearray, digests: Digests) -> None:
-    digests.update(bytes(data))
+    digests.update(data)
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]

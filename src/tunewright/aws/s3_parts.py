@@ -29,7 +29,7 @@ class Parts:
         return status, {**lines, **encryption(call)}, body
 
     async def _upload(self, call: Call, bucket: str, name: str) -> Upload:
-        return await self._desk.do(self._desk.uploads.find, call.query["uploadId"], bucket, name)
+        return await self._desk.do(self._desk.uploads.find, call.query.get("uploadId", ""), bucket, name)
 
     async def part(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
         found, number, target = (

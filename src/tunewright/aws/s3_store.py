@@ -167,8 +167,12 @@ class S3Store:
         """Delete an object; nothing happens when there is none."""
         home = self.bucket(bucket)
         path = self._object(bucket, key)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-            os.rmdir(path) if key.endswith("/") else os.unlink(path)
+        if key.endswith("/"):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        else:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+                os.unlink(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._meta(bucket, key))
         folder = os.path.dirname(path.rstrip("/"))
@@ -195,6 +199,8 @@ class S3Store:
     def _object(self, bucket: str, key: str) -> str:
         if len(key.encode()) > 1024:
             raise S3Fault("KeyTooLongError", "Your key is too long: at most 1024 bytes.")
+        if not key.strip("/"):
+            raise S3Fault("InvalidArgument", "A key of slashes alone cannot be stored.")
         return self._place(bucket, key)
 
     def _place(self, bucket: str, key: str) -> str:
