@@ -12,7 +12,7 @@ from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_store import S3Store
 
 # What other rooms write beside a goal before it is renamed, and what other servers left.
-_PASSING = (".tunewright-put-", ".nanio")
+_PASSING = ".tunewright-put-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ COPY_BYTES = 64 * 1024 * 1024
 """What is fetched is copied up to so many bytes in all; more than that is linked and must not be written to."""
 
 _TEMPORARY = ".tunewright-put-"
-_HIDDEN = (".nanio",)
 _counter = iter(range(1 << 62))
 
 
@@ -165,7 +164,7 @@ def _walk(folder: str, relative: str, start: str = "") -> Iterator[_Found]:
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
-        if not entry.name.startswith(start) or entry.name.startswith(_TEMPORARY) or entry.name in _HIDDEN:
+        if not entry.name.startswith(start) or entry.name.startswith(_TEMPORARY):
             continue
         below = f"{relative}{entry.name}"
         if entry.is_dir(follow_symlinks=False):
