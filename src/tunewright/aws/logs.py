@@ -84,8 +84,7 @@ class Logs:
                 return [self._reads.trial(name)]
             except NotFound:
                 return []
-        sort = {"sort": "CreationTime", "descending": True}
-        query = TrialQuery(name_contains=name or None, limit=limit, **sort)  # type: ignore[arg-type]
+        query = TrialQuery(name_contains=name or None, limit=limit, sort="CreationTime", descending=True)
         return list(self._reads.trials(query).items)
 
     def _events(self, request: Wire, region: str) -> Wire:

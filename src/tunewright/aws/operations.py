@@ -92,6 +92,7 @@ class Operations:
         try:
             return faults.answer(encode_answer(operation, self.call(operation, load_json(body))))
         except Exception as error:
+            # A client is answered whatever happens: a fault of ours is its InternalFailure, and in the log.
             fault = faults.fault_of(error)
             if fault.status >= 500:
                 log.exception("%s failed", operation)

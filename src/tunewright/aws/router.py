@@ -114,6 +114,7 @@ class Router:
                 text = b"The request did not arrive in time.\n"
                 await send_answer(speak, (408, {"Content-Type": "text/plain", "Connection": "close"}, text))
         except Exception as error:
+            # The last stop: one request's fault must not end the server, and its client is owed an answer.
             call.note.error = type(error).__name__
             log.exception("the request %s failed", call.request_id)
             if said[0]:
@@ -171,6 +172,7 @@ class Router:
         except Denied as denied:
             answer = self._refused(call, denied, JSON_CODES)
         except Exception as error:
+            # Told in this protocol's own form; what is not the client's fault is logged there.
             answer = self._failed(call, error)
         status, headers, text = answer
         await send_answer(send, (status, {**headers, "x-amzn-RequestId": call.request_id}, text))
@@ -214,6 +216,7 @@ class Router:
         except Denied as denied:
             answer = self._refused(call, denied, QUERY_CODES)
         except Exception as error:
+            # Told as XML; what is not the client's fault is logged.
             fault = fault_of(error)
             if fault.status >= 500:
                 log.exception("the request %s failed", call.request_id)

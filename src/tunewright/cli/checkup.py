@@ -79,6 +79,7 @@ def _careful(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]
     try:
         return list(look())
     except Exception as error:
+        # One look that stumbles must not keep the others from being taken.
         return [Finding("bad", check, f"{type(error).__name__}: {error}")]
 
 

@@ -55,6 +55,7 @@ def guarded(function: Function) -> Function:
         except KeyboardInterrupt:
             code = INTERRUPTED
         except Exception as error:
+            # botocore makes its exception classes as it runs; what is neither of the two known kinds goes on.
             if (text := _refusal(error)) is not None:
                 code = WRONG
             elif (text := _unreachable(error)) is not None:
@@ -65,6 +66,7 @@ def guarded(function: Function) -> Function:
         if code:
             raise typer.Exit(code)
 
+    # `wraps` keeps the signature that typer reads, which the type of `run` cannot say.
     return run  # type: ignore[return-value]
 
 

@@ -32,6 +32,7 @@ class Aside:
             try:
                 future.set_result(call(*args, **kwargs))
             except Exception as error:
+                # Raised again by whoever asks for the result; the thread itself goes on.
                 future.set_exception(error)
             self._done()
 

@@ -27,5 +27,5 @@ class SteadyClock:
 
 
 def pause(seconds: float) -> None:
-    """Wait a little before trying again."""
+    """Wait a little before trying again: the one pause of this room, handed to whoever needs one."""
     time.sleep(seconds)
