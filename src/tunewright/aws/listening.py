@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ HEAD_SECONDS = 30.0
 MAX_HEAD = 64 * 1024
 MAX_CONNECTIONS = 1000
 GRACE_SECONDS = 10
+FAREWELL_SECONDS = 1.0
+"""How long an idle client may take to answer the end of a TLS connection; pools of clients never do."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -64,9 +67,26 @@ class PatientProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
     def _close(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
+
+
+class PunctualServer(uvicorn.Server):
+    """uvicorn's server that leaves no connection behind: an event loop must not be closed over open ones."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # Their ends are told in the next turns of the loop.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn.Server:
@@ -78,6 +98,8 @@ def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
+        # uvloop waits for ever when it is closed over a TLS connection whose client is silent.
+        loop="asyncio",
         ws="none",
         log_config=None,
         access_log=False,
@@ -93,4 +115,4 @@ def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn
         check()
     except (OSError, ssl.SSLError) as error:
         raise Invalid.one("--tls-cert", f"the certificate and its key cannot be used: {error}.") from error
-    return uvicorn.Server(config)
+    return PunctualServer(config)
