@@ -45,13 +45,27 @@ def test_metric(
     return do_tools.test_metric(regex, logfile, as_json=as_json)
 
 
-def replay(name: Name, as_json: AsJson = False) -> int | None:
+def replay(
+    name: Name,
+    early_stopping: Annotated[
+        str | None,
+        typer.Option(
+            "--early-stopping",
+            metavar="RULE",
+            help="Auto, Off, hyperband, or hyperband(MIN,MAX): what would it have done?",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int | None:
     """Fold a tuning job's journal again.
 
-    Says whether the events give the rows that are stored.
+    Says whether the events give the rows that are stored; with --early-stopping, which training jobs another rule
+    would have stopped, what that would have saved, and what it would have lost.
     """
     from tunewright.cli import do_tools
 
+    if early_stopping is not None:
+        return do_tools.suppose(name, early_stopping, as_json=as_json)
     return do_tools.replay(name, as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from tunewright.cli.engine import connect, find
 from tunewright.cli.follow import Interrupts
 from tunewright.cli.out import print_table, say
 from tunewright.cli.replaying import replayed
+from tunewright.cli.supposing import supposed
 from tunewright.cli.tailing import chosen, tail
 from tunewright.cli.trying import tried
 from tunewright.cli.views import emit
@@ -69,6 +70,18 @@ def replay(name: str, *, as_json: bool) -> int | None:
         for line in found.lines(view.job.name):
             say(line)
     return FAILED if found.differences else None
+
+
+def suppose(name: str, rule: str, *, as_json: bool) -> int | None:
+    """Say what another rule of stopping would have done to a finished job."""
+    engine = connect()
+    found = supposed(engine.reads, find(engine, name).job, rule)
+    if as_json:
+        emit(found.shape())
+    else:
+        for line in found.lines():
+            say(line)
+    return None
 
 
 def doctor(*, as_json: bool) -> int | None:
