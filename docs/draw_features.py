@@ -17,7 +17,6 @@ NEEDS_SERVICE = frozenset({1, 87, 88, 89})
 
 NOT_YET = {
     36: "training jobs of several hosts",
-    77: "all three modes are there, but files in FastFile mode can be written to",
     81: "with several InstanceConfigs the first is used; both forms and what Describe makes of them are there",
 }
 

@@ -33,6 +33,7 @@ from tunewright.executors.function_store import store_function
 from tunewright.executors.functions import FunctionExecutor
 from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
+from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots
 from tunewright.executors.workdir import Workdir
 from tunewright.objects.local import LocalObjects
@@ -75,7 +76,8 @@ class Host:
     def make_executor(self) -> Executor:
         bell = Bell()
         slots = Slots(self.settings.home / "slots", self.settings.slots)
-        scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell)
+        runtime = Runtime(self.settings.opt_ml)
+        scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell, runtime=runtime)
         functions = FunctionExecutor(self.settings.home, self.objects, slots, bell)
         return RoutedExecutor(scripts, functions, bell)
 

@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 
 from tunewright.executors.forkserver import ForkServer, Lines
+from tunewright.executors.runtime import Runtime
 from tunewright.objects.local import LocalObjects
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until the controller is gone. Arguments: home, object directory, then three descriptors."""
-    home, objects, control, report, life = arguments
-    ForkServer(Path(home), LocalObjects(Path(objects)), Lines(int(control), int(report), int(life))).serve()
+    """Serve until the controller is gone. Arguments: home, object directory, runtime, then three descriptors."""
+    home, objects, runtime, *lines = arguments
+    ForkServer(Path(home), LocalObjects(Path(objects)), Runtime.of(runtime), Lines(*map(int, lines))).serve()
 
 
 if __name__ == "__main__":

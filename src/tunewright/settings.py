@@ -11,6 +11,7 @@ from pathlib import Path
 from tunewright.core.errors import Invalid, Problem
 
 PREFIX = "TUNEWRIGHT_"
+OPT_ML = ("auto", "rewrite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Settings:
         stop_grace_seconds: seconds between SIGTERM and SIGKILL; None is 120 in strict, 30 in extended.
         region, account: what ARNs are made of.
         events: files and webhooks that are told of state changes, `events.jsonl,http://127.0.0.1:9000/hook`.
+        opt_ml: `auto` gives training programs a `/opt/ml` of their own where the kernel allows it; `rewrite` never.
         quotas: account quotas other than AMT's, such as `parallel=100,jobs=10000`.
     """
 
@@ -41,6 +43,7 @@ class Settings:
     account: str = "000000000000"
     quotas: str = ""
     events: str = ""
+    opt_ml: str = "auto"
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -74,10 +77,12 @@ class Settings:
                     raise ValueError
             except ValueError:
                 problems.append(Problem(name, f"must be a number of seconds, got {found[name]!r}."))
+        if found.get("opt_ml") not in (None, "", *OPT_ML):
+            problems.append(Problem("opt_ml", f"must be {' or '.join(OPT_ML)}, got {found['opt_ml']!r}."))
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
-        texts = ("executor", "slots", "region", "account", "quotas", "events")
+        texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml")
         text = {name: str(found[name]) for name in texts if found.get(name)}
         return cls(
             home=home,

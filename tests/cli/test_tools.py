@@ -185,7 +185,7 @@ def test_doctor_of_a_healthy_home(finished: StillEngine, cli: Run) -> None:
     assert result.exit_code == 0, found
     checks = {finding["Check"]: finding for finding in found["Findings"]}
     assert list(checks) == [
-        "python", "home", "disk", "slots", "fork server", "store", "in charge", "journals",
+        "python", "home", "disk", "slots", "fork server", "/opt/ml", "store", "in charge", "journals",
     ]  # fmt: skip
     assert sys.executable in checks["python"]["Found"]
     assert "the newest 1 fold" in checks["journals"]["Found"]

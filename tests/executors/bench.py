@@ -10,6 +10,7 @@ from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
 from tunewright.executors.bell import Bell
 from tunewright.executors.local import LocalExecutor
+from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots
 from tunewright.testing.executor_suite import Collected
 
@@ -17,7 +18,8 @@ from tunewright.testing.executor_suite import Collected
 class Bench:
     """A home with a blank in its path, an executor on it, and what it reported."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, runtime: Runtime | None = None) -> None:
+        self.runtime = runtime
         self.root = root
         self.home = root / "home dir"
         self.objects = root / "objects"
@@ -31,7 +33,8 @@ class Bench:
     def start(self, slots: str = "4") -> LocalExecutor:
         """Another controller on the same home."""
         slot_files = Slots(self.home / "slots", slots)
-        self.open.append(LocalExecutor(self.home, self.objects, slot_files, Bell(), begin_seconds=2.0))
+        made = LocalExecutor(self.home, self.objects, slot_files, Bell(), runtime=self.runtime, begin_seconds=2.0)
+        self.open.append(made)
         self.seen = Collected(self.open[-1])
         return self.open[-1]
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tunewright.executors.runtime import Runtime
 
 from .bench import Bench
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    for executor in made.open:
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes the bench of a test, with what the runtime is to be."""
+    made: list[Bench] = []
+
+    def make(**runtime: str) -> Bench:
+        made.append(Bench(tmp_path, Runtime(**runtime)))
+        return made[-1]
+
+    yield make
+    for executor in (executor for bench in made for executor in bench.open):
         executor.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()

@@ -142,7 +142,7 @@ def test_drivers_find_the_job_directory(tmp_path: Path, objects: LocalObjects) -
     script = Path(workdir.channel("sm_drivers")) / "train.sh"
     assert script.read_text(encoding="utf-8") == f"cat {base}/input/config/x && ls {base}/model\n"
     assert os.access(script, os.X_OK) and "/opt/ml" in original.read_text(encoding="utf-8")
-    prepare.drop_alias(base, workdir)
+    prepare.drop_alias(base)
     assert not os.path.lexists(base) and not os.path.exists(os.path.dirname(base))
 
 

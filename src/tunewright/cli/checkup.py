@@ -18,6 +18,7 @@ from tunewright.cli.replaying import replayed
 from tunewright.core.errors import TunewrightError
 from tunewright.core.job import JobStatus
 from tunewright.core.ports import JobQuery
+from tunewright.executors import rooms
 from tunewright.executors.slots import capacity
 from tunewright.settings import Settings
 from tunewright.store.database import HEAD
@@ -62,6 +63,7 @@ def checkup() -> list[Finding]:
         return findings
     findings += _careful("slots", lambda: _slots(settings))
     findings += _careful("fork server", _fork_server)
+    findings += _careful(rooms.OPT_ML, lambda: _opt_ml(settings))
     try:
         engine = connect()
         engine.reads.jobs(JobQuery(limit=1))
@@ -122,6 +124,16 @@ def _fork_server() -> Iterator[Finding]:
         yield Finding("bad", "fork server", f"does not start: {last}")
     else:
         yield Finding("ok", "fork server", "starts")
+
+
+def _opt_ml(settings: Settings) -> Iterator[Finding]:
+    """What training programs find at the path that is written into programs for SageMaker."""
+    why = "the setting opt_ml says rewrite" if settings.opt_ml == "rewrite" else rooms.obstacle()
+    if not why:
+        yield Finding("ok", rooms.OPT_ML, "every training job has its own, in a mount namespace")
+        return
+    text = f"{why}: the path is replaced in entry points and in SDK v3's scripts; scripts that name it fail"
+    yield Finding("note", rooms.OPT_ML, text)
 
 
 def _where(settings: Settings) -> str:

@@ -59,12 +59,15 @@ def clear(workdir: Workdir, *, inputs_only: bool) -> None:
     """
     kept = [] if inputs_only else [workdir.model, workdir.output_data, workdir.code]
     for directory in (workdir.data, workdir.at("pipe"), *kept):
-        with contextlib.suppress(OSError):
-            _empty(directory)
+        # One that the program replaced by a link leads to what is not ours.
+        if not os.path.islink(directory):
+            with contextlib.suppress(OSError):
+                _empty(directory)
 
 
 def _empty(directory: str) -> None:
     """Remove what a directory holds, not following links."""
+    os.chmod(directory, 0o700)  # FastFile channels may be closed to writing
     with os.scandir(directory) as entries:
         found = list(entries)
     for entry in found:

@@ -17,6 +17,7 @@ from tunewright.core.ports import Task
 from tunewright.executors import wire
 from tunewright.executors.codec import task_to_json
 from tunewright.executors.forkserver import ANSWER
+from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Held
 
 MODULE = "tunewright.hands"
@@ -36,10 +37,14 @@ class ForkClient:
         objects: the object directory.
         report: writing end of the pipe on which shims report.
         died: called with a descriptor that becomes readable when a fork server that was started is gone.
+        runtime: how programs are run.
     """
 
-    def __init__(self, home: Path, objects: Path, report: int, died: Callable[[int], None]) -> None:
+    def __init__(
+        self, home: Path, objects: Path, report: int, died: Callable[[int], None], runtime: Runtime | None = None
+    ) -> None:
         self._home = home
+        self._runtime = runtime or Runtime()
         self._objects = objects
         self._report = report
         self._died = died
@@ -66,7 +71,8 @@ class ForkClient:
         reading, writing = os.pipe()
         self._environment = dict(os.environ)
         lines = [theirs.fileno(), self._report, writing]
-        command = [sys.executable, "-P", "-m", MODULE, str(self._home), str(self._objects), *map(str, lines)]
+        places = [str(self._home), str(self._objects), self._runtime.text()]
+        command = [sys.executable, "-P", "-m", MODULE, *places, *map(str, lines)]
         try:
             with open(self._home / LOG, "ab") as log:
                 self._process = subprocess.Popen(

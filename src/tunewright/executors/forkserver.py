@@ -17,13 +17,14 @@ import select
 import signal
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from tunewright.core.ports import Objects
-from tunewright.executors import shim, wire
+from tunewright.executors import rooms, shim, wire
 from tunewright.executors.program import WAITED, guard
+from tunewright.executors.runtime import Runtime
 
 ANSWER = struct.Struct("!q")
 LOOK_MILLISECONDS = 10_000
@@ -62,8 +63,8 @@ class _Hand:
 class ForkServer:
     """Serves one controller until it is gone."""
 
-    def __init__(self, home: Path, objects: Objects, lines: Lines) -> None:
-        self._surroundings = shim.Surroundings(str(home), objects, dict(os.environ), lines.report)
+    def __init__(self, home: Path, objects: Objects, runtime: Runtime, lines: Lines) -> None:
+        self._surroundings = shim.Surroundings(str(home), objects, dict(os.environ), lines.report, runtime)
         self._lines = lines
         self._control = socket.socket(fileno=lines.control)
         self._hands: dict[int, _Hand] = {}
@@ -78,7 +79,10 @@ class ForkServer:
         """Answer requests and reap shims; returns when the controller is gone."""
         os.set_blocking(self._wakeup[1], False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        guard()  # found out once, for all shims
+        guard()  # found out once, for all shims, as is the next
+        runtime = self._surroundings.runtime
+        if runtime.opt_ml == "auto" and rooms.obstacle():
+            self._surroundings = replace(self._surroundings, runtime=replace(runtime, opt_ml="rewrite"))
         signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()

@@ -18,6 +18,7 @@ from tunewright.executors.clock import now
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
 from tunewright.executors.program import ORDER
+from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import WANT_SECONDS, Held, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
@@ -58,11 +59,19 @@ class LocalExecutor:
         objects: the object directory.
         slots: what may run at once.
         bell: rung when there is something to poll.
+        runtime: how programs are run here.
         begin_seconds: how long a shim that was asked for may take until it holds its lock.
     """
 
     def __init__(
-        self, home: Path, objects: Path, slots: Slots, bell: Bell, *, begin_seconds: float = BEGIN_SECONDS
+        self,
+        home: Path,
+        objects: Path,
+        slots: Slots,
+        bell: Bell,
+        *,
+        runtime: Runtime | None = None,
+        begin_seconds: float = BEGIN_SECONDS,
     ) -> None:
         self._home = Path(home)
         self._slots = slots
@@ -77,7 +86,7 @@ class LocalExecutor:
         self._listener = Listener()
         reading, self._writing = os.pipe()
         os.set_blocking(reading, False)
-        self._server = ForkClient(self._home, Path(objects), self._writing, self._watch_server)
+        self._server = ForkClient(self._home, Path(objects), self._writing, self._watch_server, runtime)
         self._listener.watch(reading, lambda: self._hear(reading))
 
     @property

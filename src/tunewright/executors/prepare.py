@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -19,10 +20,11 @@ from tunewright.core.trial import Failure
 from tunewright.executors import pipes
 from tunewright.executors.contract import arguments, program_parameters
 from tunewright.executors.reasons import Refused
+from tunewright.executors.rooms import OPT_ML
 from tunewright.executors.workdir import Workdir
 
-OPT_ML = "/opt/ml"
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
+FAST_FILE = "FastFile"
 DRIVERS = "sm_drivers"
 """The channel in which newer SageMaker SDKs send shell scripts that name `/opt/ml`."""
 
@@ -49,11 +51,30 @@ def alias(task: Task, workdir: Workdir) -> str:
     return link
 
 
-def drop_alias(path: str, workdir: Workdir) -> None:
-    """Remove what `alias` made."""
-    if path != workdir.base:
-        os.unlink(path)
-        os.rmdir(os.path.dirname(path))
+def drop_alias(path: str) -> None:
+    """Remove the link that `alias` made."""
+    os.unlink(path)
+    os.rmdir(os.path.dirname(path))
+
+
+def read_only(task: Task, workdir: Workdir) -> list[str]:
+    """The directories of the channels in FastFile mode, which a program may read and nothing else."""
+    channels = task.training.channels
+    return [workdir.channel(channel.name) for channel in channels if channel.input_mode == FAST_FILE]
+
+
+def protect(directories: list[str]) -> None:
+    """Take the right to write from what lies in directories: what can be done where no mount does it.
+
+    Links are left alone, for their permissions are those of the originals.
+    """
+    for directory in directories:
+        for folder, _, names in os.walk(directory):
+            for name in names:
+                info = os.lstat(f"{folder}/{name}")
+                if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+                    os.chmod(f"{folder}/{name}", info.st_mode & 0o555)
+            os.chmod(folder, 0o555)
 
 
 def bring_channels(
@@ -62,7 +83,8 @@ def bring_channels(
     """Fetch every input channel.
 
     Args:
-        base: stands for `/opt/ml` in the drivers' scripts; the job's directory by default.
+        base: stands for `/opt/ml` in the drivers' scripts; the job's directory by default. With `/opt/ml` itself
+            they stay as they are.
         piped: channels in Pipe mode are going to be fed; else they are files like all others.
 
     Raises:
@@ -78,7 +100,7 @@ def bring_channels(
             raise _no_data(channel, str(error)) from error
         if not count:
             raise _no_data(channel, f"No objects found under {channel.uri!r}. Check that files exist there.")
-        if channel.name == DRIVERS:
+        if channel.name == DRIVERS and base != OPT_ML:
             _localise(str(target), base or workdir.base)
 
 
@@ -134,6 +156,7 @@ def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
     except Invalid:
         os.makedirs(workdir.checkpoints, exist_ok=True)
         objects.fetch(task.checkpoint_uri, Path(workdir.checkpoints))
+        _show_checkpoints(task, workdir)
         return
     os.makedirs(place, exist_ok=True)
     if os.path.islink(workdir.checkpoints):
@@ -141,6 +164,16 @@ def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
     elif os.path.isdir(workdir.checkpoints):
         os.rmdir(workdir.checkpoints)
     os.symlink(place, workdir.checkpoints)
+    _show_checkpoints(task, workdir)
+
+
+def _show_checkpoints(task: Task, workdir: Workdir) -> None:
+    """Let the checkpoints be found also where the request wants them (LocalPath), if that is below `/opt/ml`."""
+    path = os.path.normpath(task.training.checkpoint_path)
+    wanted = workdir.base + path.removeprefix(OPT_ML)
+    if path.startswith(f"{OPT_ML}/") and not os.path.lexists(wanted):
+        os.makedirs(os.path.dirname(wanted), exist_ok=True)
+        os.symlink(workdir.checkpoints, wanted)
 
 
 def keep_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
@@ -165,7 +198,7 @@ def plan(task: Task, base: str, program: str | None, python: str, environment: M
     """The command that a task means: its entrypoint, else its script, else its built-in algorithm.
 
     Args:
-        base: the job's directory, or a link to it; stands for `/opt/ml` in an entrypoint.
+        base: stands for `/opt/ml` in an entrypoint: the job's directory, a link to it, or in a room that path itself.
         program: the script's name below `code`.
         python: path of the interpreter for scripts.
 

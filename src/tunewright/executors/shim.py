@@ -13,15 +13,16 @@ import json
 import os
 import signal
 import socket
+import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, pipes, prepare, processes, reasons, tasklock, wire
+from tunewright.executors import artifacts, pipes, prepare, processes, reasons, rooms, tasklock, wire
 from tunewright.executors.clock import now
 from tunewright.executors.code import bring_code
 from tunewright.executors.codec import task_from_json
@@ -29,6 +30,7 @@ from tunewright.executors.contract import write_config
 from tunewright.executors.environment import environment
 from tunewright.executors.program import ORDER, Ended, Program
 from tunewright.executors.reasons import Refused
+from tunewright.executors.runtime import Runtime
 from tunewright.executors.workdir import Workdir, write_exit
 
 _BREAKING = (signal.SIGTERM, ORDER)
@@ -50,12 +52,14 @@ class Surroundings:
     Args:
         environment: the fork server's own.
         report: descriptor of the pipe on which the controller listens.
+        runtime: how programs are run; `opt_ml` says what the kernel allows.
     """
 
     home: str
     objects: Objects
     environment: Mapping[str, str]
     report: int
+    runtime: Runtime
 
 
 def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
@@ -69,11 +73,12 @@ def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
         os.setsid()
         processes.adopt_orphans()
         identity = processes.identity(os.getpid())
+        ways = rooms.Rooms()
         for _ in range(JOBS):
             request = wire.receive(line)
             if request is None:
                 break
-            shim = _Shim(json.loads(request[0]), surroundings, identity)
+            shim = _Shim(json.loads(request[0]), surroundings, identity, ways)
             news = shim.run(request[1])
             # In this order the fork server knows of an idle shim before the controller asks for the next job.
             with contextlib.suppress(OSError):
@@ -87,7 +92,7 @@ def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
 class _Shim:
     """One job: `message` holds the task, the GPUs it may use (or None), and changes to the environment."""
 
-    def __init__(self, message: dict[str, Any], surroundings: Surroundings, identity: str) -> None:
+    def __init__(self, message: dict[str, Any], surroundings: Surroundings, identity: str, ways: rooms.Rooms) -> None:
         self._task = task_from_json(message["task"])
         self._devices: list[str] | None = message["devices"]
         self._changes: dict[str, str | None] = message["environment"]
@@ -95,6 +100,7 @@ class _Shim:
         self._objects = surroundings.objects
         self._workdir = Workdir.of(surroundings.home, self._task.name, self._task.attempt)
         self._identity = identity
+        self._rooms = ways
         self._lock = -1
         self._base = self._workdir.base
         self._started: float | None = None
@@ -107,7 +113,8 @@ class _Shim:
             report = self._outcome()
             if report.failure is not None and report.exit_code is None:
                 self._say(report.reason)
-            prepare.drop_alias(self._base, self._workdir)
+            if self._base not in (self._workdir.base, rooms.OPT_ML):
+                prepare.drop_alias(self._base)
             write_exit(self._workdir, report)
         for handle in (*slots, *(() if lock is None else (lock,))):
             os.close(handle)
@@ -140,18 +147,12 @@ class _Shim:
     def _train(self) -> ExitReport:
         self._check_tombstone()
         self._enter(Phase.DOWNLOADING)
-        plan, variables = self._prepared()
+        script, python, variables = self._prepared()
         self._check_tombstone()
-        logs = self._open("stdout"), self._open("stderr")
-        self._enter(Phase.TRAINING)
-        try:
-            program = Program(plan.command, variables, plan.directory, logs)
-        except OSError as error:
-            why = f"{plan.command[0]} cannot be started: {error.strerror or error}"
-            raise Refused(Failure.CLIENT, why + _advice(error)) from error
-        finally:
-            for handle in logs:
-                os.close(handle)
+        with self._room():
+            plan = prepare.plan(self._task, self._base, script, python, variables)
+            self._enter(Phase.TRAINING)
+            program = self._program(plan, variables)
         tasklock.note(self._lock, f"program {program.pid} {program.identity}")
         feeders = pipes.start_feeders(self._task, self._workdir)
         ended = program.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace, feeders)
@@ -160,8 +161,37 @@ class _Shim:
         self._enter(Phase.UPLOADING)
         return self._kept(ended, plan.command)
 
-    def _prepared(self) -> tuple[prepare.Plan, dict[str, str]]:
-        """Everything the program needs, in place. Signals break in here, for fetching may take long."""
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """Where the program is started: a room of its own, if there are any."""
+        with contextlib.ExitStack() as stack:
+            if self._base == rooms.OPT_ML:
+                served = prepare.read_only(self._task, self._workdir)
+                try:
+                    stack.enter_context(self._rooms.opened(self._workdir.base, read_only=served))
+                except OSError as error:
+                    reason = f"The program could not be given its own /opt/ml: {error.strerror or error}"
+                    raise Refused(Failure.INTERNAL, reason) from error
+            yield
+
+    def _program(self, plan: prepare.Plan, variables: Mapping[str, str]) -> Program:
+        # A script runs where a person finds it too; an entry point's shell may split a path with blanks.
+        directory = plan.directory if self._task.training.entrypoint else self._workdir.code
+        logs = self._open("stdout"), self._open("stderr")
+        try:
+            return Program(plan.command, variables, directory, logs)
+        except OSError as error:
+            why = f"{plan.command[0]} cannot be started: {error.strerror or error}"
+            raise Refused(Failure.CLIENT, why + _advice(error)) from error
+        finally:
+            for handle in logs:
+                os.close(handle)
+
+    def _prepared(self) -> tuple[str | None, str, dict[str, str]]:
+        """Everything the program needs, in place: its script, its interpreter, its variables.
+
+        Signals break in here, for fetching may take long.
+        """
         task, workdir = self._task, self._workdir
         for number in _BREAKING:
             signal.signal(number, self._break_in)
@@ -170,13 +200,19 @@ class _Shim:
             workdir.make()
             write_config(workdir, task)
             prepare.bring_checkpoints(task, workdir, self._objects)
-            self._base = prepare.alias(task, workdir)
+            python = prepare.interpreter(task)
+            rooms_here = self._surroundings.runtime.opt_ml == "auto"
+            if rooms_here and not rooms.hides(workdir.base, sys.prefix, python):
+                self._base = rooms.OPT_ML
+            else:
+                self._base = prepare.alias(task, workdir)
             prepare.bring_channels(task, workdir, self._objects, self._base, piped=True)
             pipes.make_pipes(task, workdir)
-            program = bring_code(task, workdir, self._objects)
-            python = prepare.interpreter(task)
+            script = bring_code(task, workdir, self._objects)
+            if self._base != rooms.OPT_ML:
+                prepare.protect(prepare.read_only(task, workdir))
             variables = environment(task, workdir, self._inherited(), devices=self._devices, python=python)
-            return prepare.plan(task, self._base, program, python, variables), variables
+            return script, python, variables
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _BREAKING)
 
