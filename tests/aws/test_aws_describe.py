@@ -324,3 +324,36 @@ def test_hints_without_autotune_are_static(world: World) -> None:
     body = {**ranges(), "AutoParameters": [{"Name": "depth", "ValueHint": "4"}]}
     spec = world.job(world.create(tuning(ParameterRanges=body))).spec
     assert spec.definitions[0].training.static == {"depth": "4", "epochs": "3"}
+
+
+def test_autotune_chooses_a_built_ins_ranges(world: World) -> None:
+    """Nothing but an image and a time is named: objective, ranges and budget are all Autotune's."""
+    request = observed_request()
+    del request["TrainingJobDefinition"]["InputDataConfig"]
+    limits = {"MaxParallelTrainingJobs": 1}
+    request["HyperParameterTuningJobConfig"] = {"Strategy": "Bayesian", "ResourceLimits": limits}
+    request["Autotune"] = {"Mode": "Enabled"}
+    world.create(request)
+    told = world.describe(request["HyperParameterTuningJobName"])["HyperParameterTuningJobConfig"]
+    tuned = {body["Name"] for kind in told["ParameterRanges"].values() for body in kind}
+    assert {"eta", "max_depth", "alpha"} <= tuned
+    assert not tuned & set(STATIC), "what is given stays as it is"
+    assert told["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 20 + 10 * len(tuned)
+
+
+def test_autotune_has_no_ranges_for_an_image_it_does_not_know(world: World) -> None:
+    request = tuning(ParameterRanges=None)
+    del request["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    request["Autotune"] = {"Mode": "Enabled"}
+    assert "nothing to tune" in world.refused("CreateHyperParameterTuningJob", request)[1]
+
+
+def test_a_list_of_one_is_described_as_a_list(world: World) -> None:
+    uid = world.create(several(listed("a")))
+    told = world.describe("job")
+    assert "ParameterRanges" not in told["HyperParameterTuningJobConfig"]
+    assert len(told["TrainingJobDefinitions"][0]["HyperParameterRanges"]) == 3
+    world.run(uid, {"lr": 0.01}, "loss", 0.5)
+    best = world.describe("job")["BestTrainingJob"]
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Type"] == "Minimize"
+    assert best["TrainingJobDefinitionName"]

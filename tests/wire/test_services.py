@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +194,67 @@ def test_curves_as_statistics(server: Server) -> None:
     with pytest.raises(ClientError) as error:
         client.get_metric_statistics(**{**asked, "Period": 7})
     assert code(error) == "InvalidParameterValue"
+
+
+def test_metrics_are_listed_and_read_many_at_a_time(server: Server) -> None:
+    """What SDK v2's `visualize_jobs` does: which metrics has a training job, and what were they?"""
+    name = trained(server, "seen", 4.0, 2.0)
+    client, now = server.client("cloudwatch"), server.world.clock.time
+    of_job = [{"Name": "TrainingJobName", "Value": name}]
+    metrics = client.list_metrics(Namespace=GROUP, Dimensions=of_job)["Metrics"]
+    assert [metric["MetricName"] for metric in metrics] == ["loss", "ObjectiveMetric"]
+    assert all(metric["Dimensions"] == of_job for metric in metrics)
+    assert client.list_metrics(Namespace=GROUP, Dimensions=[{"Name": "Host", "Value": "x/algo-1"}])["Metrics"] == []
+    assert len(client.list_metrics(Namespace=GROUP, MetricName="loss")["Metrics"]) == 1
+    asked: dict[str, Any] = {
+        "MetricDataQueries": [
+            {"Id": metric["MetricName"].lower(), "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}
+            for metric in metrics
+        ],
+        "StartTime": datetime.fromtimestamp(now - 3600, UTC),
+        "EndTime": datetime.fromtimestamp(now + 3600, UTC),
+    }
+    loss, objective = client.get_metric_data(**asked)["MetricDataResults"]
+    assert (loss["Id"], loss["Label"], loss["StatusCode"]) == ("loss", "loss", "Complete")
+    assert max(loss["Values"]) == 4.0 and loss["Values"] == objective["Values"]
+    assert loss["Timestamps"] == sorted(loss["Timestamps"], reverse=True)
+    upwards = client.get_metric_data(**asked, ScanBy="TimestampAscending")["MetricDataResults"][0]
+    assert upwards["Values"] == loss["Values"][::-1]
+    for queries in ([{"Id": "sum", "Expression": "1 + 1"}], [asked["MetricDataQueries"][0]] * 2):
+        with pytest.raises(ClientError) as error:
+            client.get_metric_data(**{**asked, "MetricDataQueries": queries})
+        assert code(error) == "ValidationError"
+
+
+def test_metrics_in_the_older_protocol(server: Server) -> None:
+    """Forms and XML, as older clients write and read them."""
+    name = trained(server, "older", 4.0)
+    now = datetime.fromtimestamp(server.world.clock.time, UTC)
+
+    def said(**fields: str) -> str:
+        form = urllib.parse.urlencode({"Version": "2010-08-01", **fields}).encode()
+        with urllib.request.urlopen(urllib.request.Request(server.url, form)) as answer:
+            return str(answer.read().decode())
+
+    where = {"Dimensions.member.1.Name": "TrainingJobName", "Dimensions.member.1.Value": name}
+    assert "<MetricName>loss</MetricName>" in said(Action="ListMetrics", Namespace=GROUP, **where)
+    times = {"StartTime": f"{now - timedelta(hours=1):%FT%TZ}", "EndTime": f"{now + timedelta(hours=1):%FT%TZ}"}
+    asked = {"Namespace": GROUP, "MetricName": "loss", "Period": "3600", "Statistics.member.1": "Sum", **where, **times}
+    assert "<Sum>4.0</Sum>" in said(Action="GetMetricStatistics", **asked)
+    stat = {f"Metric.{field}": value for field, value in where.items()}
+    stat |= {"Metric.Namespace": GROUP, "Metric.MetricName": "loss", "Period": "60", "Stat": "Sum"}
+    query = {f"MetricDataQueries.member.1.MetricStat.{field}": value for field, value in stat.items()}
+    told = said(Action="GetMetricData", **{"MetricDataQueries.member.1.Id": "a"}, **query, **times)
+    assert "<Values><member>4.0</member></Values>" in told and "<Label>loss</Label>" in told
+
+
+@pytest.mark.parametrize("name", ["Namespace.b", "Dimensions.member.3.Name", ".".join("a" * 99), "Dimensions.member.1"])
+def test_forms_that_are_none(server: Server, name: str) -> None:
+    form = {"Action": "ListMetrics", "Namespace": "a", "Dimensions.member.1.Name": "x", name: "y"}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(server.url, urllib.parse.urlencode(form).encode())
+    with refused.value as answer:
+        assert answer.code == 400 and b"<Code>MalformedQueryString</Code>" in answer.read()
 
 
 # ---- figures ----

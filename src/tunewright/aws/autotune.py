@@ -29,15 +29,30 @@ def expand(request: Wire) -> Wire:
     parts = parts_of(request)
     for part in parts:
         _expand_hints(request, part)
+        _fill_ranges(request, part)
         part.body.setdefault("RetryStrategy", {"MaximumRetryAttempts": RETRIES})
     _fill_config(request)
     return request
 
 
-def _expand_hints(request: Wire, part: Part) -> None:
+def _ranges(request: Wire, part: Part) -> Wire:
+    """The ranges of a definition, wherever they stand; made when there are none."""
     single = "TrainingJobDefinition" in request
     owner = request["HyperParameterTuningJobConfig"] if single else part.body
-    ranges: Wire = owner.setdefault("ParameterRanges" if single else "HyperParameterRanges", {})
+    found: Wire = owner.setdefault("ParameterRanges" if single else "HyperParameterRanges", {})
+    return found
+
+
+def _fill_ranges(request: Wire, part: Part) -> None:
+    """A built-in algorithm's own ranges, where none are given; Grid would not take them."""
+    ranges = _ranges(request, part)
+    grid = request["HyperParameterTuningJobConfig"]["Strategy"] == "Grid"
+    if part.algorithm is not None and not range_count(ranges) and not grid:
+        ranges.update(builtin.default_ranges(part.algorithm, part.static))
+
+
+def _expand_hints(request: Wire, part: Part) -> None:
+    ranges = _ranges(request, part)
     taken = {body["Name"] for kind, bodies in ranges.items() if kind != "AutoParameters" for body in bodies}
     for hint in ranges.pop("AutoParameters", []):
         name, text = hint["Name"], hint["ValueHint"]

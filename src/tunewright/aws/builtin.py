@@ -30,6 +30,18 @@ XGBOOST_METRICS = (
     "rmse",
     "rmsle",
 )
+XGBOOST_RANGES = {
+    "IntegerParameterRanges": (("max_depth", "2", "10", "Linear"), ("num_round", "10", "1000", "Logarithmic")),
+    "ContinuousParameterRanges": (
+        ("alpha", "1e-3", "100", "Logarithmic"),
+        ("colsample_bytree", "0.5", "1", "Linear"),
+        ("eta", "0.01", "0.5", "Logarithmic"),
+        ("lambda", "1e-3", "100", "Logarithmic"),
+        ("min_child_weight", "0.1", "100", "Logarithmic"),
+        ("subsample", "0.5", "1", "Linear"),
+    ),
+}
+"""What matters most for boosted trees, over the widths in which it does: name, bounds and scaling."""
 _IMAGE = re.compile(r"(?:^|/)(?:sagemaker-)?(xgboost)(?:[:@]|$)")
 _NAME = re.compile(r"(?:^|/)(xgboost)$")
 
@@ -56,6 +68,22 @@ def metrics_of(algorithm: str) -> tuple[MetricDefinition, ...]:
 
 def names() -> tuple[str, ...]:
     return ("xgboost",)
+
+
+def default_ranges(algorithm: str, static: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """What an algorithm is tuned over when Autotune leaves the choice to us: what is given as a static stays so."""
+    if algorithm != "xgboost":
+        raise KeyError(algorithm)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind, rows in XGBOOST_RANGES.items():
+        ranges = [
+            {"Name": name, "MinValue": low, "MaxValue": high, "ScalingType": scaling}
+            for name, low, high, scaling in rows
+            if name not in static
+        ]
+        if ranges:
+            found[kind] = ranges
+    return found
 
 
 def default_objective(static: Mapping[str, str]) -> Objective:

@@ -22,7 +22,8 @@ def normal_config(config: Wire, spec: JobSpec) -> Wire:
         limits["MaxNumberOfTrainingJobs"] = spec.limits.max_jobs
     normal = {**config, "ResourceLimits": limits}
     normal.setdefault("TrainingJobEarlyStoppingType", "Off")
-    if "ParameterRanges" in config or len(spec.definitions) == 1:
+    # In the list form, be it a list of one, objectives and ranges stand in the definitions alone.
+    if "HyperParameterTuningJobObjective" in config:
         normal["ParameterRanges"] = normal_ranges(config.get("ParameterRanges", {}))
     return normal
 

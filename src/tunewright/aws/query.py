@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from tunewright.aws.faults import Answer, Fault
@@ -13,7 +13,7 @@ from tunewright.aws.s3_xml import Tree, document
 Form: TypeAlias = Mapping[str, str]
 Action: TypeAlias = Callable[[Form], Tree]
 
-MAX_FIELDS = 2000
+MAX_FIELDS, MAX_DEPTH = 2000, 12
 
 
 def read_form(body: bytes, query: Mapping[str, str]) -> dict[str, str]:
@@ -32,6 +32,40 @@ def members(form: Form, name: str) -> list[str]:
         found.append(value)
         number += 1
     return found
+
+
+def unfold(form: Form) -> dict[str, Any]:
+    """A form's fields as nested members: `Dimensions.member.1.Name` is the name of the first of the dimensions.
+
+    Raises:
+        Fault: a field stands where others stand below it, or the numbers of a list have gaps.
+    """
+    top: dict[str, Any] = {}
+    for name, value in form.items():
+        *way, last = name.split(".")
+        if len(way) > MAX_DEPTH:
+            raise Fault("MalformedQueryString", f"The field {name[:200]!r} is nested too deeply.")
+        place = top
+        for step in way:
+            place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                raise Fault("MalformedQueryString", f"The field {name[:200]!r} stands below another.")
+        if last in place:
+            raise Fault("MalformedQueryString", f"The field {name[:200]!r} has others below it.")
+        place[last] = value
+    return {name: _unlisted(value) for name, value in top.items()}
+
+
+def _unlisted(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    listed = value.get("member") if set(value) == {"member"} else None
+    if not isinstance(listed, dict):
+        return {name: _unlisted(inner) for name, inner in value.items()}
+    numbers = [str(number) for number in range(1, len(listed) + 1)]
+    if set(listed) != set(numbers):
+        raise Fault("MalformedQueryString", "The members of a list have to be numbered from 1 without gaps.")
+    return [_unlisted(listed[number]) for number in numbers]
 
 
 def answer(action: str, result: Tree, namespace: str, request_id: str) -> Answer:

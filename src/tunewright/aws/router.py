@@ -230,7 +230,7 @@ class Router:
         tables: dict[str, tuple[dict[str, query.Action], str]] = {
             "sts": (identity.sts, STS),
             "iam": (identity.iam, IAM),
-            "monitoring": ({"GetMetricStatistics": monitoring.query}, XML_NAMESPACE),
+            "monitoring": (monitoring.query, XML_NAMESPACE),
         }
         found = [tables[service]] if service in tables else list(tables.values())
         for methods, namespace in found:

@@ -25,7 +25,6 @@ def wire_status(trial: Trial) -> str:
 def tuning_summary(view: TrialView, arns: Arns) -> Wire:
     """HyperParameterTrainingJobSummary: a training job as its tuning job sees it."""
     trial, definition = view.trial, view.spec.definitions[view.trial.definition]
-    several = len(view.spec.definitions) > 1
     summary: Wire = {
         "TrainingJobDefinitionName": definition.name,
         "TrainingJobName": trial.name,
@@ -40,7 +39,7 @@ def tuning_summary(view: TrialView, arns: Arns) -> Wire:
     }
     if trial.value is not None and definition.objective is not None:
         summary["FinalHyperParameterTuningJobObjectiveMetric"] = {
-            "Type": str(definition.objective.direction) if several else None,
+            "Type": None if definition.name is None else str(definition.objective.direction),
             "MetricName": definition.objective.metric,
             "Value": trial.value,
         }
