@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,12 @@ def no_aws_of_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
-def served(home: Path, keys: tuple[Key, ...] = (), *, tls: bool = False, strict: bool = True) -> Iterator[Server]:
+def served(
+    home: Path, keys: tuple[Key, ...] = (), *, tls: bool = False, strict: bool = True, quotas: str = ""
+) -> Iterator[Server]:
     home.mkdir(parents=True, exist_ok=True)
     world = World(home)
+    world.settings = replace(world.settings, quotas=quotas)
     # Signatures have times: the server's clock has to be the machine's.
     world.clock.time = SteadyClock().now()
     with Server(world, {key.access: key for key in keys}, tls=tls, strict=strict) as server:

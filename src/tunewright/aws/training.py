@@ -62,6 +62,9 @@ class TrainingOperations:
         status = request.get("StatusEquals")
         if status == "Deleting" or "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
             return {"TrainingJobSummaries": []}
+        # With both, AMT takes MaxResults of the newest first, whatever their status, and then looks at the status.
+        page_first = "MaxResults" in request and status is not None
+        order = request.get("SortOrder", "Ascending" if "SortBy" in request or not page_first else "Descending")
         page = self._service.reads.trials(
             TrialQuery(
                 status=None if status is None else TrialStatus(status),
@@ -71,10 +74,10 @@ class TrainingOperations:
                 modified_after=request.get("LastModifiedTimeAfter"),
                 modified_before=request.get("LastModifiedTimeBefore"),
                 sort=request.get("SortBy", "CreationTime"),
-                descending=request.get("SortOrder") == "Descending",
+                descending=order == "Descending",
                 limit=request.get("MaxResults", PAGE),
                 after=position(operation, request),
-                page_first="MaxResults" in request and status is not None,
+                page_first=page_first,
             )
         )
         return {
