@@ -1,6 +1,7 @@
 """Grid search: every point of a finite space once, in a stable order.
 
-The order is mixed-radix counting: parameters and values in the order given, the last parameter fastest.
+The order is mixed-radix counting: parameters and values in the order given, the last parameter fastest; with
+conditions, parameters follow those that their conditions speak of.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ class GridSearch:
         endless = [name for name, axis in zip(table.cube.names, table.cube.axes, strict=True) if axis.size is None]
         if endless:
             raise Invalid.one(
-                ", ".join(endless), "Grid needs a finite number of values; use a categorical or an integer range."
+                ", ".join(endless),
+                "Grid needs a finite number of values; give a step, or use a categorical or an integer range.",
             )
+        if table.cube.size is None:
+            text = (
+                "Grid cannot count the combinations that the conditions leave; tune fewer values, or search at random."
+            )
+            raise Invalid.one("conditions", text)
         with table.lock:
             return fill(table, first, count, lambda number, taken: self._row(table.cube, taken))
 

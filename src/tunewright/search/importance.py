@@ -87,6 +87,7 @@ def _total_effects(cube: Cube, rows: Floats, targets: Floats, seed: int) -> Floa
     for j in range(cube.d):
         mixed = one.copy()
         mixed[:, j] = other[:, j]
+        mixed = cube.canonical(mixed)
         effects[j] = 0.5 * float(np.mean(np.square(posterior.predict(cube.features(mixed))[0][:, 0] - base)))
     return effects
 

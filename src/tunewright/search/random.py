@@ -21,7 +21,12 @@ from tunewright.search.table import Table, Tables
 MAX_ORDERED = 1 << 17
 """Finite spaces up to this size are put in a random order once; in larger ones collisions are drawn again."""
 
+MAX_WALKED = 1 << 15
+"""The same where rules make every point be looked at."""
+
 _TRIES = 64
+_BLOCK, _BLOCKS = 256, 8
+"""Draws in turn, and how often, until one is not forbidden."""
 
 
 class RandomSearch:
@@ -39,15 +44,15 @@ class RandomSearch:
 
     def _row(self, table: Table, number: int, taken: Taken) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
-        if cube.size is None:
-            return random_row(cube, seed, number)
-        if cube.size <= MAX_ORDERED:
+        if cube.size is not None and cube.size <= (MAX_ORDERED if cube.plain else MAX_WALKED):
             return self._order(cube, seed).first_free(taken)
+        if cube.size is None and cube.plain:
+            return random_row(cube, seed, number)
         for attempt in range(_TRIES):
             row = random_row(cube, seed, number, attempt)
             if cube.key(row) not in taken:
                 return row
-        return next_free(cube, row, taken)
+        return row if cube.size is None else next_free(cube, row, taken)
 
     def _order(self, cube: Cube, seed: int) -> _Order:
         found = self._orders.get(id(cube))
@@ -93,14 +98,28 @@ def fill(table: Table, first: int, count: int, choose: Chooser) -> Proposals:
 
 
 def random_row(cube: Cube, seed: int, number: int, attempt: int = 0) -> Floats:
-    """The row that trial `number` draws; further attempts when it is taken."""
+    """The allowed row that trial `number` draws; further attempts when it is taken.
+
+    Raises:
+        Invalid: nothing allowed was found.
+    """
     rng = np.random.default_rng([seed, number, attempt] if attempt else [seed, number])
-    return np.asarray(cube.draw(rng.random((1, cube.d)))[0])
+    row = cube.draw(rng.random((1, cube.d)))[0]
+    if cube.plain or cube.lawful(row):
+        return np.asarray(row)
+    for _ in range(_BLOCKS):
+        rows = cube.draw(rng.random((_BLOCK, cube.d)))
+        good = np.flatnonzero(cube.allowed(rows))
+        if len(good):
+            return np.asarray(rows[good[0]])
+    return cube.wander(rng)
 
 
 def next_free(cube: Cube, row: Floats, taken: Taken) -> Floats | None:
     """The first free point from `row` on in counting order, for finite spaces that are nearly used up."""
     assert cube.size is not None, "only finite spaces are counted through"
+    if not cube.plain:
+        return next((candidate for candidate in cube.walk() if cube.key(candidate) not in taken), None)
     start = cube.index_of(row)
     for step in range(min(cube.size, len(taken) + 1)):
         candidate = cube.row_at((start + step) % cube.size)
@@ -119,10 +138,8 @@ class _Order:
     def __init__(self, cube: Cube, seed: int) -> None:
         assert cube.size is not None, "only finite spaces have an order"
         self.cube = cube
-        weights = np.ones(1)
-        for axis in cube.axes:
-            weights = np.outer(weights, axis.shares()).ravel()
-        self._order: Ints = np.argsort(np.random.default_rng([seed, 0]).exponential(size=cube.size) / weights)
+        draws = np.random.default_rng([seed, 0]).exponential(size=cube.size)
+        self._order: Ints = np.argsort(draws / cube.weights)
         self._taken = 0
 
     def first_free(self, taken: Taken) -> Floats | None:

@@ -46,6 +46,33 @@ FINITE: Mapping[str, Parameter] = {
     "c": IntegerParameter(0, 2),
 }
 
+RULED = Space(
+    {
+        "lr": ContinuousParameter(1e-5, 1.0, "Logarithmic"),
+        "batch": IntegerParameter(16, 256, step=16),
+        "drop": ContinuousParameter(0.0, 0.5, step=0.05),
+        "momentum": ContinuousParameter(0.0, 0.99),
+        "nesterov": CategoricalParameter([True, False]),
+        "beta1": ContinuousParameter(0.8, 0.99),
+        "only": CategoricalParameter(["one"]),
+        "opt": CategoricalParameter(["adam", "sgd", "lion"]),
+    },
+    conditions={"beta1": "opt == 'adam'", "momentum": "opt = sgd", "nesterov": "momentum >= 0.3"},
+    forbidden=("opt == 'sgd' and lr > 0.1", "batch >= 128 and drop == 0 or batch < 32"),
+)
+
+RULED_FINITE = Space(
+    {
+        "y": ContinuousParameter(0.0, 1.0, step=0.5),
+        "x": IntegerParameter(0, 6, step=3),
+        "opt": CategoricalParameter(["a", "b", "c"]),
+        "z": CategoricalParameter([1, 2]),
+    },
+    conditions={"x": "opt == 'a'", "y": "x > 0"},
+    forbidden=("opt == b and z == 1",),
+)
+"""17 points: 14 with opt a, of which 2 have no y; 1 with b; 2 with c."""
+
 
 def bowl(point: Point) -> float:
     """An objective over any space, deterministic, with different values at different points."""
@@ -77,9 +104,10 @@ class StrategySuite:
 
     # ---- help ----
 
-    def spec(self, space: Mapping[str, Parameter], *, seed: int = 0, maximise: bool = False) -> JobSpec:
+    def spec(self, space: Mapping[str, Parameter] | Space, *, seed: int = 0, maximise: bool = False) -> JobSpec:
         direction = Direction.MAXIMIZE if maximise else Direction.MINIMIZE
-        definition = Definition(Space(space), Objective("objective", direction), Training())
+        whole = space if isinstance(space, Space) else Space(space)
+        definition = Definition(whole, Objective("objective", direction), Training())
         known = self.name in set(Strategy)
         return JobSpec(
             name="suite",
@@ -187,6 +215,45 @@ class StrategySuite:
         other = self.play(History(self.spec(self.space(), seed=42)), [4, 3, 7, 6], lambda p: -bowl(p.point))
         assert [p.point for p in one] == [p.point for p in other]
 
+    def ruled(self) -> Space:
+        """A space with steps, conditions and forbidden combinations that the strategy can work on."""
+        return RULED_FINITE if self.finite_only else RULED
+
+    def test_rules_of_the_space_are_kept(self) -> None:
+        for seed in range(3):
+            history = History(self.spec(self.ruled(), seed=seed))
+            for proposal in self.play(history, [1, 3, 4, 1, 1, 5]):
+                assert self.ruled().contains(proposal.point), proposal
+                assert list(proposal.point) == [name for name in self.ruled().parameters if name in proposal.point]
+
+    def test_a_ruled_finite_space_is_used_up_without_repeating(self) -> None:
+        for batch in (1, 4):
+            history = History(self.spec(RULED_FINITE, seed=batch))
+            played = self.play(history, [batch] * (16 // batch))
+            assert all(RULED_FINITE.contains(p.point) for p in played)
+            assert len({key(p.point) for p in played}) == len(played) == 16
+        if self.ends:
+            last = self.make().propose(history, 17, 3)
+            assert (
+                last.exhausted and len(last.proposals) == 1 and last.proposals[0].point not in [p.point for p in played]
+            )
+
+    def test_a_restart_changes_nothing_where_there_are_rules(self) -> None:
+        kept, history = self.make(), History(self.spec(self.ruled(), seed=5))
+        for batch in (2, 4, 3, 2):
+            number = len(history.records) + 1
+            answer = kept.propose(history, number, batch)
+            assert self.make().propose(rebuilt(history), number, batch) == answer, "a fresh strategy differs"
+            facts: list[Fact] = [Appeared(p.number, 0, p.point) for p in answer.proposals]
+            history.apply([*facts, ended(number, bowl(answer.proposals[0].point))])
+
+    def test_the_kth_configuration_follows_from_the_seed_where_there_are_rules(self) -> None:
+        if not self.by_number_only:
+            return
+        one = self.play(History(self.spec(self.ruled(), seed=42)), [1] * 15)
+        other = self.play(History(self.spec(self.ruled(), seed=42)), [4, 3, 7, 1], lambda p: -bowl(p.point))
+        assert [p.point for p in one] == [p.point for p in other]
+
     def test_failures_and_divergence_are_survived(self) -> None:
         outcomes: Sequence[float | None] = (None, math.nan, math.inf, -math.inf, 1e300, -1e300, 0.0)
         for some in (outcomes, outcomes[:4], (None,), (0.0,)):
@@ -227,4 +294,4 @@ def rebuilt(history: History) -> History:
 
 def key(point: Point) -> tuple[object, ...]:
     """A point as something to count."""
-    return tuple((type(value), value) for value in point.values())
+    return tuple((name, type(value), value) for name, value in point.items())

@@ -39,6 +39,8 @@ def far_row(cube: Cube, rows: Floats, seed: int, number: int) -> Floats:
     """Of some random rows that farthest from all of `rows` (n, d): where nothing is known yet."""
     rng = np.random.default_rng([seed, number, _SALT])
     candidates = cube.draw(rng.random((_CANDIDATES, cube.d)))
+    lawful = cube.allowed(candidates)
+    candidates = candidates[lawful] if lawful.any() else candidates
     if not len(rows):
         return np.asarray(candidates[0])
     return np.asarray(candidates[int(distances(cube, candidates, rows).min(axis=1).argmax())])

@@ -2,7 +2,8 @@
 
 A model that is wrong about a value gathers no evidence against itself, so the model has no say here. With n
 trials, a value of a parameter with L values is due while it has at most `share` n / L of them. At most one
-trial in three is given away so, and it looks for the best of its own value rather than of all.
+trial in three is given away so, and it looks for the best of its own value rather than of all. Of a parameter with
+a condition only the trials count in which it is active.
 """
 
 from __future__ import annotations
@@ -37,13 +38,17 @@ def due_level(cube: Cube, rows: Floats, initial: int, rng: np.random.Generator) 
         return None
     target = SHARE * min(n, EARLY) + LATER_SHARE * max(0, n - EARLY)
     most, chosen = -1.0, -1
+    active = cube.activity.active(rows)
     counts: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
     for j in cube.categorical:
         levels = int(cube.levels[j])
         if levels < 2:
             continue
-        counts[int(j)] = np.bincount(rows[:, j].astype(np.int64), minlength=levels)
-        deficit = target / levels - float(counts[int(j)].min())
+        mine = rows[active[:, j], j].astype(np.int64)
+        if not len(mine):
+            continue
+        counts[int(j)] = np.bincount(mine, minlength=levels)
+        deficit = target * len(mine) / n / levels - float(counts[int(j)].min())
         if deficit >= 0 and deficit > most:
             most, chosen = deficit, int(j)
     if chosen < 0:

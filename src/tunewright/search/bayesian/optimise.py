@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tunewright.search.activity import Bools
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.descent import descend
 from tunewright.search.encode import Cube, Floats, Ints
@@ -53,7 +54,9 @@ class Hunt:
         if self.cube.size is not None and self.cube.size <= ENUMERABLE:
             return self._enumerate()
         candidates = self._fix(np.vstack([scatter(self.cube, good, rng), extra]))
-        values = self.acquire(self.view(candidates))
+        if not len(candidates):
+            return None
+        values = self._worth(candidates)
         order = np.argsort(-values, kind="stable")
         rows, heights = self._climb(*self._starts(candidates, values, order))
         tops = order[:50]
@@ -63,8 +66,15 @@ class Hunt:
                 return rows[i], float(heights[i])
         return None
 
+    def _worth(self, rows: Floats) -> Floats:
+        """The acquisition of rows; minus infinity of those that are forbidden, or without the fixed value."""
+        good = self.cube.allowed(rows)
+        if self.fixed is not None:
+            good &= self._has_value(rows)
+        return np.asarray(np.where(good, self.acquire(self.view(rows)), -np.inf))
+
     def is_free(self, row: Floats) -> bool:
-        if self.cube.key(row) in self.taken:
+        if self.cube.key(row) in self.taken or not self.cube.lawful(row):
             return False
         if not len(self.cube.continuous) or not len(self.near):
             return True
@@ -73,7 +83,7 @@ class Hunt:
     def _enumerate(self) -> tuple[Floats, float] | None:
         rows = self.cube.all_rows
         if self.fixed is not None:
-            rows = rows[rows[:, self.fixed[0]] == self.fixed[1]]
+            rows = rows[self._has_value(rows)]
         free = [i for i, row in enumerate(rows) if self.cube.key(row) not in self.taken]
         if not free:
             return None
@@ -82,9 +92,17 @@ class Hunt:
         return rows[free[top]], float(values[top])
 
     def _fix(self, rows: Floats) -> Floats:
-        if self.fixed is not None:
-            rows[:, self.fixed[0]] = self.fixed[1]
-        return rows
+        if self.fixed is None:
+            return rows
+        rows[:, self.fixed[0]] = self.fixed[1]
+        rows = self.cube.canonical(rows)
+        return rows[self._has_value(rows)]
+
+    def _has_value(self, rows: Floats) -> Bools:
+        """In which rows the fixed parameter is active and has its value."""
+        assert self.fixed is not None, "asked for when one is fixed"
+        j, level = self.fixed
+        return np.asarray((rows[:, j] == level) & self.cube.activity.active(rows)[:, j])
 
     def _gaps(self, rows: Floats, row: Floats) -> Floats:
         """Maximum norms of differences; different categorical values are 1 apart."""
@@ -131,11 +149,12 @@ class Hunt:
             return -float(value.sum()), -slope[:, columns].ravel()
 
         start = np.clip(rows[:, smooth], 0.0, 1.0).ravel()
-        box = np.zeros(len(start)), np.ones(len(start))
+        still = ~self.cube.activity.active(rows)[:, smooth].ravel()
+        box = np.where(still, start, 0.0), np.where(still, start, 1.0)
         found = descend(loss, start, box, iterations=_SLOPE_STEPS, tolerances=(1e-7, 1e-5))
         moving[:, smooth] = found.reshape(len(rows), -1)
         moving = self.cube.snap(moving)
-        values = self.acquire(self.view(moving))
+        values = self._worth(moving)
         better = values > heights
         return np.where(better[:, None], moving, rows), np.where(better, values, heights)
 
@@ -149,7 +168,7 @@ class Hunt:
             flat = np.vstack(sets)
             if not len(flat):
                 break
-            values = self.acquire(self.view(flat))
+            values = self._worth(flat)
             if all_discrete:
                 seen = [self.cube.key(row) in self.taken for row in flat]
                 values = np.where(seen, -np.inf, values)
@@ -187,7 +206,7 @@ class Hunt:
             block = np.repeat(row[None], len(values), axis=0)
             block[:, j] = values
             found.append(block)
-        return np.vstack(found)
+        return self.cube.canonical(np.vstack(found))
 
 
 def scatter(cube: Cube, good: Floats, rng: np.random.Generator) -> Floats:

@@ -162,7 +162,7 @@ def _best_rows(task: Task, count: int) -> Floats:
 def free_row(cube: Cube, seed: int, number: int, row: Floats, taken: Taken) -> Floats | None:
     """`row`, or random ones until one is free; None when a finite space is used up."""
     for attempt in range(1, 32):
-        if cube.key(row) not in taken:
+        if cube.lawful(row) and cube.key(row) not in taken:
             return row
         row = random_row(cube, seed, number, attempt)
     return row if cube.size is None else next_free(cube, row, taken)

@@ -1,0 +1,196 @@
+"""Conditions and forbidden combinations of a space: what is active, how many points are left, what is refused."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunewright.core import cells
+from tunewright.core.rules import Rules
+from tunewright.core.space import (
+    CategoricalParameter,
+    ContinuousParameter,
+    IntegerParameter,
+    Parameter,
+    Space,
+    Value,
+)
+from tunewright.testing.strategy_suite import RULED, RULED_FINITE
+
+OPT = CategoricalParameter(["adam", "sgd"])
+LR = ContinuousParameter(1e-4, 1.0, "Logarithmic")
+
+
+def all_points(space: Space) -> list[dict[str, Value]]:
+    """Every legal point of a finite space, by trying them all, each active set alone."""
+    choices: list[list[Value | None]] = []
+    for name, parameter in space.parameters.items():
+        values: list[Value | None] = list(listed(parameter))
+        choices.append([*values, None] if name in space.conditions else values)
+    found = []
+    for values in itertools.product(*choices):
+        point = {name: value for name, value in zip(space.parameters, values, strict=True) if value is not None}
+        if space.contains(point):
+            found.append(point)
+    return found
+
+
+def listed(parameter: Parameter) -> Iterator[Value]:
+    if isinstance(parameter, CategoricalParameter):
+        yield from parameter.values
+        return
+    lattice = parameter.lattice()
+    assert lattice is not None
+    yield from (lattice.value(index) for index in range(lattice.size))
+
+
+def test_activity_nests() -> None:
+    rules: Rules = RULED.rules
+    assert rules.active({"opt": "adam"}) == {"lr", "batch", "drop", "only", "opt", "beta1"}
+    assert "nesterov" in rules.active({"opt": "sgd", "momentum": 0.5})
+    assert "nesterov" not in rules.active({"opt": "sgd", "momentum": 0.1})
+    assert "nesterov" not in rules.active({"opt": "adam", "momentum": 0.5})
+    order = rules.order
+    assert order.index("opt") < order.index("momentum") < order.index("nesterov")
+
+
+def test_counting_by_hand() -> None:
+    assert RULED_FINITE.size() == len(all_points(RULED_FINITE)) == 17
+    assert RULED.size() is None
+    wide = Space({"n": IntegerParameter(1, 10**9), "k": OPT}, forbidden=("n > 5 and k == sgd", "n == 7"))
+    assert wide.size() == 10**9 - 1 + 5
+    only = Space({"lr": LR}, forbidden=("lr != 0.5",))
+    assert only.size() == 1
+    assert cells.find(only.parameters, only.rules) == {"lr": 0.5}
+    assert Space({"lr": LR, "k": OPT}, conditions={"lr": "k == sgd"}).size() is None
+
+
+def test_many_independent_rules_are_counted() -> None:
+    """Twelve groups that no rule connects multiply; the product of all values is far too large to walk."""
+    parameters: dict[str, Parameter] = {}
+    conditions, forbidden = {}, []
+    for place in range(12):
+        parameters |= {f"k{place}": CategoricalParameter(["on", "off"]), f"n{place}": IntegerParameter(1, 1000)}
+        conditions[f"n{place}"] = f"k{place} == on"
+        forbidden.append(f"n{place} == 500")
+    assert Space(parameters, conditions, tuple(forbidden)).size() == 1000**12
+
+
+def test_parameters_compared_with_one_another() -> None:
+    space = Space({"a": IntegerParameter(1, 6), "b": IntegerParameter(1, 6)}, forbidden=("a > b",))
+    assert space.size() == len(all_points(space)) == 21
+    chain = {name: ContinuousParameter(0.0, 1.0) for name in "abcd"}
+    ordered = Space(chain, forbidden=("a >= b", "b >= c", "c >= d"))
+    found = cells.find(ordered.parameters, ordered.rules)
+    assert found is not None and ordered.contains(found)
+    assert Space(chain, forbidden=("a >= b", "b >= a")).problems(strict=False)
+
+
+ATOMS = st.sampled_from(
+    ["k == x", "k != y", "k in [x, z]", "n > 2", "n <= 4", "n == 3", "s >= 0.5", "s == 0.25", "n > m", "m not in [1]"]
+)
+TEXTS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        inner.map(lambda text: f"not ({text})"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})"),
+    ),
+    max_leaves=4,
+)
+FINITE: Mapping[str, Parameter] = {
+    "s": ContinuousParameter(0.0, 1.0, step=0.25),
+    "n": IntegerParameter(0, 6, step=2),
+    "m": IntegerParameter(1, 3),
+    "k": CategoricalParameter(["x", "y", "z"]),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(list(FINITE)), TEXTS, max_size=2), st.lists(TEXTS, max_size=2))
+def test_counting_agrees_with_trying_all(conditions: dict[str, str], forbidden: list[str]) -> None:
+    space = Space(FINITE, conditions, tuple(forbidden))
+    circles = [p for p in space.problems(strict=False) if "circle" in p.message]
+    if circles:
+        return
+    points = all_points(space)
+    assert space.size() == len(points)
+    found = cells.find(space.parameters, space.rules)
+    assert (found is None) == (not points)
+    assert found is None or space.contains(found)
+    for name in conditions:
+        reached = cells.find(space.parameters, space.rules, needed=(name,))
+        assert (reached is not None) == any(name in point for point in points)
+
+
+def refused(space: Space) -> dict[str, str]:
+    return {problem.path: problem.message for problem in space.problems(strict=False)}
+
+
+def test_every_problem_of_the_rules_is_named_at_once() -> None:
+    space = Space(
+        {"opt": OPT, "lr": LR, "n": IntegerParameter(0, 8, step=4)},
+        conditions={"lrr": "opt == adam", "lr": "optt == adam", "n": "opt == adamm"},
+        forbidden=("opt > 3", "lr == 7", "n == 3", "lr == adam", "opt === adam", "", "1 == 1", "`x y` == 1"),
+    )
+    found = refused(space)
+    assert found["conditions.lrr"] == "'lrr' is not a tuned parameter. Did you mean 'lr'?"
+    assert "'optt' is not a tuned parameter. Did you mean 'opt'?" in found["conditions.lr"]
+    assert "'adamm' is none of the values of 'opt', which are adam, sgd. Did you mean 'adam'?" in found["conditions.n"]
+    assert "> compares numbers, 'opt' is not one; use == or in." in found["forbidden[0]"]
+    assert "'lr' never is 7" in found["forbidden[1]"]
+    assert "'n' never is 3: it lies outside of the range, or between its steps." in found["forbidden[2]"]
+    assert "'lr' is a number, which 'adam' is not." in found["forbidden[3]"]
+    assert "at character 7, found '='" in found["forbidden[4]"]
+    assert "must be a condition such as" in found["forbidden[5]"]
+    assert "neither side is a tuned parameter. Tuned are opt, lr, n." in found["forbidden[6]"]
+    assert "'x y' is not a tuned parameter." in found["forbidden[7]"]
+
+
+def test_circles_are_told_with_their_way() -> None:
+    parameters = {name: IntegerParameter(0, 3) for name in "abcd"}
+    found = refused(Space(parameters, conditions={"a": "b > 0", "b": "c > 0", "c": "a > 0", "d": "a > 0"}))
+    assert set(found) == {"conditions.a", "conditions.b", "conditions.c"}
+    assert "a -> b -> c -> a" in found["conditions.a"]
+    alone = refused(Space(parameters, conditions={"a": "a > 0"}))
+    assert "a -> a" in alone["conditions.a"]
+
+
+def test_rules_that_leave_nothing_are_refused() -> None:
+    nothing = refused(Space({"opt": OPT, "lr": LR}, forbidden=("lr < 0.1", "lr >= 0.1 and opt == sgd", "opt == adam")))
+    assert "leaves nothing" in nothing["forbidden"]
+    never = refused(Space({"opt": OPT, "n": IntegerParameter(0, 3)}, {"n": "opt == adam"}, ("opt == adam",)))
+    assert "can never hold" in never["conditions.n"]
+
+
+@pytest.mark.parametrize(
+    ("point", "path", "words"),
+    [
+        ({"lr": 0.5, "opt": "sgd"}, "", "is forbidden by \"opt == 'sgd' and lr > 0.1\""),
+        ({"lr": 3}, "lr", "3 is not among its values; give a number from 1e-05 to 1.0"),
+        ({"batch": 40}, "batch", "give a whole number from 16 to 256 in steps of 16"),
+        ({"drop": 0.12}, "drop", "in steps of 0.05"),
+        ({"opt": "adamw"}, "opt", "give one of 'adam', 'sgd', 'lion'"),
+        (
+            {"beta1": 0.9, "opt": "sgd"},
+            "beta1",
+            "is not active here: its condition is \"opt == 'adam'\"; leave it out.",
+        ),
+        ({"nesterov": True, "opt": "lion"}, "nesterov", "is not active here"),
+        ({"bta1": 0.9}, "bta1", "is not a tuned parameter. Did you mean 'beta1'?"),
+        ({"lr": [1]}, "lr", "is not among its values"),
+    ],
+)
+def test_points_that_cannot_be_tried(point: dict[str, object], path: str, words: str) -> None:
+    _, problems = RULED.read_point(point)
+    assert [problem.path for problem in problems] == [path]
+    assert words in problems[0].message
+
+
+def test_points_are_read_with_their_types() -> None:
+    wire = Space({"n": IntegerParameter(0, 9), "k": CategoricalParameter(["1", "x"]), "lr": LR})
+    assert wire.read_point({"n": 3.0, "k": 1, "lr": "0.5"}) == ({"n": 3, "k": "1", "lr": 0.5}, [])
+    assert RULED.read_point({"beta1": 0.9, "drop": 0.15}) == ({"beta1": 0.9, "drop": 0.15}, [])
