@@ -239,6 +239,27 @@ def test_row_79_managed_spot_training(real: Real, simulate: Callable[..., Sim]) 
     assert "Invalid MaxWaitTimeInSeconds" in sim.refused(sim.request("wrong", training=without))
 
 
+def test_what_waits_is_neither_run_time_nor_billed(simulate: Callable[..., Sim]) -> None:
+    """Savings are (1 - BillableTimeInSeconds / TrainingTimeInSeconds) x 100, in our case the share that was waited."""
+    sim = simulate(lambda task: prints(0.5, seconds=20.0, code=-15 if task.attempt == 1 else 0))
+    limits = {**SPOT, "StoppingCondition": {"MaxRuntimeInSeconds": 45, "MaxWaitTimeInSeconds": 1000}}
+    sim.create(sim.request("job", jobs=1, training=limits))
+    sim.until(lambda: bool(sim.children("job")) and sim.disk.live(sim.clock.now()) == 1)
+    [child] = sim.children("job")
+    name = child["TrainingJobName"]
+    sim.controller(Hostility(crowded=1.0))
+    sim.until(lambda: "Interrupted" in phases(sim.child(name)))
+    again = sim.clock.now() + 60
+    sim.until(lambda: sim.clock.now() >= again)
+    assert sim.child(name)["TrainingJobStatus"] == "InProgress"
+    sim.controller()
+    sim.end("job")
+    found = sim.child(name)
+    assert found["TrainingJobStatus"] == "Completed"
+    assert 40 <= found["BillableTimeInSeconds"] <= 42
+    assert 100 <= found["TrainingTimeInSeconds"] <= 104
+
+
 def spot_end(sim: Sim, name: str, training: Wire) -> tuple[str, str]:
     """How the one training job of a tuning job ended."""
     sim.run(sim.request(name, jobs=1, training=training))

@@ -145,8 +145,10 @@ def _times(view: TrialView) -> Wire:
         "LastModifiedTime": view.modified,
     }
     if started is not None and trial.ended is not None:
-        seconds = math.ceil(max(0.0, trial.ended - started))
-        times |= {"TrainingTimeInSeconds": max(1, seconds), "BillableTimeInSeconds": max(1, seconds)}
+        seconds = max(1, math.ceil(trial.ended - started))
+        # What is used while nothing runs is nothing: the wait between attempts is not billed.
+        used = max(1, math.ceil(trial.ran))
+        times |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": min(seconds, used)}
     return times
 
 

@@ -80,9 +80,13 @@ def final_status(job: Job, ending: Ending) -> tuple[JobStatus, str]:
 
 
 def overdue(job: Job, trial: Trial, now: float) -> StopCause | None:
-    """The limit of time that the trial has used up, over all its attempts, if any."""
+    """The limit of time that the trial has used up, over all its attempts, if any.
+
+    MaxRuntimeInSeconds counts while a program runs; MaxWaitTimeInSeconds counts from the creation on, the wait for
+    slots and between attempts included.
+    """
     training = job.spec.definitions[trial.definition].training
-    if training.max_runtime is not None and trial.started is not None and now - trial.started >= training.max_runtime:
+    if training.max_runtime is not None and trial.since is not None and trial.runtime(now) >= training.max_runtime:
         return StopCause.MAX_RUNTIME
     if training.max_wait is not None and now - trial.created >= training.max_wait:
         return StopCause.MAX_WAIT
@@ -100,8 +104,8 @@ def deadline(job: Job) -> float | None:
         times.append(job.ending.at + SPARE_SECONDS)
     for trial in job.live.values():
         training = job.spec.definitions[trial.definition].training
-        if training.max_runtime is not None and trial.started is not None and trial.status is TrialStatus.RUNNING:
-            times.append(trial.started + training.max_runtime)
+        if training.max_runtime is not None and trial.since is not None and trial.status is TrialStatus.RUNNING:
+            times.append(trial.since + training.max_runtime - trial.ran)
         if training.max_wait is not None and trial.status is not TrialStatus.STOPPING:
             times.append(trial.created + training.max_wait)
     return min(times, default=None)

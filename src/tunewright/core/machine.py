@@ -60,6 +60,9 @@ _MESSAGES = {
     Phase.STOPPING: "Stopping the training job",
 }
 
+MAX_INTERRUPTIONS = 30
+"""As often as AMT retries at most: a program that brings its machine down, again and again, must fail some day."""
+
 _STOPPED_AS: dict[StopCause | None, Phase] = {
     StopCause.MAX_RUNTIME: Phase.MAX_RUNTIME,
     StopCause.MAX_WAIT: Phase.MAX_WAIT,
@@ -176,7 +179,7 @@ def _launched(draft: Draft, event: Launched) -> None:
         return
     status = TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status
     started = draft.at if trial.started is None else trial.started
-    draft.put(replace(trial, status=status, handle=event.handle, started=started))
+    draft.put(replace(trial, status=status, handle=event.handle, started=started, since=draft.at))
 
 
 def _progressed(draft: Draft, event: Progressed) -> None:
@@ -256,8 +259,10 @@ def _exited(draft: Draft, event: Exited) -> None:
         interrupted = spot and event.failure is Failure.INTERRUPTED
         again = _enter(trial, Phase.INTERRUPTED if interrupted else Phase.RESTARTING, draft.at, event.reason)
         again = _enter(again, Phase.STARTING, draft.at)
-        cleared = replace(again, status=TrialStatus.PENDING, attempt=trial.attempt + 1, handle=None, epoch=0)
-        draft.put(replace(cleared, last=None, judged=0, cursor=Cursor(), note="", verdict=None))
+        again = replace(again, status=TrialStatus.PENDING, attempt=trial.attempt + 1, handle=None, epoch=0)
+        again = replace(again, ran=trial.runtime(event.at), since=None)
+        again = replace(again, interruptions=trial.interruptions + (event.failure is Failure.INTERRUPTED))
+        draft.put(replace(again, last=None, judged=0, cursor=Cursor(), note="", verdict=None))
         draft.facts.append(Restarted(trial.number))
         return
     _finish(draft, _ended(trial, event, draft.at))
@@ -266,15 +271,19 @@ def _exited(draft: Draft, event: Exited) -> None:
 def _retried(job: Job, trial: Trial, event: Exited) -> bool:
     if job.ending or trial.status is TrialStatus.STOPPING or event.killed:
         return False
+    if event.failure is Failure.INTERRUPTED:
+        return trial.interruptions < MAX_INTERRUPTIONS
     retries = job.spec.definitions[trial.definition].training.retries
-    lost = event.failure is Failure.INTERNAL and trial.attempt <= retries
-    return lost or event.failure is Failure.INTERRUPTED
+    return event.failure is Failure.INTERNAL and trial.attempt - trial.interruptions <= retries
 
 
 def _ended(trial: Trial, event: Exited, at: float) -> Trial:
     """The trial for good. A program that ended before its kill could be given keeps its own end."""
     started = trial.started if trial.started is not None else event.started
-    trial = replace(trial, ended=at, started=started, exit_code=event.exit_code, model=event.model)
+    if trial.since is None:
+        trial = replace(trial, since=event.started)
+    trial = replace(trial, ended=at, started=started, ran=trial.runtime(at), since=None)
+    trial = replace(trial, exit_code=event.exit_code, model=event.model)
     if event.killed:
         trial = replace(trial, status=TrialStatus.STOPPED)
         return _enter(trial, _STOPPED_AS.get(trial.cause, Phase.STOPPED), at, trial.reason)

@@ -128,6 +128,10 @@ class Trial:
         definition: index into the spec's definitions.
         point: the tuned hyperparameters, native values.
         attempt: from 1; a retry is an attempt of the same training job.
+        interruptions: attempts that ended because the machine or its service manager ended everything.
+        started: when the first attempt began.
+        since: when the current attempt began; None while it waits, and once it is over.
+        ran: seconds that earlier attempts ran; the wait between attempts is not in it.
         epoch: the largest epoch of the objective seen so far; 0 before the first.
         last: the last emitted objective, possibly NaN or infinite; None before the first.
         judged: the epoch up to which verdicts were given.
@@ -143,8 +147,11 @@ class Trial:
     definition: int = 0
     status: TrialStatus = TrialStatus.PENDING
     attempt: int = 1
+    interruptions: int = 0
     handle: str | None = None
     started: float | None = None
+    since: float | None = None
+    ran: float = 0.0
     ended: float | None = None
     epoch: int = 0
     last: float | None = None
@@ -159,6 +166,10 @@ class Trial:
     verdict: Verdict | None = None
     model: str = ""
     transitions: tuple[Transition, ...] = ()
+
+    def runtime(self, now: float) -> float:
+        """Seconds that its program has run, over all attempts."""
+        return self.ran if self.since is None else self.ran + max(0.0, now - self.since)
 
     @property
     def value(self) -> float | None:
