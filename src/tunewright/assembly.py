@@ -35,7 +35,7 @@ from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import FIRST_HOST, Workdir
 from tunewright.objects.local import LocalObjects
 from tunewright.settings import PREFIX, Settings
 from tunewright.store.queries import SqlReads
@@ -173,11 +173,12 @@ class Local:
             return False
         return not is_dead(view.owner) and view.lease_until > self.host.recorder.clock.now()
 
-    def log_paths(self, training_job: str) -> tuple[Path, Path]:
+    def log_paths(self, training_job: str, host: str = FIRST_HOST) -> tuple[Path, Path]:
         """The files that hold a training job's standard output and standard error (its latest attempt)."""
         view = self.reads.trial(training_job)
         place = Workdir.of(self.settings.home, view.trial.name, view.trial.attempt)
-        return Path(place.stream("stdout")), Path(place.stream("stderr"))
+        here = place.of_host(host)
+        return Path(here.stream("stdout")), Path(here.stream("stderr"))
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail:
         """The end of a training job's log: of standard error, or of standard output while that is empty."""

@@ -12,7 +12,7 @@ import pytest
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel, Training
 from tunewright.core.trial import Failure
-from tunewright.executors import artifacts, code, prepare, reasons
+from tunewright.executors import artifacts, code, inputs, prepare, reasons
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
 from tunewright.objects import LocalObjects
@@ -107,7 +107,7 @@ def test_a_manifest(workdir: Workdir, objects: LocalObjects) -> None:
     listing = [{"prefix": "s3://bucket/a/"}, "1.csv", "sub/2.csv"]
     write(objects.root / "bucket" / "list.json", json.dumps(listing))
     channel = Channel("train", "s3://bucket/list.json", data_type="ManifestFile")
-    prepare.bring_channels(task("t", "", channels=(channel,)), workdir, objects)
+    inputs.bring_channels(task("t", "", channels=(channel,)), workdir, objects)
     base = Path(workdir.channel("train"))
     assert sorted(str(p.relative_to(base)) for p in base.rglob("*.csv")) == ["1.csv", "sub/2.csv"]
 
@@ -127,7 +127,7 @@ def test_manifests_that_are_refused(workdir: Workdir, objects: LocalObjects, tex
     write(objects.root / "bucket" / "list.json", text)
     channel = Channel("train", "s3://bucket/list.json", data_type="ManifestFile")
     with pytest.raises(Refused, match=words):
-        prepare.bring_channels(task("t", "", channels=(channel,)), workdir, objects)
+        inputs.bring_channels(task("t", "", channels=(channel,)), workdir, objects)
 
 
 def test_drivers_find_the_job_directory(tmp_path: Path, objects: LocalObjects) -> None:
@@ -138,7 +138,7 @@ def test_drivers_find_the_job_directory(tmp_path: Path, objects: LocalObjects) -
     given = task("t", "", channels=(Channel("sm_drivers", original.parent.as_uri()),))
     base = prepare.alias(given, workdir)
     assert " " not in base and os.path.realpath(base) == os.path.realpath(workdir.base)
-    prepare.bring_channels(given, workdir, objects, base)
+    inputs.bring_channels(given, workdir, objects, base)
     script = Path(workdir.channel("sm_drivers")) / "train.sh"
     assert script.read_text(encoding="utf-8") == f"cat {base}/input/config/x && ls {base}/model\n"
     assert os.access(script, os.X_OK) and "/opt/ml" in original.read_text(encoding="utf-8")

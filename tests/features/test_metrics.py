@@ -85,6 +85,41 @@ def test_row_35_built_in_algorithms_bring_their_metrics(sim: Sim) -> None:
     assert listed[-1]["Regex"] == listed[names.index("validation:rmse")]["Regex"]
 
 
+TWO_HOSTS = """
+    import os, time
+    host, model = os.environ["SM_CURRENT_HOST"], os.environ["MEETING"]
+    last = "{last}"
+    if host != last:
+        print("acc=0.9;\\nloss=9;")
+        open(model, "w").close()
+    else:
+        print("acc=0.5;", flush=True)
+        until = time.monotonic() + 60
+        while not os.path.exists(model) and time.monotonic() < until:
+            time.sleep(0.01)
+        lock = open(os.environ["SAGEMAKER_BASE_DIR"].partition("/hosts")[0] + "/lock").read()
+        other = lock.split("program ")[{other}].split()[0]
+        while os.path.exists(f"/proc/{{other}}") and time.monotonic() < until:
+            time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(("last", "other"), [("algo-1", 2), ("algo-2", 1)])
+def test_row_36_the_value_of_the_host_that_ends_last(real: Real, last: str, other: int) -> None:
+    """It printed its value first, and it is the value; what it did not print is the other host's."""
+    loss = {"Name": "loss", "Regex": "loss=(.*);"}
+    training = {
+        **specification(METRIC, loss),
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1},
+        "Environment": {"MEETING": str(real.folder / "met")},
+    }
+    script = TWO_HOSTS.format(last=last, other=other)
+    described = real.run(real.tune("job", script, jobs=1, training=training))
+    assert described["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 0.5
+    listed = real.child(described["BestTrainingJob"]["TrainingJobName"])["FinalMetricDataList"]
+    assert {entry["MetricName"]: entry["Value"] for entry in listed if entry["MetricName"] == "loss"} == {"loss": 9.0}
+
+
 def test_row_37_completed_without_an_objective(simulate: Callable[..., Sim]) -> None:
     sim = simulate(lambda task: prints(1.0) if task.number == 1 else prints())
     sim.run(sim.request("job", jobs=2))

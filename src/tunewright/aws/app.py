@@ -38,7 +38,7 @@ class Ports:
     """What a server stands on.
 
     Args:
-        log_paths: where the streams of a training job lie.
+        log_paths: where the streams of a training job's host lie, by the names of both.
         wake: told the uid of a job for which something may be owed now.
     """
 
@@ -46,7 +46,7 @@ class Ports:
     store: Store
     reads: Reads
     objects: LocalObjects
-    log_paths: Callable[[str], Sequence[Path]]
+    log_paths: Callable[[str, str], Sequence[Path]]
     wake: Callable[[str], None]
 
     def now(self) -> float:

@@ -1,6 +1,6 @@
 """CloudWatch Logs: the group of all training jobs, a stream for each, read from the files they wrote.
 
-Streams are named `<training job>/algo-1-<epoch seconds>`, as SageMaker names them.
+Streams are named `<training job>/algo-1-<epoch seconds>`, as SageMaker names them, one for each host.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from tunewright.core.errors import NotFound
 from tunewright.core.ports import Reads, TrialQuery, TrialView
 
 GROUP = "/aws/sagemaker/TrainingJobs"
+FIRST_HOST = "algo-1"
 MOST_EVENTS, MOST_BYTES, MOST_STREAMS = 10_000, 1 << 20, 50
+_STREAM = re.compile(r"(.*)/(algo-[1-9][0-9]{0,5})-[0-9]+")
 _TOKEN = re.compile(r"([fb])/([0-9]{1,15})")
 
 
@@ -27,11 +29,13 @@ class Logs:
     """Answers from training jobs' log files.
 
     Args:
-        paths: where a training job's streams lie.
+        paths: where the streams of a training job's host lie, by the names of both.
         arn: the ARN of the group for a region.
     """
 
-    def __init__(self, reads: Reads, paths: Callable[[str], Sequence[Path]], account: str, now: Callable[[], float]):
+    def __init__(
+        self, reads: Reads, paths: Callable[[str, str], Sequence[Path]], account: str, now: Callable[[], float]
+    ):
         self._reads, self._paths, self._account, self._now = reads, paths, account, now
         self._shelf = Shelf()
         self.methods: dict[str, Callable[[Wire, str], Wire]] = {
@@ -63,11 +67,12 @@ class Logs:
         prefix = _text(request, "logStreamNamePrefix")
         limit = _number(request, "limit", MOST_STREAMS, 1, MOST_STREAMS)
         found = []
-        for view in self._meant(prefix, limit):
-            name = stream_of(view)
+        meant = [(view, host) for view in self._meant(prefix, limit) for host in hosts_of(view)]
+        for view, host in meant:
+            name = stream_of(view, host)
             if not name.startswith(prefix):
                 continue
-            span = self._book(view).span()
+            span = self._book(view, host).span()
             if span is None and view.trial.status.live:
                 continue
             times = {} if span is None else {"firstEventTimestamp": span[0], "lastEventTimestamp": span[1]}
@@ -137,14 +142,19 @@ class Logs:
         return {"events": [], "searchedLogStreams": []}
 
     def _named(self, stream: str) -> Book:
+        found = _STREAM.fullmatch(stream)
+        name, host = (found[1], found[2]) if found else (stream.partition("/")[0], FIRST_HOST)
         try:
-            return self._book(self._reads.trial(stream.partition("/")[0]))
+            view = self._reads.trial(name)
+            if host not in hosts_of(view):
+                raise NotFound("log stream", stream)
+            return self._book(view, host)
         except NotFound:
             raise Fault("ResourceNotFoundException", "The specified log stream does not exist.") from None
 
-    def _book(self, view: TrialView) -> Book:
+    def _book(self, view: TrialView, host: str) -> Book:
         trial = view.trial
-        book = self._shelf.book(trial.name, trial.attempt, lambda: self._paths(trial.name))
+        book = self._shelf.book(f"{trial.name}/{host}", trial.attempt, lambda: self._paths(trial.name, host))
         book.look(self._now(), ended=not trial.status.live)
         return book
 
@@ -152,8 +162,14 @@ class Logs:
         return f"arn:aws:logs:{region}:{self._account}:log-group:{GROUP}"
 
 
-def stream_of(view: TrialView) -> str:
-    return f"{view.trial.name}/algo-1-{int(view.trial.created)}"
+def hosts_of(view: TrialView) -> list[str]:
+    """The names of a training job's hosts."""
+    training = view.spec.definitions[view.trial.definition].training
+    return [f"algo-{number}" for number in range(1, min(training.hosts, MOST_STREAMS) + 1)]
+
+
+def stream_of(view: TrialView, host: str = FIRST_HOST) -> str:
+    return f"{view.trial.name}/{host}-{int(view.trial.created)}"
 
 
 def _window(request: Wire, book: Book) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from tunewright.core.spec import (
     Definition,
     Direction,
     Hyperband,
+    InstanceGroup,
     JobSpec,
     Limits,
     MetricDefinition,
@@ -119,6 +120,10 @@ def _training(
         environment=body.get("Environment", {}),
         instance_type=resources.get("InstanceType"),
         instance_count=resources.get("InstanceCount", 1),
+        instance_groups=tuple(
+            InstanceGroup(group["InstanceGroupName"], group["InstanceType"], group["InstanceCount"])
+            for group in resources.get("InstanceGroups", [])
+        ),
         max_runtime=float(stopping.get("MaxRuntimeInSeconds", DAY)),
         max_wait=None if wait is None else float(wait),
         spot=body.get("EnableManagedSpotTraining", False),
@@ -152,6 +157,9 @@ def _channel(channel: Wire, input_mode: str) -> Channel:
         content_type=channel.get("ContentType"),
         compression=channel.get("CompressionType", "None"),
         record_wrapper=channel.get("RecordWrapperType", "None"),
+        groups=tuple(source.get("InstanceGroupNames", [])),
+        attributes=tuple(source.get("AttributeNames", [])),
+        seed=channel.get("ShuffleConfig", {}).get("Seed"),
     )
 
 

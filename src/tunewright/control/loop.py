@@ -209,7 +209,7 @@ class Loop:
             scraped, watch.reading = watch.reading.result(), None
         elif not watch.drained:
             backlog = watch.backlog(self.executor)
-            if backlog > INLINE:
+            if backlog > INLINE or (watch.exit is not None and watch.task.training.hosts > 1):
                 watch.reading = self._aside.submit(watch.read, self.executor, now)
             elif backlog or watch.exit is not None:
                 scraped = watch.read(self.executor, now)

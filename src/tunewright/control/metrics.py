@@ -196,6 +196,10 @@ class Scraper:
             if score > self._close[0]:
                 self._close = (score, line.strip()[:120])
 
+    def learn(self, observations: Sequence[Observation]) -> None:
+        """Take note of values that came by another way, so that they are not missed."""
+        self._seen = self._seen or any(seen.metric == self._objective for seen in observations)
+
     def note(self) -> str:
         """Why the objective has not been seen so far; empty once it was."""
         if self._seen or not self._objective:

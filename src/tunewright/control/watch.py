@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tunewright.control.metrics import Scraper
 from tunewright.core.events import Event, Exited, Progressed, Reported
@@ -13,6 +14,7 @@ from tunewright.core.trial import Cursor, Observation, Trial
 
 CHUNK = 1 << 20
 """Bytes read from one stream at once."""
+FIRST_HOST = "algo-1"
 INLINE = 64 << 10
 """A backlog up to this many bytes is read in the loop's own thread."""
 
@@ -71,7 +73,42 @@ class Watch:
             found += observations
             done = done and len(data) < CHUNK
             moved = replace(moved, **{stream: start + consumed})
+        if final and done and self.task.training.hosts > 1:
+            found += self._last_words(executor, at)
         return Scraped(moved, tuple(found), done)
+
+    def _last_words(self, executor: Executor, at: float) -> list[Observation]:
+        """What other hosts than the first have to say when a task of several is over.
+
+        While it runs the first host alone speaks, so that an epoch counts once. In the end a metric's value is the
+        one of the host that ended last; a host that gave none leaves the word to the one that ended before it.
+        """
+        read = partial(executor.read, self.task.name, self.task.attempt)
+        order = read("hosts", 0, CHUNK).decode("ascii", "replace").split()
+        decided: set[str] = set()
+        words: list[Observation] = []
+        for host in reversed(order):
+            heard = {name: said for name, said in self._heard(read, host, at).items() if name not in decided}
+            decided.update(heard)
+            words += heard.values() if host != FIRST_HOST else ()
+        self.scraper.learn(words)
+        return words
+
+    def _heard(self, read: Callable[[str, int, int], bytes], host: str, at: float) -> dict[str, Observation]:
+        """The last value of each metric that a host gave, by the metric's name."""
+        scraper = Scraper(self.task.training.metrics, self.task.objective)
+        last: dict[str, Observation] = {}
+        for stream in ("stdout", "stderr", "metrics"):
+            scrape: Callable[..., tuple[list[Observation], int]]
+            scrape = scraper.pushed if stream == "metrics" else scraper.log
+            start, more = 0, True
+            while more:
+                data = read(f"{host}/{stream}", start, CHUNK)
+                more = len(data) == CHUNK
+                observations, consumed = scrape(data, at, final=not more) if data else ([], 0)
+                last.update({seen.metric: seen for seen in observations})
+                start += consumed
+        return last
 
     def told(self, trial: Trial, scraped: Scraped | None, at: float) -> list[Event]:
         """The events that phases, a pass over the streams and, when all was read, the exit amount to."""

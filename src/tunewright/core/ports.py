@@ -230,7 +230,11 @@ class Executor(Protocol):
         ...
 
     def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
-        """Bytes of `stdout`, `stderr` or `metrics` from an offset, at most `limit`."""
+        """Bytes of `stdout`, `stderr` or `metrics` from an offset, at most `limit`.
+
+        A task with several hosts has these of the first; `algo-2/stdout` and the like are the others'. Once it is
+        over, `hosts` lists all of them, a line each, in the order in which they ended.
+        """
         ...
 
     def wake(self) -> None:

@@ -76,6 +76,10 @@ class Channel:
         name: the directory's name under input/data.
         uri: `s3://...` or, in extended mode, `file:///...`.
         data_type: `S3Prefix`, `ManifestFile` or `AugmentedManifestFile`.
+        distribution: `FullyReplicated`, or `ShardedByS3Key` over the hosts.
+        groups: the instance groups that it is for; none is all.
+        attributes: what an augmented manifest's lines are to give, in order.
+        seed: shuffles the order in which Pipe mode gives the files, anew for each epoch; None keeps it.
     """
 
     name: str
@@ -86,6 +90,18 @@ class Channel:
     content_type: str | None = None
     compression: str = "None"
     record_wrapper: str = "None"
+    groups: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGroup:
+    """Hosts of one kind in a training job with several kinds."""
+
+    name: str
+    kind: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +132,14 @@ class Training:
         environment: variables for the program.
         max_runtime: seconds for one training job over all attempts, or None.
         max_wait: seconds for one training job from its creation, waiting and interruptions included, or None.
+        instance_count: hosts; each is a process of its own.
+        instance_groups: hosts of several kinds, in place of type and count.
         spot: managed spot training: what interrupts the program is shown as an interruption.
         retries: further attempts after an infrastructure error.
         entrypoint, arguments: a plain training job's own command (ContainerEntrypoint, ContainerArguments).
         python: interpreter that runs a script; None is the one Tunewright runs in.
         function: a Python function instead of a script.
-        cpus, gpus: slots the training job takes while it runs.
+        cpus, gpus: slots that each host takes while the training job runs.
     """
 
     image: str | None = None
@@ -135,6 +153,7 @@ class Training:
     environment: Mapping[str, str] = field(default_factory=dict)
     instance_type: str | None = None
     instance_count: int = 1
+    instance_groups: tuple[InstanceGroup, ...] = ()
     max_runtime: float | None = None
     max_wait: float | None = None
     spot: bool = False
@@ -147,6 +166,12 @@ class Training:
     function: Function | None = None
     cpus: int = 1
     gpus: int = 0
+
+    @property
+    def hosts(self) -> int:
+        """How many hosts the training job runs on; a Python function runs on one."""
+        counts = [group.count for group in self.instance_groups] or [self.instance_count]
+        return 1 if self.function is not None else sum(max(1, count) for count in counts)
 
 
 @dataclass(frozen=True, slots=True)

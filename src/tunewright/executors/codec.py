@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from tunewright.core.ports import Task
-from tunewright.core.spec import Channel, Function, MetricDefinition, Training
+from tunewright.core.spec import Channel, Function, InstanceGroup, MetricDefinition, Training
 
 _TASK = tuple(field.name for field in fields(Task))
 _TRAINING = tuple(field.name for field in fields(Training))
@@ -20,6 +20,7 @@ def task_to_json(task: Task) -> dict[str, Any]:
     training = {name: getattr(task.training, name) for name in _TRAINING}
     training["metrics"] = [[metric.name, metric.regex] for metric in task.training.metrics]
     training["channels"] = [[getattr(channel, name) for name in _CHANNEL] for channel in task.training.channels]
+    training["instance_groups"] = [[g.name, g.kind, g.count] for g in task.training.instance_groups]
     training["static"] = dict(task.training.static)
     training["environment"] = dict(task.training.environment)
     function = task.training.function
@@ -34,13 +35,19 @@ def task_from_json(values: dict[str, Any]) -> Task:
     """The task that `task_to_json` was given."""
     training = dict(values["training"])
     training["metrics"] = tuple(MetricDefinition(*metric) for metric in training["metrics"])
-    training["channels"] = tuple(Channel(*channel) for channel in training["channels"])
+    training["channels"] = tuple(_channel(channel) for channel in training["channels"])
+    training["instance_groups"] = tuple(InstanceGroup(*group) for group in training["instance_groups"])
     for name in _TUPLES:
         training[name] = tuple(training[name])
     if training["function"] is not None:
         reference, pickled, path = training["function"]
         training["function"] = Function(reference, pickled, tuple(path))
     return Task(**{**values, "training": Training(**training)})
+
+
+def _channel(values: list[Any]) -> Channel:
+    given = dict(zip(_CHANNEL, values, strict=True))
+    return Channel(**{**given, "groups": tuple(given["groups"]), "attributes": tuple(given["attributes"])})
 
 
 def encode_task(task: Task) -> str:

@@ -13,15 +13,14 @@ from typing import TypeAlias
 
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel
-from tunewright.executors.workdir import Workdir, write_plain
+from tunewright.executors.cluster import Cluster
+from tunewright.executors.workdir import FIRST_HOST, Workdir, write_plain
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 _COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 OBJECTIVE_KEY = "_tuning_objective_metric"
-HOST = "algo-1"
-GROUP = "homogeneousCluster"
 NETWORK = "lo"
 
 
@@ -76,26 +75,29 @@ def input_config(channels: tuple[Channel, ...]) -> dict[str, Json]:
     return config
 
 
-def resource_config(instance_type: str | None) -> dict[str, Json]:
-    """The content of resourceconfig.json: one host, whatever the request asked for."""
-    kind = instance_type or "local"
+def resource_config(cluster: Cluster, host: str) -> dict[str, Json]:
+    """The content of resourceconfig.json for one host."""
+    group = cluster.group_of(host)
     return {
-        "current_host": HOST,
-        "current_instance_type": kind,
-        "current_group_name": GROUP,
-        "hosts": [HOST],
-        "instance_groups": [{"instance_group_name": GROUP, "instance_type": kind, "hosts": [HOST]}],
+        "current_host": host,
+        "current_instance_type": group.kind,
+        "current_group_name": group.name,
+        "hosts": [*sorted(cluster.hosts)],
+        "instance_groups": [
+            {"instance_group_name": each.name, "instance_type": each.kind, "hosts": [*sorted(each.hosts)]}
+            for each in cluster.groups
+        ],
         "network_interface_name": NETWORK,
     }
 
 
-def write_config(workdir: Workdir, task: Task) -> None:
-    """Write the files below `input/config`. The directory must exist."""
+def write_config(workdir: Workdir, task: Task, host: str = FIRST_HOST) -> None:
+    """Write the files below `input/config` for one host. The directory must exist."""
     config = workdir.config
     training = task.training
     write_plain(config + "/hyperparameters.json", json.dumps(dict(task.hyperparameters)))
     write_plain(config + "/inputdataconfig.json", json.dumps(input_config(training.channels)))
-    write_plain(config + "/resourceconfig.json", json.dumps(resource_config(training.instance_type)))
+    write_plain(config + "/resourceconfig.json", json.dumps(resource_config(Cluster.of(training), host)))
     if task.checkpoint_uri is not None:
         write_plain(config + "/checkpointconfig.json", json.dumps({"LocalPath": workdir.checkpoints}))
 

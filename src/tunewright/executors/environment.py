@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from tunewright.core.ports import Task
+from tunewright.executors.cluster import Cluster
 from tunewright.executors.contract import (
-    GROUP,
-    HOST,
     NETWORK,
     Json,
     arguments,
@@ -18,7 +17,7 @@ from tunewright.executors.contract import (
     resource_config,
     script,
 )
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import FIRST_HOST, Workdir
 
 MAX_VARIABLE = 128 * 1024 - 1
 """Bytes of `NAME=value` that Linux takes; longer ones would stop the program from starting."""
@@ -31,6 +30,7 @@ def environment(
     *,
     devices: Sequence[str] | None = None,
     python: str | None = None,
+    host: str = FIRST_HOST,
 ) -> dict[str, str]:
     """All variables for a task's program.
 
@@ -38,6 +38,7 @@ def environment(
         base: what the program inherits.
         devices: the GPUs it may see (`CUDA_VISIBLE_DEVICES`); None leaves the variable as it is.
         python: absolute path of the interpreter; its directory comes first in `PATH`.
+        host: which of the training job's hosts it runs on.
 
     The request's Environment wins over everything that is inherited or of convenience (`PYTHONUNBUFFERED`), and
     what the contract sets (`SM_*`, `TRAINING_JOB_NAME`, ...) wins over the Environment.
@@ -53,7 +54,7 @@ def environment(
     if devices is not None:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     variables.update(training.environment)
-    variables.update(_toolkit(task, workdir))
+    variables.update(_toolkit(task, workdir, host))
     variables["TRAINING_JOB_NAME"] = task.name
     variables["TRAINING_JOB_ARN"] = task.arn
     variables["AWS_REGION"] = task.region
@@ -71,10 +72,10 @@ def _possible(name: str, value: str) -> bool:
     return "=" not in name and "\0" not in name and "\0" not in value
 
 
-def _toolkit(task: Task, workdir: Workdir) -> dict[str, str]:
+def _toolkit(task: Task, workdir: Workdir, host: str) -> dict[str, str]:
     """The `SM_*` variables."""
     parameters = program_parameters(task.hyperparameters)
-    values = _values(task, workdir, parameters)
+    values = _values(task, workdir, parameters, host)
     variables = {f"SM_{name.upper()}": _text(value) for name, value in values.items()}
     for channel in task.training.channels:
         variables[f"SM_CHANNEL_{channel.name.upper()}"] = workdir.channel(channel.name)
@@ -88,32 +89,40 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else "" if value is None else compact(value)
 
 
-def _values(task: Task, workdir: Workdir, parameters: dict[str, Json]) -> dict[str, Json]:
+def _values(task: Task, workdir: Workdir, parameters: dict[str, Json], host: str) -> dict[str, Json]:
     """Name (lower case, without `SM_`) and value of every variable that does not depend on a channel's name."""
     training = task.training
     program, source = script(task.hyperparameters) or ("", "")
-    resources = resource_config(training.instance_type)
+    cluster = Cluster.of(training)
+    resources = resource_config(cluster, host)
     kind = resources["current_instance_type"]
-    hosts: list[Json] = [HOST]
+    own = cluster.group_of(host)
     channels: list[Json] = [*sorted(channel.name for channel in training.channels)]
-    group: dict[str, Json] = {"instance_group_name": GROUP, "instance_type": kind, "hosts": hosts}
+    groups: dict[str, Json] = {
+        group.name: {
+            "instance_group_name": group.name,
+            "instance_type": group.kind,
+            "hosts": [*sorted(group.hosts)],
+        }
+        for group in cluster.groups
+    }
     return {
         "channels": channels,
-        "current_host": HOST,
-        "current_instance_group": GROUP,
-        "current_instance_group_hosts": hosts,
+        "current_host": host,
+        "current_instance_group": own.name,
+        "current_instance_group_hosts": [*sorted(own.hosts)],
         "current_instance_type": kind,
         "distribution_instance_groups": [],
         "framework_module": "",
         "framework_params": {},
-        "hosts": hosts,
+        "hosts": resources["hosts"],
         "hps": parameters,
         "input_config_dir": workdir.config,
         "input_data_config": input_config(training.channels),
         "input_dir": workdir.at("input"),
-        "instance_groups": [GROUP],
-        "instance_groups_dict": {GROUP: group},
-        "is_hetero": False,
+        "instance_groups": [*groups],
+        "instance_groups_dict": groups,
+        "is_hetero": len(groups) > 1,
         "log_level": _level(task.hyperparameters),
         "model_dir": workdir.model,
         "module_dir": source,
@@ -174,7 +183,8 @@ def _training_env(task: Task, workdir: Workdir, values: Mapping[str, Json]) -> d
     whole["channel_input_dirs"] = directories
     whole["distribution_hosts"] = []
     whole["hyperparameters"] = values["hps"]
-    whole["is_master"] = True
+    hosts = sorted(Cluster.of(task.training).hosts)
+    whole["is_master"] = values["current_host"] == hosts[0]
     whole["job_name"] = task.name
-    whole["master_hostname"] = HOST
+    whole["master_hostname"] = hosts[0]
     return whole

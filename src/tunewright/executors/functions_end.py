@@ -42,7 +42,7 @@ class Lost:
 
 def conclude(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
     """The report for a lost call; it is on record afterwards. May take as long as storing its model does."""
-    processes.end_remains(None, "", lost.marker)
+    processes.end_remains((), [lost.marker])
     report = read_exit(workdir)
     if report is not None:
         return report
@@ -116,7 +116,7 @@ def _abandoned(task: Task, workdir: Workdir) -> ExitReport:
     begun = tasklock.read_state(workdir).shim is not None
     if begun:
         # The worker's group went with it; programs that left the group still carry the call's variables.
-        processes.end_remains(None, "", f"TUNEWRIGHT_METRICS_FILE={workdir.stream('metrics')}")
+        processes.end_remains((), [f"TUNEWRIGHT_METRICS_FILE={workdir.stream('metrics')}"])
     if tasklock.read_tombstone(workdir) is not None:
         return ExitReport(task.name, task.attempt, None, killed=True, ended=time.time())
     return ExitReport(task.name, task.attempt, None, Failure.INTERRUPTED, INTERRUPTED, ended=time.time())

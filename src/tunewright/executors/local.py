@@ -15,6 +15,7 @@ from tunewright.core.trial import Cursor, Failure, Phase
 from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.clock import now
+from tunewright.executors.cluster import MAX_HOSTS, Cluster
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
 from tunewright.executors.program import ORDER
@@ -125,11 +126,12 @@ class LocalExecutor:
 
     def _start(self, entry: _Entry) -> str | None:
         task, training = entry.task, entry.task.training
-        impossible = self._slots.impossible(training.cpus, training.gpus)
+        cpus, gpus = training.cpus * training.hosts, training.gpus * training.hosts
+        impossible = _too_many(training.hosts) or self._slots.impossible(cpus, gpus)
         if impossible:
             self._conclude(entry, ExitReport(task.name, task.attempt, None, Failure.CLIENT, impossible))
             return _handle(task)
-        held = self._slots.acquire(training.cpus, training.gpus)
+        held = self._slots.acquire(cpus, gpus)
         if held is None:
             self._starved_until = time.monotonic() + WANT_SECONDS
             return None
@@ -324,9 +326,9 @@ class LocalExecutor:
         name, attempt = entry.task.name, entry.task.attempt
         told = tasklock.read_tombstone(entry.workdir) is not None
         if state.shim is not None:
-            marker = f"TUNEWRIGHT_METRICS_FILE={entry.workdir.stream('metrics')}"
-            group, known = state.program or (None, "")
-            processes.end_remains(group, known, marker)
+            hosts = Cluster.of(entry.task.training).hosts
+            markers = [f"TUNEWRIGHT_METRICS_FILE={entry.workdir.stream(f'{host}/metrics')}" for host in hosts]
+            processes.end_remains(state.programs, markers)
         started = next((at for phase, at in state.phases if phase is Phase.TRAINING), None)
         if told:
             report = ExitReport(name, attempt, None, killed=True, started=started, ended=now())
@@ -379,6 +381,12 @@ class LocalExecutor:
                 os.kill(state.shim[0], ORDER)
         if handle is not None:
             os.close(handle)
+
+
+def _too_many(hosts: int) -> str:
+    if hosts <= MAX_HOSTS:
+        return ""
+    return f"the training job asks for {hosts} instances, and one machine plays at most {MAX_HOSTS}. Ask for fewer"
 
 
 def _handle(task: Task) -> str:

@@ -1,8 +1,7 @@
-"""Everything between a task and a program that can be started: inputs, source, checkpoints and the command."""
+"""Between a task and a program that can be started: checkpoints, the interpreter and the command."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,9 +14,7 @@ from pathlib import Path
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
-from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import pipes
 from tunewright.executors.contract import arguments, program_parameters
 from tunewright.executors.reasons import Refused
 from tunewright.executors.rooms import OPT_ML
@@ -77,72 +74,6 @@ def protect(directories: list[str]) -> None:
             os.chmod(folder, 0o555)
 
 
-def bring_channels(
-    task: Task, workdir: Workdir, objects: Objects, base: str | None = None, *, piped: bool = False
-) -> None:
-    """Fetch every input channel.
-
-    Args:
-        base: stands for `/opt/ml` in the drivers' scripts; the job's directory by default. With `/opt/ml` itself
-            they stay as they are.
-        piped: channels in Pipe mode are going to be fed; else they are files like all others.
-
-    Raises:
-        Refused: a channel's files are missing or cannot be read.
-    """
-    for channel in task.training.channels:
-        try:
-            feeds = piped and channel.input_mode == pipes.MODE
-            target = Path(pipes.source(workdir, channel.name) if feeds else workdir.channel(channel.name))
-            manifest = channel.data_type == "ManifestFile"
-            count = _fetch_manifest(channel, target, objects) if manifest else objects.fetch(channel.uri, target)
-        except (OSError, Invalid) as error:
-            raise _no_data(channel, str(error)) from error
-        if not count:
-            raise _no_data(channel, f"No objects found under {channel.uri!r}. Check that files exist there.")
-        if channel.name == DRIVERS and base != OPT_ML:
-            _localise(str(target), base or workdir.base)
-
-
-def _no_data(channel: Channel, why: str) -> Refused:
-    return Refused(Failure.CLIENT, f"Data download failed for the channel {channel.name!r}: {why}")
-
-
-def _fetch_manifest(channel: Channel, target: Path, objects: Objects) -> int:
-    """Fetch the files that a manifest lists: `[{"prefix": "s3://..."}, "relative/key", ...]`."""
-    try:
-        listing = json.loads(objects.path(channel.uri).read_text(encoding="utf-8"))
-        prefix = listing[0]["prefix"]
-        keys = listing[1:]
-        if not all(isinstance(key, str) for key in [prefix, *keys]):
-            raise ValueError("keys must be strings")
-    except (ValueError, LookupError, TypeError) as error:
-        raise Invalid.one(
-            channel.uri, f"is not a manifest, [{{'prefix': 's3://...'}}, 'key', ...]: {error}."
-        ) from error
-    for key in keys:
-        folder = os.path.normpath(os.path.join(target, os.path.dirname(key)))
-        if folder != str(target) and not folder.startswith(f"{target}/"):
-            raise Invalid.one(channel.uri, f"lists {key!r}, which leads outside the channel.")
-        if not objects.fetch(prefix + key, Path(folder)):
-            raise Invalid.one(channel.uri, f"lists {key!r}, but there is no {prefix + key}.")
-    return len(keys)
-
-
-def _localise(directory: str, base: str) -> None:
-    """Replace `/opt/ml` in small text files by the job's directory; the files may be links and are replaced."""
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            path = os.path.join(folder, name)
-            if os.path.getsize(path) < 1 << 20:
-                content = Path(path).read_bytes()
-                if OPT_ML.encode() in content:
-                    mode = os.stat(path).st_mode & 0o777
-                    os.unlink(path)
-                    Path(path).write_bytes(content.replace(OPT_ML.encode(), base.encode()))
-                    os.chmod(path, mode | 0o600)
-
-
 def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
     """Make the checkpoint directory hold what is at the checkpoint URI.
 
@@ -156,7 +87,6 @@ def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
     except Invalid:
         os.makedirs(workdir.checkpoints, exist_ok=True)
         objects.fetch(task.checkpoint_uri, Path(workdir.checkpoints))
-        _show_checkpoints(task, workdir)
         return
     os.makedirs(place, exist_ok=True)
     if os.path.islink(workdir.checkpoints):
@@ -164,11 +94,12 @@ def bring_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
     elif os.path.isdir(workdir.checkpoints):
         os.rmdir(workdir.checkpoints)
     os.symlink(place, workdir.checkpoints)
-    _show_checkpoints(task, workdir)
 
 
-def _show_checkpoints(task: Task, workdir: Workdir) -> None:
+def show_checkpoints(task: Task, workdir: Workdir) -> None:
     """Let the checkpoints be found also where the request wants them (LocalPath), if that is below `/opt/ml`."""
+    if task.checkpoint_uri is None:
+        return
     path = os.path.normpath(task.training.checkpoint_path)
     wanted = workdir.base + path.removeprefix(OPT_ML)
     if path.startswith(f"{OPT_ML}/") and not os.path.lexists(wanted):

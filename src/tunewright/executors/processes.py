@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tunewright.executors.clock import pause
 
@@ -119,9 +119,9 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
-def marked(marker: str) -> list[int]:
-    """Living processes of this user whose environment holds `marker` (NAME=value); empty without /proc."""
-    wanted = b"\0" + marker.encode() + b"\0"
+def marked(markers: Sequence[str]) -> list[int]:
+    """Living processes of this user whose environment holds a marker (NAME=value); empty without /proc."""
+    wanted = [b"\0" + marker.encode() + b"\0" for marker in markers]
     found = []
     for pid in _all_pids():
         try:
@@ -129,7 +129,7 @@ def marked(marker: str) -> list[int]:
                 content = file.read()
         except OSError:
             continue
-        stat = _fields(pid) if wanted in b"\0" + content else None
+        stat = _fields(pid) if any(each in b"\0" + content for each in wanted) else None
         if stat and stat[0] not in "ZX" and pid != os.getpid():
             found.append(pid)
     return found
@@ -144,21 +144,21 @@ def kill_group(group: int, number: int) -> bool:
     return True
 
 
-def end_remains(group: int | None, known: str, marker: str, patience: float = 5.0) -> None:
-    """Kill what an orphaned training program left behind, and wait until it is gone.
+def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], patience: float = 5.0) -> None:
+    """Kill what orphaned training programs left behind, and wait until it is gone.
 
     Args:
-        group: the program's process group, which is its leader's process id, or None when it never started.
-        known: the leader's identity.
-        marker: an environment variable that only this attempt's processes carry.
+        leaders: the leaders of their process groups: process id, which is the group's too, and identity.
+        markers: environment variables that only this attempt's processes carry.
         patience: seconds after which to give up on processes that even SIGKILL does not end.
     """
     until = time.monotonic() + patience
     while time.monotonic() < until:
-        alive = marked(marker)
-        if group is not None and same_process(group, known) and not is_zombie(group):
-            kill_group(group, signal.SIGKILL)
-            alive.append(group)
+        alive = marked(markers)
+        for group, known in leaders:
+            if same_process(group, known) and not is_zombie(group):
+                kill_group(group, signal.SIGKILL)
+                alive.append(group)
         for pid in alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A training program as its parent sees it: started in a group of its own, waited for, and ended with its group.
+"""A training program as its parent sees it: started in a group of its own, and ended with its group.
 
 Runs in a process that has blocked the signals in `WAITED` and takes them one by one with `sigwait`, so that none
 can come at a wrong moment: ORDER says that somebody left an order, SIGTERM that the whole machine is going down.
@@ -6,19 +6,15 @@ can come at a wrong moment: ORDER says that somebody left an order, SIGTERM that
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
 import signal
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from tunewright.executors import processes
-from tunewright.executors.clock import pause
 
 ORDER = signal.SIGUSR1
 WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM, ORDER})
@@ -50,21 +46,6 @@ def guard() -> tuple[str, ...]:
     except OSError:
         return ()
     return words if os.waitpid(pid, 0)[1] == 0 else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a program ended.
-
-    Args:
-        code: its exit code, negative for a signal.
-        ordered: it was told to end before it ended.
-        interrupted: nobody here told it to: the machine or a service manager is ending everything.
-    """
-
-    code: int
-    ordered: bool
-    interrupted: bool
 
 
 class Program:
@@ -99,7 +80,7 @@ class Program:
         finally:
             os.close(null)
         self.identity = processes.identity(self.pid)
-        self._deadline: float | None = None
+        self.code: int | None = None
 
     @staticmethod
     def refusal(code: int, log: str) -> str:
@@ -107,80 +88,17 @@ class Program:
         lines = log.strip().splitlines() if code in (126, 127) else []
         return lines[0].removeprefix(_SETPRIV_FAILED) if lines and lines[0].startswith(_SETPRIV_FAILED) else ""
 
-    def wait(self, order: Callable[[], float | None], grace: float, helpers: Sequence[int] = ()) -> Ended:
-        """Wait until the program has ended, end it when told to, and leave nothing of its group behind.
+    def terminate(self, seconds: float) -> None:
+        """Tell it to end; whoever waits for it calls `kill` after so many seconds."""
+        processes.kill_group(self.pid, signal.SIGTERM)
 
-        Args:
-            order: asked at a signal: seconds until SIGKILL when somebody gave the order to end, else None.
-            grace: the seconds when this process is being ended together with everything else.
-            helpers: children of ours that the program has no more use for once it has ended.
-        """
-        ordered = interrupted = False
-        while not self._gone():
-            number = signal.sigwait(WAITED)
-            if number == signal.SIGALRM:
-                self._kill_when_due()
-            elif number in (ORDER, signal.SIGTERM) and not self._gone():
-                seconds = order()
-                if seconds is None and number == ORDER:
-                    continue  # it was meant for this process's last program
-                ordered, interrupted = True, seconds is None
-                self._end_within(grace if seconds is None else seconds)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        pending = signal.SIGTERM in signal.sigpending()
+    def kill(self) -> None:
+        """End it and its group at once."""
+        processes.kill_group(self.pid, signal.SIGKILL)
+
+    def reap(self) -> int:
+        """Wait for it once it has ended, and end what is left of its group; the exit code, negative for a signal."""
         processes.kill_group(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        for pid in helpers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._sweep()
-        if pending and code == -signal.SIGTERM and order() is None:
-            ordered = interrupted = True
-        return Ended(code, ordered, interrupted)
-
-    def _end_within(self, seconds: float) -> None:
-        """SIGTERM to the group now, SIGKILL when the time is up; a second order can only shorten the time."""
-        deadline = time.monotonic() + seconds
-        if self._deadline is None or deadline < self._deadline:
-            first, self._deadline = self._deadline is None, deadline
-            if first and seconds > 0:
-                processes.kill_group(self.pid, signal.SIGTERM)
-            if seconds > 0:
-                signal.setitimer(signal.ITIMER_REAL, seconds)
-            else:
-                processes.kill_group(self.pid, signal.SIGKILL)
-
-    def _kill_when_due(self) -> None:
-        """SIGALRM: the time is up, unless it is the belated alarm of an earlier program."""
-        if self._deadline is not None and time.monotonic() >= self._deadline - 0.001:
-            processes.kill_group(self.pid, signal.SIGKILL)
-
-    def _gone(self) -> bool:
-        """Whether the program has ended (it stays a zombie, so that its id remains its own); orphans are reaped."""
-        if sys.platform == "darwin":
-            return processes.is_zombie(self.pid)  # no waitid there
-        else:
-            while True:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if found is None:
-                    return False
-                if found.si_pid == self.pid:
-                    return True
-                os.waitpid(found.si_pid, 0)
-
-    def _sweep(self) -> None:
-        """End and reap every descendant that is left, also those that left the group."""
-        until = time.monotonic() + SWEEP_SECONDS
-        while time.monotonic() < until:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                if processes.LINUX or not processes.kill_group(self.pid, signal.SIGKILL):
-                    return
-                pid = 0
-            if pid == 0:
-                for child in processes.children_of(os.getpid()):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(child, signal.SIGKILL)
-                pause(0.002)
+        self.code = os.waitstatus_to_exitcode(status)
+        return self.code

@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
 OPT_ML = "/opt/ml"
+NAMES = "/etc/hosts"
 LINUX = sys.platform == "linux"
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000

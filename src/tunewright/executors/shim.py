@@ -1,4 +1,4 @@
-"""A training job's own process: prepares its directory, runs its program, stores what it leaves, and says how it ended.
+"""A training job's own process: prepares its directory, runs its programs, stores what they leave, tells their end.
 
 A shim is forked by the fork server, is given one job after the other, and needs nobody while it is at one: it
 goes on when the fork server and the controller are gone, and ends after that job. Whoever holds the attempt's
@@ -8,30 +8,28 @@ lock is its shim; a second one finds the lock taken and leaves.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import signal
 import socket
-import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, pipes, prepare, processes, reasons, rooms, tasklock, wire
+from tunewright.executors import artifacts, inputs, pipes, prepare, processes, reasons, rooms, tasklock, wire
 from tunewright.executors.clock import now
-from tunewright.executors.code import bring_code
+from tunewright.executors.cluster import Cluster, merge, write_names
 from tunewright.executors.codec import task_from_json
-from tunewright.executors.contract import write_config
-from tunewright.executors.environment import environment
-from tunewright.executors.program import ORDER, Ended, Program
+from tunewright.executors.crew import Crew, Ended
+from tunewright.executors.program import ORDER, Program
 from tunewright.executors.reasons import Refused
 from tunewright.executors.runtime import Runtime
-from tunewright.executors.workdir import Workdir, write_exit
+from tunewright.executors.stage import Stage
+from tunewright.executors.workdir import Workdir, write_exit, write_plain
 
 _BREAKING = (signal.SIGTERM, ORDER)
 LOCK_PATIENCE = 0.2
@@ -102,7 +100,7 @@ class _Shim:
         self._identity = identity
         self._rooms = ways
         self._lock = -1
-        self._base = self._workdir.base
+        self._stages: list[Stage] = []
         self._started: float | None = None
 
     def run(self, slots: Sequence[int]) -> str:
@@ -113,8 +111,8 @@ class _Shim:
             report = self._outcome()
             if report.failure is not None and report.exit_code is None:
                 self._say(report.reason)
-            if self._base not in (self._workdir.base, rooms.OPT_ML):
-                prepare.drop_alias(self._base)
+            for stage in self._stages:
+                stage.close()
             write_exit(self._workdir, report)
         for handle in (*slots, *(() if lock is None else (lock,))):
             os.close(handle)
@@ -147,74 +145,62 @@ class _Shim:
     def _train(self) -> ExitReport:
         self._check_tombstone()
         self._enter(Phase.DOWNLOADING)
-        script, python, variables = self._prepared()
+        names = self._prepared()
         self._check_tombstone()
-        with self._room():
-            plan = prepare.plan(self._task, self._base, script, python, variables)
-            self._enter(Phase.TRAINING)
-            program = self._program(plan, variables)
-        tasklock.note(self._lock, f"program {program.pid} {program.identity}")
-        feeders = pipes.start_feeders(self._task, self._workdir)
-        ended = program.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace, feeders)
-        if why := Program.refusal(ended.code, reasons.tail(self._workdir) if ended.code in (126, 127) else ""):
-            raise Refused(Failure.CLIENT, f"{plan.command[0]} cannot be started: {why}")
+        crew = self._started_crew(names)
+        feeders = [pid for stage in self._stages for pid in pipes.start_feeders(stage.task, stage.workdir)]
+        ended = crew.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace, feeders)
+        culprit = self._stages[ended.culprit or 0]
+        if why := Program.refusal(ended.code, reasons.tail(culprit.workdir) if ended.code in (126, 127) else ""):
+            raise Refused(Failure.CLIENT, f"{culprit.command[0]} cannot be started: {why}")
         self._enter(Phase.UPLOADING)
-        return self._kept(ended, plan.command)
+        return self._kept(ended, culprit)
 
-    @contextlib.contextmanager
-    def _room(self) -> Iterator[None]:
-        """Where the program is started: a room of its own, if there are any."""
-        with contextlib.ExitStack() as stack:
-            if self._base == rooms.OPT_ML:
-                served = prepare.read_only(self._task, self._workdir)
-                try:
-                    stack.enter_context(self._rooms.opened(self._workdir.base, read_only=served))
-                except OSError as error:
-                    reason = f"The program could not be given its own /opt/ml: {error.strerror or error}"
-                    raise Refused(Failure.INTERNAL, reason) from error
-            yield
-
-    def _program(self, plan: prepare.Plan, variables: Mapping[str, str]) -> Program:
-        # A script runs where a person finds it too; an entry point's shell may split a path with blanks.
-        directory = plan.directory if self._task.training.entrypoint else self._workdir.code
-        logs = self._open("stdout"), self._open("stderr")
+    def _started_crew(self, names: str | None) -> Crew:
+        """The programs of all hosts, started; none is left when one of them cannot be."""
+        started: list[Program] = []
         try:
-            return Program(plan.command, variables, directory, logs)
-        except OSError as error:
-            why = f"{plan.command[0]} cannot be started: {error.strerror or error}"
-            raise Refused(Failure.CLIENT, why + _advice(error)) from error
-        finally:
-            for handle in logs:
-                os.close(handle)
+            for stage in self._stages:
+                started.append(stage.start(self._rooms, names))
+                if len(started) == 1:
+                    self._enter(Phase.TRAINING)
+                tasklock.note(self._lock, f"program {started[-1].pid} {started[-1].identity}")
+        except BaseException:
+            Crew(started).abandon()
+            raise
+        return Crew(started)
 
-    def _prepared(self) -> tuple[str | None, str, dict[str, str]]:
-        """Everything the program needs, in place: its script, its interpreter, its variables.
+    def _prepared(self) -> str | None:
+        """Everything the programs need, in place. Signals break in here, for fetching may take long.
 
-        Signals break in here, for fetching may take long.
+        Returns:
+            What takes the place of /etc/hosts in the programs' rooms, if anything.
         """
         task, workdir = self._task, self._workdir
         for number in _BREAKING:
             signal.signal(number, self._break_in)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _BREAKING)
         try:
+            cluster = Cluster.of(task.training)
+            roomy = self._surroundings.runtime.opt_ml == "auto"
+            self._stages = [Stage(task, cluster, host, workdir, roomy=roomy) for host in cluster.hosts]
             workdir.make()
-            write_config(workdir, task)
             prepare.bring_checkpoints(task, workdir, self._objects)
-            python = prepare.interpreter(task)
-            rooms_here = self._surroundings.runtime.opt_ml == "auto"
-            if rooms_here and not rooms.hides(workdir.base, sys.prefix, python):
-                self._base = rooms.OPT_ML
-            else:
-                self._base = prepare.alias(task, workdir)
-            prepare.bring_channels(task, workdir, self._objects, self._base, piped=True)
-            pipes.make_pipes(task, workdir)
-            script = bring_code(task, workdir, self._objects)
-            if self._base != rooms.OPT_ML:
-                prepare.protect(prepare.read_only(task, workdir))
-            variables = environment(task, workdir, self._inherited(), devices=self._devices, python=python)
-            return script, python, variables
+            shares = inputs.shard(task, cluster, workdir, self._objects)
+            inherited, several = self._inherited(), len(cluster.hosts) > 1
+            for place, stage in enumerate(self._stages):
+                stage.prepare(self._objects, inherited, self._share(place), shares.get(stage.host))
+            names = workdir.at("hosts", "names")
+            return names if several and write_names(names, task, cluster) else None
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _BREAKING)
+
+    def _share(self, place: int) -> list[str] | None:
+        """The GPUs of one of the hosts."""
+        if self._devices is None:
+            return None
+        each = self._task.training.gpus
+        return self._devices[place * each : (place + 1) * each]
 
     def _break_in(self, number: int, frame: object) -> None:
         if number == signal.SIGTERM or tasklock.read_tombstone(self._workdir) is not None:
@@ -230,22 +216,29 @@ class _Shim:
                 environment[name] = value
         return environment
 
-    def _kept(self, ended: Ended, command: Sequence[str]) -> ExitReport:
-        """The report for a program that ran, after its artifacts were stored."""
+    def _kept(self, ended: Ended, culprit: Stage) -> ExitReport:
+        """The report for programs that ran, after their artifacts were stored."""
         failed = ended.code != 0 and not ended.ordered
         at = now()
+        others = [stage.workdir for stage in self._stages[1:]]
         try:
+            if others:
+                order = [self._stages[place].host for place in ended.order]
+                write_plain(self._workdir.stream("hosts"), "".join(f"{host}\n" for host in order))
+                merge(self._workdir, others)
             model = artifacts.store(self._task, self._workdir, self._objects, failed=failed)
         except Refused as refused:
             if not failed:
                 return self._report(ended.code, refused.failure, refused.reason, ended=at)
             model = ""
-        artifacts.clear(self._workdir, inputs_only=failed)
+        for workdir in (self._workdir, *others):
+            artifacts.clear(workdir, inputs_only=failed)
         if ended.interrupted:
             return self._report(ended.code, Failure.INTERRUPTED, INTERRUPTED, ended=at)
         if failed:
-            why = reasons.program_failed(ended.code, self._workdir, command)
-            return self._report(ended.code, Failure.ALGORITHM, why, ended=at)
+            why = reasons.program_failed(ended.code, culprit.workdir, culprit.command)
+            where = f"on {culprit.host}: " if others else ""
+            return self._report(ended.code, Failure.ALGORITHM, (where + why)[: reasons.LIMIT], ended=at)
         return self._report(ended.code, model=model, killed=ended.ordered, ended=at)
 
     def _report(
@@ -282,24 +275,12 @@ class _Shim:
         except OSError:
             return
 
-    def _open(self, stream: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return os.open(self._workdir.stream(stream), flags, 0o644)
-
     def _say(self, text: str) -> None:
         """Leave a word in the job's log, where people look first."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
-            handle = self._open("stderr")
+            handle = os.open(self._workdir.stream("stderr"), flags, 0o644)
         except OSError:
             return
         os.write(handle, text.rstrip().encode() + b"\n")
         os.close(handle)
-
-
-def _advice(error: OSError) -> str:
-    advice = {
-        "ENOEXEC": " (a script needs a first line such as #!/bin/sh)",
-        "ENOENT": " (is the interpreter that its first line names there?)",
-        "E2BIG": " (hyperparameters and environment are too large for the command line)",
-    }
-    return advice.get(errno.errorcode.get(error.errno or 0, ""), "")

@@ -24,12 +24,13 @@ class State:
     """What a lock file tells.
 
     Args:
-        shim, program: process id and identity, or None when it never got so far.
+        shim: process id and identity, or None when it never got so far.
+        programs: the same of its programs, one for each host.
         phases: the phases entered, in order, with their times.
     """
 
     shim: tuple[int, str] | None = None
-    program: tuple[int, str] | None = None
+    programs: tuple[tuple[int, str], ...] = ()
     phases: tuple[tuple[Phase, float], ...] = ()
 
 
@@ -82,7 +83,7 @@ def read_state(workdir: Workdir) -> State:
             lines = file.read().split("\n")[:-1]
     except FileNotFoundError:
         return State()
-    processes: dict[str, tuple[int, str]] = {}
+    found: dict[str, list[tuple[int, str]]] = {"shim": [], "program": []}
     phases = []
     for line in lines:
         kind, _, rest = line.partition(" ")
@@ -90,8 +91,8 @@ def read_state(workdir: Workdir) -> State:
         if kind == "phase":
             phases.append((Phase(first), float(second)))
         else:
-            processes[kind] = (int(first), second)
-    return State(processes.get("shim"), processes.get("program"), tuple(phases))
+            found[kind].append((int(first), second))
+    return State(found["shim"][-1] if found["shim"] else None, tuple(found["program"]), tuple(phases))
 
 
 TRIES = 5

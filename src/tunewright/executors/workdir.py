@@ -3,6 +3,7 @@
     <home>/jobs/<training job>/          first attempt; later ones in attempt-<n>/ below it
         input/config/*.json   input/data/<channel>/   model/   output/data/   output/failure   code/   checkpoints/
         stdout.log  stderr.log  metrics.jsonl             what the program said
+        hosts/algo-<n>/                                   the same for each further host; `hosts/ended` lists all
         lock        held by the one process that runs this attempt; inside: who that is, and the phases
         exit.json   how it ended, written whole or not at all       tombstone   it shall end, or never start
 
@@ -23,7 +24,9 @@ from tunewright.core.trial import Cursor, Failure
 
 STREAMS = ("stdout", "stderr", "metrics")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
-_FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl"}
+_FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl", "hosts": "hosts/ended"}
+FIRST_HOST = "algo-1"
+_HOST = re.compile(r"algo-[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,18 @@ class Workdir:
         return self.base + "/tombstone"
 
     def stream(self, name: str) -> str:
-        """The file of `stdout`, `stderr` or `metrics`. Raises KeyError for anything else."""
-        return f"{self.base}/{_FILES[name]}"
+        """The file of `stdout`, `stderr` or `metrics`; with `algo-2/` and the like in front, of that host.
+
+        `hosts` is the list of all hosts in the order in which they ended. Raises KeyError for anything else.
+        """
+        host, _, name = name.rpartition("/")
+        return f"{self.of_host(host or FIRST_HOST).base}/{_FILES[name]}"
+
+    def of_host(self, host: str) -> Workdir:
+        """The directory of one host of a training job that has several. Raises KeyError for another name."""
+        if not _HOST.fullmatch(host):
+            raise KeyError(host)
+        return self if host == FIRST_HOST else Workdir(f"{self.base}/hosts/{host}", self.shared)
 
     def channel(self, name: str) -> str:
         """The directory of an input channel. Raises Invalid when the name is not one of a directory here."""

@@ -25,7 +25,7 @@ from typing import Any
 
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, prepare
+from tunewright.executors import artifacts, inputs, prepare
 from tunewright.executors.codec import task_from_json
 from tunewright.executors.environment import environment
 from tunewright.executors.packing import is_empty
@@ -148,7 +148,7 @@ class Worker:
             return
         self._phase(Phase.DOWNLOADING)
         prepare.bring_checkpoints(task, place.workdir, self._files())
-        prepare.bring_channels(task, place.workdir, self._files())
+        inputs.bring_channels(task, place.workdir, self._files())
         self._phase(Phase.TRAINING)
 
     def _keep(self, task: Task, place: Place, outcome: Outcome) -> tuple[str, Outcome]:

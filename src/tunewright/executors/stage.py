@@ -1,0 +1,132 @@
+"""What one host of a training job needs before its program can be started, and the starting itself."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from tunewright.core.ports import Objects, Task
+from tunewright.core.trial import Failure
+from tunewright.executors import inputs, pipes, prepare, rooms
+from tunewright.executors.cluster import Cluster, task_of
+from tunewright.executors.code import bring_code
+from tunewright.executors.contract import write_config
+from tunewright.executors.environment import environment
+from tunewright.executors.program import Program
+from tunewright.executors.reasons import Refused
+from tunewright.executors.workdir import Workdir
+
+
+class Stage:
+    """One host of a training job.
+
+    Args:
+        task: the training job as this host sees it: with the channels that are for it.
+        workdir: this host's directory.
+        roomy: whether the kernel gives its program a room of its own.
+    """
+
+    def __init__(self, task: Task, cluster: Cluster, host: str, main: Workdir, *, roomy: bool) -> None:
+        self.host = host
+        self.task = task_of(task, cluster, host)
+        self.workdir = main.of_host(host)
+        self.command: Sequence[str] = ()
+        self._roomy = roomy
+        self._base = self.workdir.base
+        self._names: str | None = None
+        self._python = ""
+        self._script: str | None = None
+        self._variables: dict[str, str] = {}
+
+    def prepare(
+        self,
+        objects: Objects,
+        inherited: Mapping[str, str],
+        devices: Sequence[str] | None,
+        shares: Mapping[str, str] | None = None,
+    ) -> None:
+        """Bring everything into place.
+
+        Args:
+            shares: where this host's share of a channel lies (`inputs.shard`).
+            inherited: variables that the program gets besides its own.
+            devices: the GPUs it may see, or None.
+
+        Raises:
+            Refused: something is missing, or cannot be.
+        """
+        task, workdir = self.task, self.workdir
+        self._python = prepare.interpreter(task)
+        workdir.make()
+        write_config(workdir, task, self.host)
+        if self._roomy and not rooms.hides(workdir.base, sys.prefix, self._python):
+            self._base = rooms.OPT_ML
+        else:
+            self._base = prepare.alias(task, workdir)
+        prepare.show_checkpoints(task, workdir)
+        inputs.bring_channels(task, workdir, objects, self._base, piped=True, shares=shares)
+        pipes.make_pipes(task, workdir)
+        self._script = bring_code(task, workdir, objects)
+        if self._base != rooms.OPT_ML:
+            prepare.protect(prepare.read_only(task, workdir))
+        self._variables = environment(task, workdir, inherited, devices=devices, python=self._python, host=self.host)
+
+    def start(self, ways: rooms.Rooms, names: str | None) -> Program:
+        """Start the program.
+
+        Args:
+            names: a file that takes the place of /etc/hosts in its room, or None.
+
+        Raises:
+            Refused: it cannot be started.
+        """
+        with self._room(ways, names):
+            plan = prepare.plan(self.task, self._base, self._script, self._python, self._variables)
+            self.command = plan.command
+            # A script runs where a person finds it too; an entry point's shell may split a path with blanks.
+            directory = plan.directory if self.task.training.entrypoint else self.workdir.code
+            logs = self._open("stdout"), self._open("stderr")
+            try:
+                return Program(plan.command, self._variables, directory, logs)
+            except OSError as error:
+                why = f"{plan.command[0]} cannot be started: {error.strerror or error}"
+                raise Refused(Failure.CLIENT, why + _advice(error)) from error
+            finally:
+                for handle in logs:
+                    os.close(handle)
+
+    @contextlib.contextmanager
+    def _room(self, ways: rooms.Rooms, names: str | None) -> Iterator[None]:
+        """Where the program is started: a room of its own, if there are any."""
+        with contextlib.ExitStack() as stack:
+            if self._base == rooms.OPT_ML:
+                served = prepare.read_only(self.task, self.workdir)
+                files = {} if names is None else {rooms.NAMES: names}
+                try:
+                    stack.enter_context(ways.opened(self.workdir.base, read_only=served, files=files))
+                except OSError as error:
+                    reason = f"The program could not be given its own /opt/ml: {error.strerror or error}"
+                    raise Refused(Failure.INTERNAL, reason) from error
+            yield
+
+    def close(self) -> None:
+        """Remove what lies outside the directory."""
+        if self._base not in (self.workdir.base, rooms.OPT_ML):
+            prepare.drop_alias(self._base)
+            self._base = self.workdir.base
+
+    def _open(self, stream: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        return os.open(self.workdir.stream(stream), flags, 0o644)
+
+
+def _advice(error: OSError) -> str:
+    advice = {
+        "ENOEXEC": " (a script needs a first line such as #!/bin/sh)",
+        "ENOENT": " (is the interpreter that its first line names there?)",
+        "E2BIG": " (hyperparameters and environment are too large for the command line)",
+    }
+    return advice.get(errno.errorcode.get(error.errno or 0, ""), "")
