@@ -120,7 +120,9 @@ def reading(rng: random.Random) -> Iterator[Request]:
                     listed = request("ListTrainingJobs", NameContains=name, MaxResults=1)
                     yield Request("find training", listed)
                 case 3:
-                    yield Request("describe training", request("DescribeTrainingJob", TrainingJobName=rng.choice(NAMES)))
+                    yield Request(
+                        "describe training", request("DescribeTrainingJob", TrainingJobName=rng.choice(NAMES))
+                    )
                 case 4:
                     members = {"MaxResults": rng.choice((10, 100)), "SortOrder": order}
                     members["SortBy"] = rng.choice(("Name", "CreationTime", "Status"))

@@ -53,9 +53,7 @@ def tuning_request(name: str, jobs: int, seconds: float = 2.0, strategy: str = "
             "AlgorithmSpecification": {
                 "TrainingImage": "tunewright/script",
                 "TrainingInputMode": "File",
-                "MetricDefinitions": [
-                    {"Name": metric, "Regex": f"{metric}=(.*?);"} for metric in ("loss", "accuracy")
-                ],
+                "MetricDefinitions": [{"Name": metric, "Regex": f"{metric}=(.*?);"} for metric in ("loss", "accuracy")],
             },
             "RoleArn": "arn:aws:iam::000000000000:role/SageMakerRole",
             "OutputDataConfig": {"S3OutputPath": "s3://tunewright/out"},

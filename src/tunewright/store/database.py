@@ -70,6 +70,21 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def looking(engine: Engine) -> Iterator[DBAPICursor]:
+    """The driver's own cursor, which sees one moment of the database, however many statements are run."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        sqlite = engine.dialect.name == "sqlite"
+        cursor.execute("BEGIN" if sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        _patiently(lambda: cursor.execute(_VERSION))
+        yield cursor
+    finally:
+        # Whatever was begun is rolled back when the connection returns to the pool.
+        connection.close()
+
+
 def fetched(engine: Engine, statement: Prepared, row: Row) -> list[Any]:
     """All rows of one statement."""
     return _patiently(lambda: _fetched(engine, statement, row))

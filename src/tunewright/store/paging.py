@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, or_
 
 from tunewright.core.errors import Invalid
 
@@ -36,33 +37,42 @@ class Order:
 
     @property
     def columns(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        """What a row must bring along for its position."""
+        """What a row must bring along for its position: its last two columns."""
         return self.by.label("sorted_by"), self.name.label("sorted_name")
 
-    def page(self, statement: Select[Any], after: str | None, limit: int) -> Select[Any]:
-        """The statement for the rows after a position, and one more to tell whether there are any beyond."""
-        if after is not None:
-            statement = statement.where(self._beyond(*self._read(after)))
+    def page(self, statement: Select[Any], *, going_on: bool) -> Select[Any]:
+        """The statement for the rows after a position, or for the first ones.
+
+        It takes `most` rows, and where it goes on those after `place`.
+        """
+        if going_on:
+            statement = statement.where(self._beyond())
         ordered = statement.order_by(self.by.desc() if self.descending else self.by)
         if self.by is not self.name:
             ordered = ordered.order_by(self.name.desc() if self._names_descend else self.name)
-        return ordered.limit(limit + 1)
+        return ordered.limit(bindparam("most", type_=Integer))
+
+    def place(self, after: str) -> dict[str, object]:
+        """What a statement that goes on takes for a position. Raises Invalid."""
+        value, name = self._read(after)
+        return {"place_value": value, "place_name": name}
 
     @property
     def _names_descend(self) -> bool:
         return self.descending and not self.earliest
 
-    def _beyond(self, value: Any, name: str) -> ColumnElement[bool]:
+    def _beyond(self) -> ColumnElement[bool]:
         """The first condition alone bounds the search of the index; the second leaves out what was shown."""
+        value, name = bindparam("place_value", type_=self.by.type), bindparam("place_name", type_=self.name.type)
         strictly: ColumnElement[bool] = self.by < value if self.descending else self.by > value
         if self.by is self.name:
             return strictly
         bound = self.by <= value if self.descending else self.by >= value
         return and_(bound, or_(strictly, self.name < name if self._names_descend else self.name > name))
 
-    def position(self, row: RowMapping) -> str:
+    def position(self, row: Sequence[Any]) -> str:
         """The position of a row, opaque and safe in a URL."""
-        text = json.dumps([self.sort, self.descending, row["sorted_by"], row["sorted_name"]])
+        text = json.dumps([self.sort, self.descending, *row[-2:]])
         return urlsafe_b64encode(text.encode()).decode()
 
     def _read(self, after: str) -> tuple[Any, str]:

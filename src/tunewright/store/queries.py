@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table, and_, case, func, select, true
+from sqlalchemy import Engine, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from tunewright.core.change import CurvePoint
 from tunewright.core.errors import NotFound
@@ -14,30 +15,17 @@ from tunewright.core.events import Event
 from tunewright.core.job import Job
 from tunewright.core.ports import JobPage, JobQuery, JobView, MetricValue, TrialPage, TrialQuery, TrialView
 from tunewright.core.spec import JobSpec
-from tunewright.core.trial import Trial, TrialStatus
-from tunewright.store.database import reading
-from tunewright.store.paging import Order, unknown_sort
+from tunewright.core.trial import Trial
+from tunewright.store.database import looking, reading
+from tunewright.store.paging import Order
 from tunewright.store.past import stream_curves
+from tunewright.store.questions import Questions, job_order, statuses, trial_order
 from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, key_of, metric_in, metric_out, value_out
-from tunewright.store.tables import curve, job, journal, lease, point, spec, trial
+from tunewright.store.tables import curve, journal, point, trial
 
 TUNING_JOB = "tuning job"
 TRAINING_JOB = "training job"
-VARIABLES = 500
-"""Values in one statement; every database takes more."""
 _MOST_SPECS = 512
-
-_JOB_SORTS = {"Name": job.c.name_key, "Status": job.c.status, "CreationTime": job.c.created}
-# Pending is InProgress to everybody outside.
-_SHOWN = case((trial.c.status == TrialStatus.PENDING.value, TrialStatus.RUNNING.value), else_=trial.c.status)
-_TRIAL_SORTS: dict[str, ColumnElement[Any]] = {
-    "Name": trial.c.name_key,
-    "Status": _SHOWN,
-    "CreationTime": trial.c.created,
-    "FinalObjectiveMetricValue": trial.c.final,
-}
-_JOB_COLUMNS = (job.c.uid, job.c.state, job.c.version, lease.c.body.label("owner"), lease.c.expires)
-_TRIAL_COLUMNS = (trial.c.body, trial.c.status, trial.c.modified, trial.c.job_uid, job.c.uid.label("present"))
 
 
 class SqlReads:
@@ -45,42 +33,35 @@ class SqlReads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._ask = Questions(engine.dialect)
         self._specs: dict[str, JobSpec] = {}
 
     # ---- jobs ----
 
     def job(self, name: str, *, tuning: bool = True) -> JobView:
-        found = _jobs(*_JOB_COLUMNS).where(job.c.tuning == tuning, job.c.name_key == key_of(name))
-        with reading(self._engine) as connection:
-            rows = connection.execute(found).mappings().all()
+        with looking(self._engine) as cursor:
+            rows = self._ask.job.run(cursor, {"tuning": tuning, "key": key_of(name)}).fetchall()
             if not rows:
                 raise NotFound(TUNING_JOB if tuning else TRAINING_JOB, name)
-            return self._job_views(connection, rows)[0]
+            return self._job_view(cursor, rows[0])
 
     def jobs(self, query: JobQuery) -> JobPage:
-        if query.sort not in _JOB_SORTS:
-            raise unknown_sort(query.sort, tuple(_JOB_SORTS))
-        order = Order(query.sort, _JOB_SORTS[query.sort], job.c.name_key, query.descending)
-        statement = _jobs(*_JOB_COLUMNS, *order.columns).where(job.c.tuning == query.tuning)
-        if query.status is not None:
-            statement = statement.where(job.c.status == query.status.value)
-        statement = _filtered(statement, query, job.c.name_key, job.c.created, job.c.updated)
-        with reading(self._engine) as connection:
-            rows = connection.execute(order.page(statement, query.after, query.limit)).mappings().all()
-            views = self._job_views(connection, rows[: query.limit])
+        order = job_order(query)
+        statement, asked = self._ask.jobs(query, order)
+        with looking(self._engine) as cursor:
+            rows = statement.run(cursor, asked).fetchall()
+            views = [self._job_view(cursor, row) for row in rows[: query.limit]]
         return JobPage(tuple(views), _after(order, rows, query.limit))
 
-    def _job_views(self, connection: Connection, rows: Sequence[RowMapping]) -> list[JobView]:
-        uids = [row["uid"] for row in rows]
-        specs = self._read_specs(connection, uids)
-        live = _live(connection, uids)
-        views = []
-        for row in rows:
-            uid = row["uid"]
-            one: Job = STATE.loads(row["state"], uid=uid, spec=specs[uid], live=live.get(uid, {}))
-            owner = None if row["owner"] is None else OWNER.loads(row["owner"])
-            views.append(JobView(one, row["version"], owner, row["expires"]))
-        return views
+    def _job_view(self, cursor: DBAPICursor, row: Sequence[Any]) -> JobView:
+        uid, state, version, running, owner, expires = row[:6]
+        spec = self._read_specs(cursor, [uid])[uid]
+        live: dict[int, Trial] = {}
+        if running:
+            found = self._ask.live.run(cursor, {"uid": uid}).fetchall()
+            live = {number: TRIAL.loads(body) for number, body in found}
+        one: Job = STATE.loads(state, uid=uid, spec=spec, live=live)
+        return JobView(one, version, None if owner is None else OWNER.loads(owner), expires)
 
     def journal(self, job_uid: str) -> list[Event]:
         """Raises NotFound."""
@@ -94,61 +75,44 @@ class SqlReads:
     # ---- training jobs ----
 
     def trial(self, name: str) -> TrialView:
-        with reading(self._engine) as connection:
-            rows = connection.execute(_trials(*_TRIAL_COLUMNS).where(trial.c.name_key == key_of(name))).mappings().all()
+        with looking(self._engine) as cursor:
+            rows = self._ask.trial.run(cursor, {"key": key_of(name)}).fetchall()
             if not rows:
                 raise NotFound(TRAINING_JOB, name)
-            return self._trial_views(connection, rows)[0]
+            return self._trial_views(cursor, rows)[0]
 
     def trials(self, query: TrialQuery) -> TrialPage:
-        if query.sort not in _TRIAL_SORTS:
-            raise unknown_sort(query.sort, tuple(_TRIAL_SORTS))
-        by_value = query.sort == "FinalObjectiveMetricValue"
-        order = Order(query.sort, _TRIAL_SORTS[query.sort], trial.c.name_key, query.descending, earliest=by_value)
-        statement = _trials(*_TRIAL_COLUMNS, *order.columns)
-        if query.job_uid is not None:
-            statement = statement.where(trial.c.job_uid == query.job_uid)
-        if by_value:
-            statement = statement.where(trial.c.final.is_not(None))
-        wanted = _statuses(query.status)
-        if wanted and not query.page_first:
-            statement = statement.where(trial.c.status.in_(wanted))
-        statement = _filtered(statement, query, trial.c.name_key, trial.c.created, trial.c.modified)
-        with reading(self._engine) as connection:
-            rows = connection.execute(order.page(statement, query.after, query.limit)).mappings().all()
-            chosen = [row for row in rows[: query.limit] if not wanted or row["status"] in wanted]
-            views = self._trial_views(connection, chosen)
+        order = trial_order(query)
+        statement, asked = self._ask.trials(query, order)
+        wanted = statuses(query.status)
+        with looking(self._engine) as cursor:
+            rows = statement.run(cursor, asked).fetchall()
+            chosen = [row for row in rows[: query.limit] if not wanted or row[1] in wanted]
+            views = self._trial_views(cursor, chosen)
         return TrialPage(tuple(views), _after(order, rows, query.limit))
 
     def all_trials(self, job_uid: str) -> list[TrialView]:
         """Raises NotFound when there is neither such a job nor a training job of it."""
-        statement = _trials(*_TRIAL_COLUMNS).where(trial.c.job_uid == job_uid).order_by(trial.c.number)
-        with reading(self._engine) as connection:
-            if job_uid not in self._read_specs(connection, [job_uid]):
+        with looking(self._engine) as cursor:
+            if job_uid not in self._read_specs(cursor, [job_uid]):
                 raise NotFound(TUNING_JOB, job_uid)
-            return self._trial_views(connection, connection.execute(statement).mappings().all())
+            return self._trial_views(cursor, self._ask.all_trials.run(cursor, {"uid": job_uid}).fetchall())
 
-    def _trial_views(self, connection: Connection, rows: Sequence[RowMapping]) -> list[TrialView]:
-        specs = self._read_specs(connection, [row["job_uid"] for row in rows])
+    def _trial_views(self, cursor: DBAPICursor, rows: Sequence[Sequence[Any]]) -> list[TrialView]:
+        specs = self._read_specs(cursor, [row[3] for row in rows])
         return [
-            TrialView(
-                TRIAL.loads(row["body"]),
-                row["job_uid"],
-                specs[row["job_uid"]].name,
-                specs[row["job_uid"]],
-                row["modified"],
-                job_deleted=row["present"] is None,
-            )
-            for row in rows
+            TrialView(TRIAL.loads(body), uid, specs[uid].name, specs[uid], modified, job_deleted=present is None)
+            for body, _, modified, uid, present, *_ in rows
         ]
 
     # ---- curves ----
 
     def metrics(self, name: str) -> list[MetricValue]:
-        with reading(self._engine) as connection:
-            uid, one = self._attempt(connection, name)
-            found = [(first, _metric_value(row)) for first, *row in connection.execute(_last_points(uid, one))]
-            objective = connection.execute(_last_objective(uid, one)).all()
+        with looking(self._engine) as cursor:
+            one, asked = self._attempt(cursor, name)
+            points = self._ask.last_points.run(cursor, asked).fetchall()
+            objective = self._ask.last_objective.run(cursor, asked).fetchall()
+        found = [(first, _metric_value(row)) for first, *row in points]
         for first, metric, at in objective:
             # A repeated epoch replaces in place, so that the last row need not be the last that was emitted.
             assert one.last is not None, "a trial with a curve has a last value"
@@ -157,10 +121,12 @@ class SqlReads:
 
     def curve(self, name: str, metric: str | None = None) -> list[CurvePoint]:
         found: list[tuple[int, CurvePoint]] = []
-        with reading(self._engine) as connection:
-            uid, one = self._attempt(connection, name)
+        with looking(self._engine) as cursor:
+            _, asked = self._attempt(cursor, name)
+            if metric is not None:
+                asked["metric"] = metric_in(metric)
             for table in (curve, point):
-                rows = connection.execute(_points(table, uid, one, metric))
+                rows = self._ask.points[table, metric is not None].run(cursor, asked).fetchall()
                 found += [(seq, _curve_point(row, table is curve)) for seq, *row in rows]
         return [seen for _, seen in sorted(found, key=itemgetter(0))]
 
@@ -179,117 +145,39 @@ class SqlReads:
 
     # ---- pieces ----
 
-    def _attempt(self, connection: Connection, name: str) -> tuple[str, Trial]:
-        statement = select(trial.c.job_uid, trial.c.body).where(trial.c.name_key == key_of(name))
-        row = connection.execute(statement).first()
-        if row is None:
+    def _attempt(self, cursor: DBAPICursor, name: str) -> tuple[Trial, dict[str, object]]:
+        """A training job, and what statements on its latest attempt take. Raises NotFound."""
+        rows = self._ask.attempt.run(cursor, {"key": key_of(name)}).fetchall()
+        if not rows:
             raise NotFound(TRAINING_JOB, name)
-        return row[0], TRIAL.loads(row[1])
+        one = TRIAL.loads(rows[0][1])
+        return one, {"uid": rows[0][0], "number": one.number, "attempt": one.attempt}
 
-    def _read_specs(self, connection: Connection, uids: Iterable[str]) -> dict[str, JobSpec]:
+    def _read_specs(self, cursor: DBAPICursor, uids: Iterable[str]) -> dict[str, JobSpec]:
         """Specifications by uid, which never change and are read once; a missing one is left out."""
-        wanted = dict.fromkeys(uids)
-        specs = {uid: self._specs[uid] for uid in wanted if uid in self._specs}
-        missing = [uid for uid in wanted if uid not in specs]
-        for some in _chunks(missing):
-            for uid, body in connection.execute(select(spec.c.uid, spec.c.body).where(spec.c.uid.in_(some))):
-                specs[uid] = SPEC.loads(body)
-        if missing:
-            kept = {**self._specs, **specs}
-            self._specs = kept if len(kept) <= _MOST_SPECS else {}
+        known, specs, fresh = self._specs, {}, {}
+        for uid in dict.fromkeys(uids):
+            if (spec := known.get(uid)) is None:
+                rows = self._ask.spec.run(cursor, {"uid": uid}).fetchall()
+                if not rows:
+                    continue
+                spec = fresh[uid] = SPEC.loads(rows[0][0])
+            specs[uid] = spec
+        if fresh:
+            # Replaced as a whole, so that other threads see the one or the other; the oldest give way.
+            kept = [*({**self._specs, **fresh}).items()]
+            self._specs = dict(kept[-_MOST_SPECS:])
         return specs
 
 
-def _jobs(*columns: ColumnElement[Any]) -> Select[Any]:
-    return select(*columns).select_from(job.outerjoin(lease, lease.c.job_uid == job.c.uid))
-
-
-def _trials(*columns: ColumnElement[Any]) -> Select[Any]:
-    return select(*columns).select_from(trial.outerjoin(job, job.c.uid == trial.c.job_uid))
-
-
-def _filtered(
-    statement: Select[Any],
-    query: JobQuery | TrialQuery,
-    name: ColumnElement[str],
-    created: ColumnElement[float],
-    modified: ColumnElement[float],
-) -> Select[Any]:
-    """The filters that jobs and training jobs share."""
-    if query.name_contains:
-        statement = statement.where(name.contains(key_of(query.name_contains), autoescape=True))
-    bounds = (
-        (created, query.created_after, query.created_before),
-        (modified, query.modified_after, query.modified_before),
-    )
-    for column, after, before in bounds:
-        if after is not None:
-            statement = statement.where(column > after)
-        if before is not None:
-            statement = statement.where(column < before)
-    return statement
-
-
-def _statuses(status: TrialStatus | None) -> tuple[str, ...]:
-    """The stored statuses that are meant by one; none stands for all."""
-    if status is TrialStatus.RUNNING:
-        return (TrialStatus.RUNNING.value, TrialStatus.PENDING.value)
-    return () if status is None else (status.value,)
-
-
-def _after(order: Order, rows: Sequence[RowMapping], limit: int) -> str | None:
+def _after(order: Order, rows: Sequence[Sequence[Any]], limit: int) -> str | None:
     """The position of the last row of a page when there are more beyond it."""
     return order.position(rows[limit - 1]) if len(rows) > limit else None
-
-
-def _live(connection: Connection, uids: Sequence[str]) -> dict[str, dict[int, Trial]]:
-    live: dict[str, dict[int, Trial]] = {}
-    for some in _chunks(uids):
-        statement = select(trial.c.job_uid, trial.c.number, trial.c.body).where(
-            trial.c.job_uid.in_(some), trial.c.live == true()
-        )
-        for uid, number, body in connection.execute(statement.order_by(trial.c.job_uid, trial.c.number)):
-            live.setdefault(uid, {})[number] = TRIAL.loads(body)
-    return live
-
-
-def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + VARIABLES] for start in range(0, len(values), VARIABLES))
-
-
-def _of_attempt(table: Table, uid: str, one: Trial) -> ColumnElement[bool]:
-    return and_(table.c.job_uid == uid, table.c.number == one.number, table.c.attempt == one.attempt)
-
-
-def _points(table: Table, uid: str, one: Trial, metric: str | None) -> Select[Any]:
-    columns = ("seq", "number", "attempt", "metric", "epoch", "value", "mark", "at")
-    statement = select(*(table.c[name] for name in columns)).where(_of_attempt(table, uid, one))
-    return statement if metric is None else statement.where(table.c.metric == metric_in(metric))
 
 
 def _curve_point(row: Sequence[Any], objective: bool) -> CurvePoint:
     number, attempt, metric, epoch, value, mark, at = row
     return CurvePoint(number, attempt, metric_out(metric), epoch, value_out(value, mark), at, objective)
-
-
-def _last_points(uid: str, one: Trial) -> Select[Any]:
-    """Of each metric but the objective: where it first appeared, its name, last value, mark and time."""
-    seq = point.c.seq
-    ends = (
-        select(func.min(seq).label("first"), func.max(seq).label("last"))
-        .where(_of_attempt(point, uid, one))
-        .group_by(point.c.metric)
-        .subquery()
-    )
-    last = and_(point.c.job_uid == uid, point.c.number == one.number, seq == ends.c.last)
-    columns = (ends.c.first, point.c.metric, point.c.value, point.c.mark, point.c.at)
-    return select(*columns).select_from(ends.join(point, last))
-
-
-def _last_objective(uid: str, one: Trial) -> Select[Any]:
-    """Of the objective: where it first appeared, its name, and when it last did."""
-    columns = (func.min(curve.c.seq), curve.c.metric, func.max(curve.c.at))
-    return select(*columns).where(_of_attempt(curve, uid, one)).group_by(curve.c.metric)
 
 
 def _metric_value(row: Sequence[Any]) -> MetricValue:
