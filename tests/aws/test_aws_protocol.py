@@ -10,19 +10,17 @@ from typing import Any
 import pytest
 from botocore.parsers import create_parser
 
+from tunewright.aws.encoding import FLOAT_MAX, encode_answer, single
 from tunewright.aws.limits import extended_maximum
 from tunewright.aws.protocol import (
-    FLOAT_MAX,
     OPEN_ENUMS,
     BadBody,
     Violation,
-    encode_answer,
     load_json,
     matches,
     operation_model,
     read_request,
     service,
-    single,
 )
 
 from .test_aws_fuzz import OPERATIONS

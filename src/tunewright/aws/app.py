@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from tunewright.aws.call import ASGIApp
+from tunewright.aws.call import ASGIApp, Receive, Scope, Send
 from tunewright.aws.cloudwatch import Monitoring
 from tunewright.aws.figures import CONTENT_TYPE, Figures
 from tunewright.aws.gate import Gate
@@ -69,7 +68,7 @@ class Options:
     pages: Mapping[str, ASGIApp] = field(default_factory=dict)
 
 
-def make_app(ports: Ports, settings: Settings, options: Options) -> Starlette:
+def make_app(ports: Ports, settings: Settings, options: Options) -> ASGIApp:
     """An ASGI application. The loop is not its business: whoever starts it runs one, here or elsewhere."""
     figures = Figures(lambda: len(ports.store.versions()), ports.now)
     s3 = S3(S3Store(ports.objects), settings.region, ports.now)
@@ -94,12 +93,22 @@ def make_app(ports: Ports, settings: Settings, options: Options) -> Starlette:
     )
     router = Router(services, Gate(options.keys, ports.now), figures)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        router.close()
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # No framework stands between the server and the router: each of its layers is paid for by every request.
+        if scope["type"] == "lifespan":
+            await _live(receive, send, router)
+        else:
+            await router(scope, receive, send)
 
-    return Starlette(routes=[Mount("/", app=router)], lifespan=lifespan)
+    return app
+
+
+async def _live(receive: Receive, send: Send, router: Router) -> None:
+    """The server's beginning and end as ASGI tells them."""
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    router.close()
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 def _pages(figures: Figures, mounted: Mapping[str, ASGIApp]) -> Starlette:

@@ -54,7 +54,11 @@ class Figures:
         self._requests.labels(note.service, note.operation, str(status)).inc()
         self._seconds.labels(note.service, note.operation).observe(seconds)
         self._received.inc(note.received)
-        client = call.scope.get("client")
+        if log.isEnabledFor(logging.INFO):
+            self._tell(call, status, seconds)
+
+    def _tell(self, call: Call, status: int, seconds: float) -> None:
+        note, client = call.note, call.scope.get("client")
         line = {
             "time": stamp(self._now()),
             "request_id": call.request_id,

@@ -17,15 +17,19 @@ _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", 
 
 def normal_config(config: Wire, spec: JobSpec) -> Wire:
     """HyperParameterTuningJobConfig with its defaults filled in."""
-    limits = dict(config["ResourceLimits"])
-    if spec.strategy is Strategy.GRID:
-        limits["MaxNumberOfTrainingJobs"] = spec.limits.max_jobs
-    normal = {**config, "ResourceLimits": limits}
+    normal = {**config, "ResourceLimits": normal_limits(config, spec)}
     normal.setdefault("TrainingJobEarlyStoppingType", "Off")
     # In the list form, be it a list of one, objectives and ranges stand in the definitions alone.
     if "HyperParameterTuningJobObjective" in config:
         normal["ParameterRanges"] = normal_ranges(config.get("ParameterRanges", {}))
     return normal
+
+
+def normal_limits(config: Wire, spec: JobSpec) -> Wire:
+    """ResourceLimits, with the number of training jobs that a grid amounts to."""
+    limits: Wire = config["ResourceLimits"]
+    grid = spec.strategy is Strategy.GRID
+    return {**limits, "MaxNumberOfTrainingJobs": spec.limits.max_jobs} if grid else limits
 
 
 def normal_ranges(ranges: Wire) -> Wire:

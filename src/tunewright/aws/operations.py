@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tunewright.aws import faults
+from tunewright.aws.encoding import encode_answer
 from tunewright.aws.faults import Answer
 from tunewright.aws.limits import quotas_of
 from tunewright.aws.names import Arns
@@ -15,7 +16,6 @@ from tunewright.aws.protocol import (
     UnknownOperation,
     Violation,
     Wire,
-    encode_answer,
     load_json,
     operation_model,
     read_request,

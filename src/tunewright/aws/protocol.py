@@ -2,7 +2,7 @@
 
 Requests are parsed strictly (RFC 8259: no NaN, no Infinity), read along their shape (unknown members and
 nulls are dropped, as AWS does) and checked against every constraint in the model; all violations are
-collected, worded as AWS words them. Answers are encoded along their shape.
+collected, worded as AWS words them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -26,11 +25,8 @@ Wire: TypeAlias = dict[str, Any]
 
 MATCH_SECONDS = 1.0
 SHOWN = 120
-FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 # A self-hosted service maps any instance type (and SDK v2's "local") to this machine.
 OPEN_ENUMS = {"TrainingInstanceType": r"ml\..+|local|local_gpu"}
-# Targets come back as they were sent; measured values are single precision on the wire.
-DOUBLE_FLOATS = frozenset({"TargetObjectiveMetricValue"})
 INTEGER_BITS = {"integer": 31, "long": 63}
 
 
@@ -278,35 +274,3 @@ def matches(pattern: str, text: str) -> bool:
         return _compiled(pattern).fullmatch(text, timeout=MATCH_SECONDS) is not None
     except TimeoutError:
         return False
-
-
-def encode_answer(operation: str, answer: Wire) -> bytes:
-    """An operation's answer as JSON; empty where the operation has no output shape."""
-    shape = operation_model(operation).output_shape
-    if shape is None:
-        return b""
-    return json.dumps(encode(shape, answer), allow_nan=False, separators=(",", ":")).encode()
-
-
-def encode(shape: Any, value: Any) -> Any:
-    """A value along its shape: times in seconds with milliseconds, floats in single precision."""
-    match shape.type_name:
-        case "structure":
-            known = ((name, member) for name, member in shape.members.items() if value.get(name) is not None)
-            return {name: encode(member, value[name]) for name, member in known}
-        case "list":
-            return [encode(shape.member, item) for item in value]
-        case "map":
-            return {key: encode(shape.value, item) for key, item in value.items()}
-        case "timestamp":
-            return round(value, 3)
-        case "float" if shape.name not in DOUBLE_FLOATS:
-            return single(value)
-        case _:
-            return value
-
-
-def single(value: float) -> float:
-    """A finite float as single precision holds it, clamped to its finite range."""
-    clamped = max(-FLOAT_MAX, min(FLOAT_MAX, value))
-    return float(struct.unpack("<f", struct.pack("<f", clamped))[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tunewright.aws.names import Arns
-from tunewright.aws.normalise import normal_config, normal_definition, with_algorithm_arn
+from tunewright.aws.normalise import normal_config, normal_definition, normal_limits, with_algorithm_arn
 from tunewright.aws.protocol import Wire
 from tunewright.core.job import Job, JobStatus
 
@@ -13,7 +13,6 @@ from tunewright.core.job import Job, JobStatus
 def job_summary(job: Job, arns: Arns) -> Wire:
     """HyperParameterTuningJobSummary."""
     request: Wire = json.loads(job.spec.request)
-    config = normal_config(request["HyperParameterTuningJobConfig"], job.spec)
     return {
         "HyperParameterTuningJobName": job.name,
         "HyperParameterTuningJobArn": arns.tuning(job.name),
@@ -24,7 +23,7 @@ def job_summary(job: Job, arns: Arns) -> Wire:
         "LastModifiedTime": job.updated,
         "TrainingJobStatusCounters": status_counters(job),
         "ObjectiveStatusCounters": objective_counters(job),
-        "ResourceLimits": config["ResourceLimits"],
+        "ResourceLimits": normal_limits(request["HyperParameterTuningJobConfig"], job.spec),
     }
 
 
