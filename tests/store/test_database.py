@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
@@ -65,6 +67,28 @@ def test_migrations_lead_to_exactly_the_tables(empty: Engine, tmp_path: Path) ->
 
 def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
     assert ScriptDirectory(str(FOLDER)).get_heads() == [HEAD]
+
+
+def test_statuses_of_an_older_database_are_those_that_are_shown(empty: Engine) -> None:
+    upgrade_to(empty, "0001")
+    with empty.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO spec VALUES ('u', 'n', '{}')")
+        for number, status in enumerate(("Pending", "InProgress", "Completed"), start=1):
+            row = f"('u', {number}, 'k{number}', 0, '{status}', 1, 1, 0, NULL, '')"
+            connection.exec_driver_sql(f"INSERT INTO trial VALUES {row}")
+        upgrade(connection, "0001")
+    with empty.connect() as connection:
+        found = connection.exec_driver_sql("SELECT status FROM trial ORDER BY number").scalars().all()
+    assert found == ["InProgress", "InProgress", "Completed"]
+    empty.dispose()
+
+
+def upgrade_to(engine: Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def test_a_database_that_lacks_migrations_gets_them(empty: Engine) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Exited, Launched
 from tunewright.core.ports import JobQuery, TrialQuery
+from tunewright.core.trial import TrialStatus
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore
 from tunewright.testing.store_suite import OWNER, loss, propose, report, tuning_spec
@@ -92,14 +93,14 @@ def test_a_commit_writes_its_own_rows_and_no_specification(
     plans.of(lambda: recorder.record(uid, events))
     written = [text for text in plans.statements if re.match("UPDATE|DELETE|INSERT", text)]
     tables = sorted(re.split(r"\s+", text.removeprefix("INSERT INTO"))[1] for text in written)
-    assert tables == ["curve", "job", "job", "journal", "journal", "journal", "tag", "trial", "trial"]
+    assert tables == ["curve", "job", "job", "journal", "journal", "journal", "tag", "trial", "trial", "trial"]
     (state,) = [text for text in written if text.startswith("UPDATE job SET updated")]
     assert len(state) < 1000
 
 
 def test_pages_are_found_by_index_and_are_not_sorted(store: SqlStore, reads: SqlReads, plans: Plans, uid: str) -> None:
     for sort, descending, job_uid in product(
-        ("Name", "CreationTime", "FinalObjectiveMetricValue"), (0, 1), (uid, None)
+        ("Name", "CreationTime", "Status", "FinalObjectiveMetricValue"), (0, 1), (uid, None)
     ):
         if sort == "FinalObjectiveMetricValue" and job_uid is None:
             continue
@@ -111,7 +112,11 @@ def test_pages_are_found_by_index_and_are_not_sorted(store: SqlStore, reads: Sql
             assert not scans(plan), (query, plan)
             assert "USE TEMP B-TREE FOR ORDER BY" not in plan, (query, plan)
         assert any("<?" in line or ">?" in line for line in plan), (query, plan)
-    for sort in ("Name", "CreationTime"):
+    for job_uid in (uid, None):
+        some = TrialQuery(job_uid=job_uid, status=TrialStatus.FAILED)
+        plan = plans.of(lambda some=some: reads.trials(some))  # type: ignore[misc]
+        assert any("status (" in line and "status=?" in line for line in plan), plan
+    for sort in ("Name", "CreationTime", "Status"):
         plan = plans.of(lambda sort=sort: reads.jobs(JobQuery(sort=sort)))  # type: ignore[misc]
         assert not scans(plan) and "USE TEMP B-TREE FOR ORDER BY" not in plan, plan
 

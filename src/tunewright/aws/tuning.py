@@ -66,17 +66,11 @@ class TuningOperations:
         open_ended = "MaxNumberOfTrainingJobs" not in config["ResourceLimits"] and config["Strategy"] != "Grid"
         wanted = 1 if open_ended else spec.limits.max_jobs or 1
         quotas = self._service.quotas
-        running = self._running() if quotas["running"] is not None else 0
+        running = self._service.reads.running() if quotas["running"] is not None else 0
         check_quotas(request, wanted, used, running, quotas)
         if open_ended and quotas["jobs"] is not None:
             return replace(spec, limits=replace(spec.limits, max_jobs=max(1, quotas["jobs"] - used)))
         return spec
-
-    def _running(self) -> int:
-        """Tuning jobs in progress, as far as the quota cares."""
-        statuses = (JobStatus.IN_PROGRESS, JobStatus.STOPPING)
-        pages = [self._service.reads.jobs(JobQuery(status=status, limit=100)) for status in statuses]
-        return sum(len(page.items) for page in pages)
 
     def describe(self, request: Wire) -> Wire:
         view = self._view(request)

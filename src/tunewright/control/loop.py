@@ -336,7 +336,8 @@ class Loop:
 
     def _history(self, held: Held) -> History:
         if held.history is None:
-            held.history = self._store.history(held.uid)
+            new = held.job.next_number == 1
+            held.history = History(held.job.spec) if new else self._store.history(held.uid)
             warm = held.job.spec.warm_start
             held.history.parents = tuple(self._parents(warm.parents)) if warm is not None else ()
         return held.history

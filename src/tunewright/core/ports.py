@@ -312,7 +312,7 @@ class TrialQuery:
 
     Args:
         job_uid: only this job's trials; None for all training jobs.
-        status: only this status; `InProgress` includes Pending.
+        status: only this status; `Pending` and `InProgress` are the same.
         sort: `Name`, `Status`, `CreationTime` or `FinalObjectiveMetricValue` (leaves out trials without one).
         page_first: take the page before filtering by status (ListTrainingJobs' documented quirk).
     """
@@ -396,6 +396,10 @@ class Reads(Protocol):
         ...
 
     def jobs(self, query: JobQuery) -> JobPage: ...
+
+    def running(self, *, tuning: bool = True) -> int:
+        """How many tuning jobs, or plain training jobs, have not ended."""
+        ...
 
     def trial(self, name: str) -> TrialView:
         """A training job by name, whether of a tuning job or plain. Raises NotFound."""

@@ -28,7 +28,7 @@ from tunewright.store.tables import metadata
 
 T = TypeVar("T")
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; the layout of `tables.metadata`."""
 WAIT_SECONDS = 15.0
 """How long SQLite itself waits for another writer before the transaction is tried again."""

@@ -19,8 +19,8 @@ from tunewright.core.trial import Trial
 from tunewright.store.database import looking, reading
 from tunewright.store.paging import Order
 from tunewright.store.past import stream_curves
-from tunewright.store.questions import Questions, job_order, statuses, trial_order
-from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, key_of, metric_in, metric_out, value_out
+from tunewright.store.questions import Questions, job_order, trial_order
+from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, key_of, metric_in, metric_out, shown, value_out
 from tunewright.store.tables import curve, journal, point, trial
 
 TUNING_JOB = "tuning job"
@@ -53,6 +53,11 @@ class SqlReads:
             views = [self._job_view(cursor, row) for row in rows[: query.limit]]
         return JobPage(tuple(views), _after(order, rows, query.limit))
 
+    def running(self, *, tuning: bool = True) -> int:
+        with looking(self._engine) as cursor:
+            ((count,),) = self._ask.running.run(cursor, {"tuning": tuning}).fetchall()
+        return int(count)
+
     def _job_view(self, cursor: DBAPICursor, row: Sequence[Any]) -> JobView:
         uid, state, version, running, owner, expires = row[:6]
         spec = self._read_specs(cursor, [uid])[uid]
@@ -84,10 +89,10 @@ class SqlReads:
     def trials(self, query: TrialQuery) -> TrialPage:
         order = trial_order(query)
         statement, asked = self._ask.trials(query, order)
-        wanted = statuses(query.status)
+        wanted = None if query.status is None else shown(query.status)
         with looking(self._engine) as cursor:
             rows = statement.run(cursor, asked).fetchall()
-            chosen = [row for row in rows[: query.limit] if not wanted or row[1] in wanted]
+            chosen = [row for row in rows[: query.limit] if wanted is None or row[1] == wanted]
             views = self._trial_views(cursor, chosen)
         return TrialPage(tuple(views), _after(order, rows, query.limit))
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, Select, Table, and_, bindparam, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Dialect, Select, Table, and_, bindparam, func, select, true
 
 from tunewright.core.ports import JobQuery, TrialQuery
-from tunewright.core.trial import TrialStatus
 from tunewright.store.paging import Order, unknown_sort
 from tunewright.store.prepared import Prepared
-from tunewright.store.rows import key_of
+from tunewright.store.rows import key_of, shown
 from tunewright.store.tables import curve, job, lease, point, spec, trial
 
 SHAPES = 512
@@ -24,11 +23,9 @@ _JOB_SORTS: dict[str, ColumnElement[Any]] = {
     "Status": job.c.status,
     "CreationTime": job.c.created,
 }
-# Pending is InProgress to everybody outside.
-_SHOWN = case((trial.c.status == TrialStatus.PENDING.value, TrialStatus.RUNNING.value), else_=trial.c.status)
 _TRIAL_SORTS: dict[str, ColumnElement[Any]] = {
     "Name": trial.c.name_key,
-    "Status": _SHOWN,
+    "Status": trial.c.status,
     "CreationTime": trial.c.created,
     "FinalObjectiveMetricValue": trial.c.final,
 }
@@ -51,13 +48,6 @@ def trial_order(query: TrialQuery) -> Order:
     return Order(query.sort, _TRIAL_SORTS[query.sort], trial.c.name_key, query.descending, earliest=by_value)
 
 
-def statuses(status: TrialStatus | None) -> tuple[str, ...]:
-    """The stored statuses that are meant by one; none stands for all."""
-    if status is TrialStatus.RUNNING:
-        return (TrialStatus.RUNNING.value, TrialStatus.PENDING.value)
-    return () if status is None else (status.value,)
-
-
 class Questions:
     """The statements by what they ask for."""
 
@@ -65,6 +55,8 @@ class Questions:
         self._made = made = partial(Prepared, dialect=dialect)
         self._jobs = lru_cache(SHAPES)(self._make_jobs)
         self._trials = lru_cache(SHAPES)(self._make_trials)
+        running = and_(job.c.running == true(), job.c.tuning == bindparam("tuning"))
+        self.running = made(select(func.count()).select_from(job).where(running))
         mine = and_(job.c.tuning == bindparam("tuning"), job.c.name_key == bindparam("key"))
         of_job = trial.c.job_uid == bindparam("uid")
         self.job = made(_jobs(*_JOB_COLUMNS).where(mine))
@@ -98,8 +90,8 @@ class Questions:
         asked = _asked(query)
         if query.job_uid is not None:
             asked["uid"] = query.job_uid
-        if not query.page_first:
-            asked |= {f"status_{place}": status for place, status in enumerate(statuses(query.status))}
+        if query.status is not None and not query.page_first:
+            asked["status"] = shown(query.status)
         place = {} if query.after is None else order.place(query.after)
         statement = self._trials(query.sort, query.descending, query.after is not None, frozenset(asked))
         return statement, {**asked, **place, "most": query.limit + 1}
@@ -111,9 +103,8 @@ class Questions:
             statement = statement.where(trial.c.job_uid == bindparam("uid"))
         if order.by is trial.c.final:
             statement = statement.where(trial.c.final.is_not(None))
-        wanted = [trial.c.status == bindparam(name) for name in sorted(asked) if name.startswith("status_")]
-        if wanted:
-            statement = statement.where(or_(*wanted))
+        if "status" in asked:
+            statement = statement.where(trial.c.status == bindparam("status"))
         statement = _filtered(statement, asked, trial.c.name_key, trial.c.created, trial.c.modified)
         return self._made(order.page(statement, going_on=going_on))
 

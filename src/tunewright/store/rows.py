@@ -12,7 +12,7 @@ from tunewright.core.history import Appeared
 from tunewright.core.job import Job
 from tunewright.core.ports import Owner
 from tunewright.core.spec import JobSpec
-from tunewright.core.trial import Trial
+from tunewright.core.trial import Trial, TrialStatus
 from tunewright.store.codec import Codec, mark_of
 
 EVENT: Codec[Event] = Codec(Event)
@@ -65,13 +65,18 @@ def job_row(job: Job, version: int) -> Row:
     }
 
 
+def shown(status: TrialStatus) -> str:
+    """A training job's status as everybody outside sees it: one that is decided but not started is InProgress."""
+    return (TrialStatus.RUNNING if status is TrialStatus.PENDING else status).value
+
+
 def trial_row(uid: str, trial: Trial, modified: float) -> Row:
     return {
         "job_uid": uid,
         "number": trial.number,
         "name_key": key_of(trial.name),
         "created": trial.created,
-        "status": trial.status.value,
+        "status": shown(trial.status),
         "live": trial.status.live,
         "attempt": trial.attempt,
         "modified": modified,

@@ -39,7 +39,9 @@ class Statements:
         settled = update(job).where(job.c.uid == bindparam("of"), job.c.status != bindparam("is_now"))
         self.settle_job = made(_setting(settled, "status", "running"))
         one = update(trial).where(trial.c.job_uid == bindparam("of"), trial.c.number == bindparam("this"))
-        self.move_trial = made(_setting(one, "status", "attempt", "modified", "body"))
+        self.move_trial = made(_setting(one, "attempt", "modified", "body"))
+        changed = one.where(trial.c.status != bindparam("is_now"))
+        self.settle_trial = made(_setting(changed, "status"))
         self.end_trial = made(_setting(one, "status", "live", "attempt", "modified", "final", "body"))
 
         self.load = made(_load())

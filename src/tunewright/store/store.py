@@ -182,7 +182,9 @@ class SqlStore:
         sql.add_trial.run_many(cursor, batch.appeared)
         new = [{"uid": row["job_uid"], "number": row["number"]} for row in batch.appeared]
         sql.inherit_tags.run_many(cursor, new)
-        sql.move_trial.run_many(cursor, [_aimed(row) for row in batch.moved])
+        moved = [_aimed(row) for row in batch.moved]
+        sql.move_trial.run_many(cursor, moved)
+        sql.settle_trial.run_many(cursor, moved)
         sql.end_trial.run_many(cursor, [_aimed(row) for row in batch.ended])
         sql.put_curve.run_many(cursor, batch.curve)
         sql.add_point.run_many(cursor, batch.points)
@@ -225,4 +227,4 @@ class SqlStore:
 
 def _aimed(row: Mapping[str, object]) -> dict[str, object]:
     """A trial's row with the names that an update finds it by."""
-    return {**row, "of": row["job_uid"], "this": row["number"]}
+    return {**row, "of": row["job_uid"], "this": row["number"], "is_now": row["status"]}

@@ -62,6 +62,7 @@ job = Table(
     Index("job_name", "tuning", "name_key", unique=True),
     Index("job_running", "running", "created", "uid"),
     Index("job_created", "tuning", "created", "name_key"),
+    Index("job_status", "tuning", "status", "name_key"),
     comment="A tuning job, or a plain training job (tuning false), but for its spec and its live trials.",
 )
 
@@ -83,7 +84,9 @@ trial = Table(
     Index("trial_of_job_name", "job_uid", "name_key"),
     Index("trial_of_job_created", "job_uid", "created", "name_key"),
     Index("trial_of_job_final", "job_uid", "final", "name_key"),
+    Index("trial_of_job_status", "job_uid", "status", "name_key"),
     Index("trial_created", "created", "name_key"),
+    Index("trial_status", "status", "name_key"),
     comment="A training job. `final` is its objective when it counts; live ones are not terminal.",
 )
 
