@@ -249,7 +249,7 @@ def test_stop_and_delete_of_training_jobs(world: World) -> None:
     world.ok("CreateTrainingJob", training())
 
 
-def test_a_child_stops_alone_and_is_not_deleted(world: World) -> None:
+def test_a_child_stops_alone(world: World) -> None:
     uid = world.create(tuning())
     world.propose(uid, {"lr": 0.01}, {"lr": 0.02})
     world.launch(uid, 1)
@@ -263,8 +263,39 @@ def test_a_child_stops_alone_and_is_not_deleted(world: World) -> None:
         "NonRetryableError": 0,
         "Stopped": 1,
     }
+
+
+def test_a_child_is_deleted_and_its_tuning_job_goes_on(world: World) -> None:
+    uid = world.create(tuning())
+    world.propose(uid, {"lr": 0.01}, {"lr": 0.02})
+    world.launch(uid, 1)
+    child = {"TrainingJobName": world.job(uid).live[1].name}
     code, message = world.refused("DeleteTrainingJob", child)
-    assert code == "ValidationException" and "belongs to the tuning job job" in message
+    assert code == "ResourceInUse" and "is in status InProgress; stop it" in message
+    world.ok("StopTrainingJob", child)
+    world.exit(uid, 1, 143, killed=True)
+    before = world.describe("job")
+    world.ok("DeleteTrainingJob", child)
+    for operation in ("DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob"):
+        assert world.refused(operation, child) == ("ValidationException", "Requested resource not found.")
+    described = world.describe("job")
+    assert described["TrainingJobStatusCounters"] == before["TrainingJobStatusCounters"], "it was launched all the same"
+    children = {"HyperParameterTuningJobName": "job"}
+    listed = world.ok("ListTrainingJobsForHyperParameterTuningJob", children)["TrainingJobSummaries"]
+    assert [summary["TunedHyperParameters"] for summary in listed] == [{"lr": "0.02"}]
+    assert len(world.ok("ListTrainingJobs", {})["TrainingJobSummaries"]) == 1
+    world.ok("CreateTrainingJob", changed(training(), "TrainingJobName", child["TrainingJobName"]))
+    assert "TuningJobArn" not in world.ok("DescribeTrainingJob", child)
+
+
+def test_the_best_that_was_deleted_is_shown_no_more(world: World) -> None:
+    uid = world.create(tuning())
+    world.run(uid, {"lr": 0.01}, "loss", 1.0)
+    best = world.describe("job")["BestTrainingJob"]["TrainingJobName"]
+    world.ok("DeleteTrainingJob", {"TrainingJobName": best})
+    assert "BestTrainingJob" not in world.describe("job")
+    world.ok("CreateTrainingJob", changed(training(), "TrainingJobName", best))
+    assert "BestTrainingJob" not in world.describe("job"), "another has its name"
 
 
 def test_list_training_jobs_takes_the_page_before_the_status(world: World) -> None:

@@ -159,8 +159,8 @@ class Altered:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reads, name)
 
-    def all_trials(self, uid: str) -> list[TrialView]:
-        return self._change(self._reads.all_trials(uid))
+    def all_trials(self, uid: str, *, deleted: bool = False) -> list[TrialView]:
+        return self._change(self._reads.all_trials(uid, deleted=deleted))
 
 
 def test_replay_tells_what_differs(finished: StillEngine) -> None:

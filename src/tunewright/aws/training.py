@@ -102,7 +102,7 @@ class TrainingOperations:
             text = f"The training job {view.trial.name} is in status {status}; stop it and wait until it has stopped."
             raise Fault("ResourceInUse", text)
         if view.spec.tuning:
-            text = f"The training job {view.trial.name} belongs to the tuning job {view.job_name} and is kept with it."
-            raise Fault("ValidationException", text)
-        self._service.store.delete(view.job_uid)
+            self._service.store.delete_trial(view.job_uid, view.trial.number)
+        else:
+            self._service.store.delete(view.job_uid)
         return {}

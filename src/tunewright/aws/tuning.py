@@ -89,9 +89,11 @@ class TuningOperations:
         if job.best is None:
             return None
         try:
-            return tuning_summary(self._service.reads.trial(job.best.name), self._service.arns)
+            found = self._service.reads.trial(job.best.name)
         except NotFound:
             return None
+        # The name of a deleted training job may be another's by now.
+        return tuning_summary(found, self._service.arns) if found.job_uid == job.uid else None
 
     def _overall(self, job: Job, best: Wire | None) -> Wire | None:
         """The best over a job and its parents, where data and algorithm are the same."""

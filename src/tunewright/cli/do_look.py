@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tunewright.aws.names import Arns
 from tunewright.cli.command import FAILED
-from tunewright.cli.engine import Engine, connect, find
+from tunewright.cli.engine import Engine, best_of, connect, find
 from tunewright.cli.exporting import write_csv, write_json
 from tunewright.cli.out import print_table, say
 from tunewright.cli.portrait import portrait
@@ -101,14 +101,16 @@ def best(name: str, *, as_json: bool) -> int | None:
     """Print the best training job, or that there is none."""
     engine = connect()
     view = find(engine, name)
-    if view.job.best is None:
+    found = best_of(engine, view.job)
+    if found is None:
         text = f"No training job of {view.job.name} has brought a value yet."
+        if view.job.best is not None:
+            text = f"The best training job of {view.job.name}, {view.job.best.name}, was deleted."
         if as_json:
             emit({"TuningJobName": view.job.name, "Message": text})
         else:
             say(text)
         return FAILED
-    found = engine.reads.trial(view.job.best.name)
     values = typed(found.trial)
     path = model_path(engine, found.trial.model)
     if as_json:

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from tunewright.assembly import local
 from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
-from tunewright.core.ports import JobQuery, JobView, LogTail, Objects, Reads
+from tunewright.core.job import Job
+from tunewright.core.ports import JobQuery, JobView, LogTail, Objects, Reads, TrialView
 from tunewright.settings import Settings
 
 
@@ -106,6 +107,17 @@ def find(engine: Engine, name: str) -> JobView:
         return engine.reads.job(name)
     except NotFound:
         raise NotFound("tuning job", name, _hint(engine, name)) from None
+
+
+def best_of(engine: Engine, job: Job) -> TrialView | None:
+    """A job's best training job; None before there is one, or when it was deleted."""
+    if job.best is None:
+        return None
+    try:
+        found = engine.reads.trial(job.best.name)
+    except NotFound:
+        return None
+    return found if found.job_uid == job.uid else None
 
 
 def _hint(engine: Engine, name: str) -> str:

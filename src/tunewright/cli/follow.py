@@ -12,7 +12,7 @@ from typing import Protocol
 from botocore.exceptions import ClientError
 
 from tunewright.aws.names import Arns
-from tunewright.cli.engine import Engine
+from tunewright.cli.engine import Engine, best_of
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
 from tunewright.control.clock import SteadyClock
@@ -84,11 +84,10 @@ class Human:
 
     def end(self, job: Job) -> None:
         self._display.close()
-        model = None
         self._weighed = 0
         self._weigh(job, least=2)
-        if job.best is not None:
-            model = self._engine.reads.trial(job.best.name).trial.model or None
+        best = best_of(self._engine, job)
+        model = best.trial.model or None if best is not None else None
         self._display.say(self._told(job).end(job, self._now(), model))
 
     def leave(self, job: Job, forced: bool) -> None:

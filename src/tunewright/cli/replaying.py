@@ -58,7 +58,7 @@ def replayed(reads: Reads, job: Job) -> Replayed:
         trials |= {trial.number: trial for trial in change.trials}
     if folded is None:
         return Replayed(0, 0, ("the journal is empty",))
-    stored = {view.trial.number: view.trial for view in reads.all_trials(job.uid)}
+    stored = {view.trial.number: view.trial for view in reads.all_trials(job.uid, deleted=True)}
     current = reads.job(job.name).job
     if current != job:
         # The job moved between the reads: compare what both have.

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from tunewright.aws.names import Arns
 from tunewright.aws.translate_job import job_summary
 from tunewright.aws.translate_trial import tuning_summary
-from tunewright.cli.engine import Engine
+from tunewright.cli.engine import Engine, best_of
 from tunewright.core.ports import JobView, TrialView
 from tunewright.core.space import Value, decode_value
 from tunewright.core.trial import Trial
@@ -72,7 +72,7 @@ def described(engine: Engine, name: str) -> Shape:
     arns = Arns.of(engine.settings)
     view = engine.reads.job(name)
     shape = engine.call("DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
-    if view.job.best is not None:
-        shape["BestTrainingJob"] = training_job(engine.reads.trial(view.job.best.name), arns)
+    if (best := best_of(engine, view.job)) is not None:
+        shape["BestTrainingJob"] = training_job(best, arns)
     extra = tuning_job(view, arns, in_charge=engine.in_charge(view))["Tunewright"]
     return {**shape, "Tunewright": {**extra, "RandomSeed": view.job.spec.seed, "Strict": view.job.spec.strict}}

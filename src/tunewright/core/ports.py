@@ -100,6 +100,16 @@ class Store(Protocol):
         """Drop a tuning job's row, journal and lease; its trials stay as training jobs."""
         ...
 
+    def delete_trial(self, uid: str, number: int) -> None:
+        """Drop a training job that has ended; its name is free again.
+
+        What it brought stays in the history of its tuning job for as long as that job is there.
+
+        Raises:
+            NotFound: there is no such training job, it was dropped before, or it has not ended.
+        """
+        ...
+
     def tags(self, kind: str, name: str) -> dict[str, str]:
         """Tags of a `tuning` or `training` job by name. Raises NotFound."""
         ...
@@ -407,8 +417,8 @@ class Reads(Protocol):
 
     def trials(self, query: TrialQuery) -> TrialPage: ...
 
-    def all_trials(self, job_uid: str) -> list[TrialView]:
-        """Every trial of a job in launch order."""
+    def all_trials(self, job_uid: str, *, deleted: bool = False) -> list[TrialView]:
+        """Every trial of a job in launch order; with `deleted` those too that were dropped from it."""
         ...
 
     def metrics(self, name: str) -> list[MetricValue]:

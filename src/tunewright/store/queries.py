@@ -96,12 +96,13 @@ class SqlReads:
             views = self._trial_views(cursor, chosen)
         return TrialPage(tuple(views), _after(order, rows, query.limit))
 
-    def all_trials(self, job_uid: str) -> list[TrialView]:
+    def all_trials(self, job_uid: str, *, deleted: bool = False) -> list[TrialView]:
         """Raises NotFound when there is neither such a job nor a training job of it."""
         with looking(self._engine) as cursor:
             if job_uid not in self._read_specs(cursor, [job_uid]):
                 raise NotFound(TUNING_JOB, job_uid)
-            return self._trial_views(cursor, self._ask.all_trials.run(cursor, {"uid": job_uid}).fetchall())
+            ask = self._ask.all_trials[deleted]
+            return self._trial_views(cursor, ask.run(cursor, {"uid": job_uid}).fetchall())
 
     def _trial_views(self, cursor: DBAPICursor, rows: Sequence[Sequence[Any]]) -> list[TrialView]:
         specs = self._read_specs(cursor, [row[3] for row in rows])

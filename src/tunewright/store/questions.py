@@ -12,7 +12,7 @@ from tunewright.core.ports import JobQuery, TrialQuery
 from tunewright.store.paging import Order, unknown_sort
 from tunewright.store.prepared import Prepared
 from tunewright.store.rows import key_of, shown
-from tunewright.store.tables import curve, job, lease, point, spec, trial
+from tunewright.store.tables import DELETED, curve, job, lease, point, spec, trial
 
 SHAPES = 512
 """Shapes of questions whose statements are kept."""
@@ -61,7 +61,10 @@ class Questions:
         of_job = trial.c.job_uid == bindparam("uid")
         self.job = made(_jobs(*_JOB_COLUMNS).where(mine))
         self.trial = made(_trials(*_TRIAL_COLUMNS).where(trial.c.name_key == bindparam("key")))
-        self.all_trials = made(_trials(*_TRIAL_COLUMNS).where(of_job).order_by(trial.c.number))
+        self.all_trials = {
+            deleted: made(_trials(*_TRIAL_COLUMNS, deleted=deleted).where(of_job).order_by(trial.c.number))
+            for deleted in (False, True)
+        }
         self.spec = made(select(spec.c.body).where(spec.c.uid == bindparam("uid")))
         live = select(trial.c.number, trial.c.body).where(of_job, trial.c.live == true())
         self.live = made(live.order_by(trial.c.number))
@@ -113,8 +116,9 @@ def _jobs(*columns: ColumnElement[Any]) -> Select[Any]:
     return select(*columns).select_from(job.outerjoin(lease, lease.c.job_uid == job.c.uid))
 
 
-def _trials(*columns: ColumnElement[Any]) -> Select[Any]:
-    return select(*columns).select_from(trial.outerjoin(job, job.c.uid == trial.c.job_uid))
+def _trials(*columns: ColumnElement[Any], deleted: bool = False) -> Select[Any]:
+    found = select(*columns).select_from(trial.outerjoin(job, job.c.uid == trial.c.job_uid))
+    return found if deleted else found.where(trial.c.status != DELETED)
 
 
 def _asked(query: JobQuery | TrialQuery) -> dict[str, object]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Dialect, Table, bindparam, delete, literal, or_, select, update
+from sqlalchemy import ColumnElement, Delete, Dialect, Table, bindparam, delete, false, literal, or_, select, update
 from sqlalchemy.sql.dml import Insert
 
 from tunewright.store.prepared import Prepared
-from tunewright.store.tables import curve, job, journal, lease, point, spec, tag, trial
+from tunewright.store.tables import DELETED, curve, job, journal, lease, point, spec, tag, trial
 
 
 def insert_into(table: Table, dialect: Dialect) -> Any:
@@ -75,6 +75,15 @@ class Statements:
         self.drop_job = [made(_of(table)) for table in (lease, journal)] + [made(_of_job(job, job.c.uid))]
         self.drop_own_tags = made(_of(tag).where(tag.c.number == bindparam("number")))
         self.drop_trials = [made(_of(table)) for table in (tag, point, curve, trial)]
+        self.drop_trial = [made(_of(table).where(_numbered(table))) for table in (tag, point, curve)]
+        ended = (trial.c.live == false()) & (trial.c.status != DELETED)
+        self.drop_one = made(_of(trial).where(_numbered(trial), trial.c.live == false()))
+        self.hide_ended = made(
+            update(trial)
+            .where(trial.c.job_uid == bindparam("uid"), _numbered(trial), ended)
+            .values(status=DELETED, name_key=bindparam("freed"))
+        )
+        self.hidden = made(select(trial.c.number).where(trial.c.job_uid == bindparam("uid"), trial.c.status == DELETED))
         unused = ~select(trial.c.number).where(trial.c.job_uid == spec.c.uid).exists()
         self.drop_spec = made(_of_job(spec, spec.c.uid).where(unused))
 
@@ -121,6 +130,10 @@ def _acquire(dialect: Dialect) -> Any:
     )
     written = {name: statement.excluded[name] for name in ("owner", "body", "expires")}
     return statement.on_conflict_do_update(index_elements=["job_uid"], set_=written, where=free)
+
+
+def _numbered(table: Table) -> ColumnElement[bool]:
+    return table.c.number == bindparam("number")
 
 
 def _of(table: Table) -> Delete:

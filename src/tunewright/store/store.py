@@ -114,10 +114,33 @@ class SqlStore:
             if not tuning:
                 for drop in self._sql.drop_trials:
                     drop.run(cursor, {"uid": uid})
+            for (number,) in self._sql.hidden.run(cursor, {"uid": uid}).fetchall():
+                self._drop_trial(cursor, uid, number)
             self._sql.drop_own_tags.run(cursor, {"uid": uid, "number": 0})
             self._sql.drop_spec.run(cursor, {"uid": uid})
 
         writing(self.engine, work)
+
+    def delete_trial(self, uid: str, number: int) -> None:
+        """Drop an ended training job: hidden while its tuning job is there, which goes on with what it brought.
+
+        Raises:
+            NotFound: there is no such training job, it was dropped before, or it has not ended.
+        """
+        row = {"uid": uid, "number": number}
+
+        def work(cursor: DBAPICursor) -> int:
+            if self._sql.load.run(cursor, {"uid": uid, "yes": True}).fetchall():
+                # No name has this sign, so that the key cannot be anybody's.
+                freed = self._sql.hide_ended.run(cursor, {**row, "freed": f"#{uid}/{number}"}).rowcount
+                self._sql.drop_trial[0].run(cursor, row)
+                return freed
+            dropped = self._drop_trial(cursor, uid, number)
+            self._sql.drop_spec.run(cursor, {"uid": uid})
+            return dropped
+
+        if writing(self.engine, work) != 1:
+            raise NotFound(TRAINING_JOB, f"{uid}/{number}")
 
     # ---- what happened ----
 
@@ -189,6 +212,13 @@ class SqlStore:
         sql.put_curve.run_many(cursor, batch.curve)
         sql.add_point.run_many(cursor, batch.points)
         sql.add_event.run_many(cursor, batch.journal)
+
+    def _drop_trial(self, cursor: DBAPICursor, uid: str, number: int) -> int:
+        """Drop a trial's rows; how many trials that were."""
+        row = {"uid": uid, "number": number}
+        for drop in self._sql.drop_trial:
+            drop.run(cursor, row)
+        return self._sql.drop_one.run(cursor, row).rowcount
 
     # ---- lookups ----
 

@@ -90,6 +90,10 @@ trial = Table(
     comment="A training job. `final` is its objective when it counts; live ones are not terminal.",
 )
 
+DELETED = "Deleting"
+"""The status column of a trial that was dropped while its tuning job is still there: nobody sees it any more, its
+name is free, and the strategies go on with what it brought."""
+
 curve = Table(
     "curve",
     metadata,

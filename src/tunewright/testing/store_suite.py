@@ -231,6 +231,43 @@ class StoreSuite:
         again = recorder.create(training_spec("ALONE")).job.uid
         assert store.tags("training", "alone") == {} and same(store.history(again).records[1].curve, {})
 
+    def test_a_dropped_trial_frees_its_name_and_stays_in_the_history(self, store: Store, recorder: Recorder) -> None:
+        uid = recorder.create(tuning_spec(), {"team": "red"}).job.uid
+        first = recorder.record(uid, [propose(1, 2)]).job.live[1].name
+        for number in (1, 3):
+            with pytest.raises(NotFound):
+                store.delete_trial(uid, number)
+        recorder.record(
+            uid, [Launched(0.0, 1, 1, "h"), report(1, 0, Observation("loss", 1.0, 0.0)), Exited(0.0, 1, 1, 0)]
+        )
+        before = store.history(uid)
+        store.delete_trial(uid, 1)
+        assert same(store.history(uid).records, before.records), "the strategies go on with what it brought"
+        with pytest.raises(NotFound):
+            store.tags("training", first)
+        with pytest.raises(NotFound):
+            store.delete_trial(uid, 1)
+        alone = recorder.create(training_spec(first)).job.uid
+        assert store.find(first, tuning=False) == alone
+        assert recorder.record(uid, [propose(3, 1)]).job.launched == 3
+        store.delete(uid)
+        with pytest.raises(NotFound):
+            store.delete_trial(uid, 1)
+
+    def test_a_trial_of_a_deleted_job_goes_for_good(self, store: Store, recorder: Recorder) -> None:
+        uid = recorder.create(tuning_spec()).job.uid
+        child = recorder.record(uid, [propose(1, 1)]).job.live[1].name
+        recorder.record(
+            uid, [Launched(0.0, 1, 1, "h"), report(1, 0, Observation("loss", 1.0, 0.0)), Exited(0.0, 1, 1, 0)]
+        )
+        store.delete(uid)
+        assert store.tags("training", child) == {}
+        store.delete_trial(uid, 1)
+        with pytest.raises(NotFound):
+            store.tags("training", child)
+        with pytest.raises(NotFound):
+            store.delete_trial(uid, 1)
+
     def test_a_commit_after_deletion_is_stale(self, store: Store, recorder: Recorder) -> None:
         stored = recorder.create(tuning_spec())
         store.delete(stored.job.uid)
