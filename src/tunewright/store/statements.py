@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -71,6 +72,9 @@ class Statements:
         self.release = made(
             delete(lease).where(lease.c.job_uid == bindparam("uid"), lease.c.owner == bindparam("owner"))
         )
+        self._drops(made)
+
+    def _drops(self, made: Callable[[Any], Prepared]) -> None:
         # In the order in which nothing refers to what is dropped.
         self.drop_job = [made(_of(table)) for table in (lease, journal)] + [made(_of_job(job, job.c.uid))]
         self.drop_own_tags = made(_of(tag).where(tag.c.number == bindparam("number")))
