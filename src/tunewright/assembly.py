@@ -31,6 +31,7 @@ from tunewright.core.spec import Function
 from tunewright.executors.bell import Bell
 from tunewright.executors.function_store import store_function
 from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.images import parse as parse_images
 from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
@@ -65,6 +66,7 @@ class Host:
 
     @classmethod
     def open(cls, settings: Settings) -> Host:
+        parse_images(settings.images)  # what is wrong with them is told here, not by a loop in a thread
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = open_store(settings.store)
         reads = SqlReads(store.engine)
@@ -76,7 +78,7 @@ class Host:
     def make_executor(self) -> Executor:
         bell = Bell()
         slots = Slots(self.settings.home / "slots", self.settings.slots)
-        runtime = Runtime(self.settings.opt_ml)
+        runtime = Runtime(self.settings.opt_ml, parse_images(self.settings.images))
         scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell, runtime=runtime)
         functions = FunctionExecutor(self.settings.home, self.objects, slots, bell)
         return RoutedExecutor(scripts, functions, bell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Settings:
         stop_grace_seconds: seconds between SIGTERM and SIGKILL; None is 120 in strict, 30 in extended.
         region, account: what ARNs are made of.
         events: files and webhooks that are told of state changes, `events.jsonl,http://127.0.0.1:9000/hook`.
+        images: what training images stand for, as JSON: `{"*pytorch*": "/envs/torch", "*": {"engine": "docker"}}`.
         opt_ml: `auto` gives training programs a `/opt/ml` of their own where the kernel allows it; `rewrite` never.
         quotas: account quotas other than AMT's, such as `parallel=100,jobs=10000`.
     """
@@ -44,6 +46,7 @@ class Settings:
     quotas: str = ""
     events: str = ""
     opt_ml: str = "auto"
+    images: str = ""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -84,6 +87,8 @@ class Settings:
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
         texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml")
         text = {name: str(found[name]) for name in texts if found.get(name)}
+        if images := found.get("images"):
+            text["images"] = images if isinstance(images, str) else json.dumps(images)
         return cls(
             home=home,
             store=str(found.get("store") or f"sqlite:///{home / 'tunewright.db'}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Makes the bench of a test, with what the runtime is to be."""
     made: list[Bench] = []
 
-    def make(**runtime: str) -> Bench:
+    def make(**runtime: Any) -> Bench:
         made.append(Bench(tmp_path, Runtime(**runtime)))
         return made[-1]
 

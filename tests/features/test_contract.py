@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from tunewright.aws.faults import Fault
+from tunewright.aws.logs import Logs
 from tunewright.executors import rooms
 
 from .ground import Real, Wire
@@ -72,6 +78,39 @@ def test_row_74_variables_of_script_mode(real: Real) -> None:
     assert json.loads(variables["SM_CHANNELS"]) == ["test", "train"]
     assert variables["SM_CHANNEL_TRAIN"].rstrip("/") == f"{base}/input/data/train"
     assert variables["SM_CHANNEL_TEST"].rstrip("/") == f"{base}/input/data/test"
+
+
+def test_images_of_the_settings(tmp_path: Path) -> None:
+    """The table reaches the programs: an image's scripts run with the interpreter that it names."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nMAPPED=yes exec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    here = Real(tmp_path, TUNEWRIGHT_IMAGES=json.dumps({"tunewright/*": str(python)}))
+    try:
+        here.train(here.plain("job", "import os\nprint(os.environ.get('MAPPED'))\n"))
+        assert here.log("job") == "yes\n"
+    finally:
+        here.close()
+
+
+def test_log_streams_of_several_hosts(real: Real) -> None:
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    script = "import os\nprint('I am', os.environ['SM_CURRENT_HOST'])\n"
+    found = real.train(real.plain("job", script, ResourceConfig=resources))
+    assert found["TrainingJobStatus"] == "Completed", found["FailureReason"]
+    logs = Logs(real.host.reads, real.local.log_paths, "123456789012", time.time)
+
+    def ask(operation: str, **request: object) -> Wire:
+        body = json.dumps({"logGroupName": "/aws/sagemaker/TrainingJobs", **request}).encode()
+        answer: Wire = json.loads(logs.handle(operation, body, "us-east-1")[2])
+        return answer
+
+    names = [s["logStreamName"] for s in ask("DescribeLogStreams", logStreamNamePrefix="job/", limit=2)["logStreams"]]
+    assert [re.sub(r"-[0-9]+$", "", name) for name in names] == ["job/algo-1", "job/algo-2"]
+    said = [[event["message"] for event in ask("GetLogEvents", logStreamName=name)["events"]] for name in names]
+    assert said == [["I am algo-1"], ["I am algo-2"]]
+    with pytest.raises(Fault, match="does not exist"):
+        ask("GetLogEvents", logStreamName=names[0].replace("algo-1", "algo-3"))
 
 
 FILES = """

@@ -18,7 +18,8 @@ from tunewright.cli.replaying import replayed
 from tunewright.core.errors import TunewrightError
 from tunewright.core.job import JobStatus
 from tunewright.core.ports import JobQuery
-from tunewright.executors import rooms
+from tunewright.executors import images, rooms
+from tunewright.executors.containers import run_quietly
 from tunewright.executors.slots import capacity
 from tunewright.settings import Settings
 from tunewright.store.database import HEAD
@@ -64,6 +65,7 @@ def checkup() -> list[Finding]:
     findings += _careful("slots", lambda: _slots(settings))
     findings += _careful("fork server", _fork_server)
     findings += _careful(rooms.OPT_ML, lambda: _opt_ml(settings))
+    findings += _careful("images", lambda: _images(settings))
     try:
         engine = connect()
         engine.reads.jobs(JobQuery(limit=1))
@@ -134,6 +136,21 @@ def _opt_ml(settings: Settings) -> Iterator[Finding]:
         return
     text = f"{why}: the path is replaced in entry points and in SDK v3's scripts; scripts that name it fail"
     yield Finding("note", rooms.OPT_ML, text)
+
+
+def _images(settings: Settings) -> Iterator[Finding]:
+    """Whether what training images are mapped to is there; nothing is said of an empty table."""
+    for image in images.parse(settings.images):
+        if image.engine:
+            program = image.program()
+            code = 127 if program is None else run_quietly([program, "version"], os.environ)[0]
+            text = "answers" if code == 0 else "is not there" if program is None else "does not reach its engine"
+            yield Finding("ok" if code == 0 else "bad", "images", f"{image.pattern}: {image.engine} {text}")
+        else:
+            path = image.interpreter()
+            there = shutil.which(path) is not None
+            text = path if there else f"{path} does not exist or is not executable"
+            yield Finding("ok" if there else "bad", "images", f"{image.pattern}: {text}")
 
 
 def _where(settings: Settings) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tunewright.core.ports import ExitReport, PhaseReport, Report, Task
 from tunewright.core.trial import Cursor, Failure, Phase
-from tunewright.executors import processes, tasklock
+from tunewright.executors import containers, processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.clock import now
 from tunewright.executors.cluster import MAX_HOSTS, Cluster
@@ -87,7 +87,8 @@ class LocalExecutor:
         self._listener = Listener()
         reading, self._writing = os.pipe()
         os.set_blocking(reading, False)
-        self._server = ForkClient(self._home, Path(objects), self._writing, self._watch_server, runtime)
+        self._runtime = runtime or Runtime()
+        self._server = ForkClient(self._home, Path(objects), self._writing, self._watch_server, self._runtime)
         self._listener.watch(reading, lambda: self._hear(reading))
 
     @property
@@ -329,6 +330,7 @@ class LocalExecutor:
             hosts = Cluster.of(entry.task.training).hosts
             markers = [f"TUNEWRIGHT_METRICS_FILE={entry.workdir.stream(f'{host}/metrics')}" for host in hosts]
             processes.end_remains(state.programs, markers)
+            containers.end_remains(self._runtime.image(entry.task.training.image), str(self._home), entry.task)
         started = next((at for phase, at in state.phases if phase is Phase.TRAINING), None)
         if told:
             report = ExitReport(name, attempt, None, killed=True, started=started, ended=now())

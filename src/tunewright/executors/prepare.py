@@ -15,7 +15,8 @@ from pathlib import Path
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
-from tunewright.executors.contract import arguments, program_parameters
+from tunewright.executors.contract import arguments, program_parameters, script
+from tunewright.executors.images import Image
 from tunewright.executors.reasons import Refused
 from tunewright.executors.rooms import OPT_ML
 from tunewright.executors.workdir import Workdir
@@ -113,16 +114,41 @@ def keep_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
         objects.put_tree(Path(workdir.checkpoints), task.checkpoint_uri)
 
 
-def interpreter(task: Task) -> str:
-    """The absolute path of the Python that runs a task. Raises Refused when there is none."""
-    wanted = task.training.python
+def interpreter(task: Task, image: Image | None = None) -> str:
+    """The absolute path of the Python that runs a task: its own, else the image's, else the one we run in.
+
+    Raises:
+        Refused: there is no such interpreter.
+    """
+    wanted, whose = task.training.python, "the Python interpreter for the script"
+    if wanted is None and image is not None and image.python:
+        wanted, whose = image.interpreter(), f"the setting images names it for {image.pattern}"
     if wanted is None:
         return sys.executable
     found = shutil.which(os.path.expanduser(wanted))
     if found is None:
         why = "it is not in PATH" if os.sep not in wanted else "it does not exist or is not executable"
-        raise Refused(Failure.CLIENT, f"No such file: {wanted} (the Python interpreter for the script; {why})")
+        raise Refused(Failure.CLIENT, f"No such file: {wanted} ({whose}; {why})")
     return os.path.abspath(found)
+
+
+def check(task: Task) -> None:
+    """Raise Refused, before anything is fetched, when a task names nothing that can be run without its image."""
+    training = task.training
+    if training.entrypoint or script(task.hyperparameters) is not None:
+        return
+    if training.algorithm is not None:
+        _algorithm(training.algorithm)
+        return
+    raise Refused(
+        Failure.CLIENT,
+        f"The training image {training.image or ''!r} cannot be run here by itself. Name a script with the"
+        ' hyperparameters sagemaker_program ("train.py") and sagemaker_submit_directory'
+        ' ("s3://bucket/sourcedir.tar.gz", or "file:///directory" in extended mode), as SageMaker\'s estimators with'
+        " entry_point and source_dir do; or run the image with a container engine, by the setting images in"
+        f' tunewright.toml: "{training.image or "*"}" = {{engine = "docker"}}; or tune a Python function with'
+        " tunewright.estimator.FunctionEstimator.",
+    )
 
 
 def plan(task: Task, base: str, program: str | None, python: str, environment: Mapping[str, str]) -> Plan:
@@ -144,15 +170,7 @@ def plan(task: Task, base: str, program: str | None, python: str, environment: M
     given = [*arguments(program_parameters(task.hyperparameters)), *training.arguments]
     if program is not None:
         return Plan((*_runner(program, python, directory), *given), directory)
-    if training.algorithm is not None:
-        return Plan((sys.executable, "-m", _algorithm(training.algorithm), *given), directory)
-    raise Refused(
-        Failure.CLIENT,
-        f"The training image {training.image or ''!r} alone cannot be run here: there is no container. Name a script"
-        ' with the hyperparameters sagemaker_program ("train.py") and sagemaker_submit_directory'
-        ' ("s3://bucket/sourcedir.tar.gz", or "file:///directory" in extended mode), as SageMaker\'s estimators with'
-        " entry_point and source_dir do, or a function with tunewright.estimator.FunctionEstimator.",
-    )
+    return Plan((sys.executable, "-m", _algorithm(training.algorithm or ""), *given), directory)
 
 
 def _runner(program: str, python: str, directory: str) -> tuple[str, ...]:
@@ -170,7 +188,10 @@ def _algorithm(name: str) -> str:
     folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "algorithms")
     here = (f"{folder}/{module}.py", f"{folder}/{module}/__main__.py")
     if not module.isidentifier() or not any(map(os.path.isfile, here)):
-        raise Refused(Failure.CLIENT, f"There is no built-in training program for the algorithm {name!r} here.")
+        reason = f"There is no built-in training program for the algorithm {name!r} here. Name a TrainingImage"
+        raise Refused(
+            Failure.CLIENT, f"{reason} with a script, or one that the setting images maps to a container engine."
+        )
     return f"tunewright.algorithms.{module}"
 
 

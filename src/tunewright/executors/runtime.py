@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from tunewright.executors.images import Image, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +15,21 @@ class Runtime:
     Args:
         opt_ml: `auto` gives each program a `/opt/ml` of its own where the kernel allows it; `rewrite` never does,
             and replaces the path in entry points and drivers' scripts.
+        images: what training images stand for; the first that fits counts.
     """
 
     opt_ml: str = "auto"
+    images: tuple[Image, ...] = ()
+
+    def image(self, name: str | None) -> Image | None:
+        """What an image stands for, or None when the table does not say."""
+        return find(self.images, name)
 
     def text(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps([self.opt_ml, [image.plain() for image in self.images]])
 
     @classmethod
     def of(cls, text: str) -> Runtime:
         """What `text` was made of."""
-        return cls(**json.loads(text))
+        opt_ml, images = json.loads(text)
+        return cls(opt_ml, tuple(Image(line[0], line[1], line[2], tuple(line[3])) for line in images))

@@ -24,6 +24,7 @@ from tunewright.executors import artifacts, inputs, pipes, prepare, processes, r
 from tunewright.executors.clock import now
 from tunewright.executors.cluster import Cluster, merge, write_names
 from tunewright.executors.codec import task_from_json
+from tunewright.executors.containers import ContainerStage
 from tunewright.executors.crew import Crew, Ended
 from tunewright.executors.program import ORDER, Program
 from tunewright.executors.reasons import Refused
@@ -151,8 +152,8 @@ class _Shim:
         feeders = [pid for stage in self._stages for pid in pipes.start_feeders(stage.task, stage.workdir)]
         ended = crew.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace, feeders)
         culprit = self._stages[ended.culprit or 0]
-        if why := Program.refusal(ended.code, reasons.tail(culprit.workdir) if ended.code in (126, 127) else ""):
-            raise Refused(Failure.CLIENT, f"{culprit.command[0]} cannot be started: {why}")
+        if why := culprit.refusal(ended.code):
+            raise Refused(Failure.CLIENT, why)
         self._enter(Phase.UPLOADING)
         return self._kept(ended, culprit)
 
@@ -182,8 +183,7 @@ class _Shim:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _BREAKING)
         try:
             cluster = Cluster.of(task.training)
-            roomy = self._surroundings.runtime.opt_ml == "auto"
-            self._stages = [Stage(task, cluster, host, workdir, roomy=roomy) for host in cluster.hosts]
+            self._stages = self._cast(cluster)
             workdir.make()
             prepare.bring_checkpoints(task, workdir, self._objects)
             shares = inputs.shard(task, cluster, workdir, self._objects)
@@ -194,6 +194,16 @@ class _Shim:
             return names if several and write_names(names, task, cluster) else None
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _BREAKING)
+
+    def _cast(self, cluster: Cluster) -> list[Stage]:
+        """A stage for each host, or the one of an image that a container engine runs."""
+        runtime, task = self._surroundings.runtime, self._task
+        image = runtime.image(task.training.image)
+        if image is not None and image.engine:
+            return [ContainerStage(task, self._workdir, self._surroundings.home, image)]
+        prepare.check(task)
+        roomy = runtime.opt_ml == "auto"
+        return [Stage(task, cluster, host, self._workdir, roomy=roomy, image=image) for host in cluster.hosts]
 
     def _share(self, place: int) -> list[str] | None:
         """The GPUs of one of the hosts."""

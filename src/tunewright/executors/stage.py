@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
-from tunewright.executors import inputs, pipes, prepare, rooms
+from tunewright.executors import inputs, pipes, prepare, reasons, rooms
 from tunewright.executors.cluster import Cluster, task_of
 from tunewright.executors.code import bring_code
 from tunewright.executors.contract import write_config
 from tunewright.executors.environment import environment
+from tunewright.executors.images import Image
 from tunewright.executors.program import Program
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
@@ -27,14 +28,18 @@ class Stage:
         task: the training job as this host sees it: with the channels that are for it.
         workdir: this host's directory.
         roomy: whether the kernel gives its program a room of its own.
+        image: what the training image stands for.
     """
 
-    def __init__(self, task: Task, cluster: Cluster, host: str, main: Workdir, *, roomy: bool) -> None:
+    def __init__(
+        self, task: Task, cluster: Cluster, host: str, main: Workdir, *, roomy: bool, image: Image | None = None
+    ) -> None:
         self.host = host
         self.task = task_of(task, cluster, host)
         self.workdir = main.of_host(host)
         self.command: Sequence[str] = ()
         self._roomy = roomy
+        self._mapped = image
         self._base = self.workdir.base
         self._names: str | None = None
         self._python = ""
@@ -59,7 +64,7 @@ class Stage:
             Refused: something is missing, or cannot be.
         """
         task, workdir = self.task, self.workdir
-        self._python = prepare.interpreter(task)
+        self._python = prepare.interpreter(task, self._mapped)
         workdir.make()
         write_config(workdir, task, self.host)
         if self._roomy and not rooms.hides(workdir.base, sys.prefix, self._python):
@@ -111,6 +116,14 @@ class Stage:
                     reason = f"The program could not be given its own /opt/ml: {error.strerror or error}"
                     raise Refused(Failure.INTERNAL, reason) from error
             yield
+
+    def refusal(self, code: int) -> str:
+        """Why the program was not started after all, or "" when it was: its exit code and log tell."""
+        why = Program.refusal(code, self._tail() if code in (126, 127) else "")
+        return f"{self.command[0]} cannot be started: {why}" if why else ""
+
+    def _tail(self) -> str:
+        return reasons.tail(self.workdir)
 
     def close(self) -> None:
         """Remove what lies outside the directory."""
