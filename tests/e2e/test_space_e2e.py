@@ -149,3 +149,42 @@ def test_an_objective_that_is_not_defined_is_refused_naming_both(place: Place) -
         )
     with pytest.raises(ClientError, match=r"'test_acc'.*'test_acc '"):
         place.start("blank", place.script(""), metric="test_acc", metrics=[{"Name": "test_acc ", "Regex": "a=(.*?);"}])
+
+
+# ---- extended: steps, conditions, forbidden combinations, points to try first ----
+
+BRANCHES = {
+    **categories(opt=["adam", "sgd"]),
+    "ContinuousParameterRanges": [
+        {"Name": "beta1", "MinValue": "0.8", "MaxValue": "0.99"},
+        {"Name": "lr", "MinValue": "0.0001", "MaxValue": "1", "ScalingType": "Logarithmic"},
+        {"Name": "momentum", "MinValue": "0", "MaxValue": "0.9"},
+    ],
+    **integers(batch=(16, 256)),
+}
+RULES = {
+    "conditions": {"beta1": "opt == 'adam'", "momentum": "opt == 'sgd'"},
+    "steps": {"batch": 16, "momentum": 0.1},
+    "forbidden": ["opt == 'sgd' and lr > 0.1"],
+    "initial_points": [{"opt": "sgd", "lr": 0.1, "momentum": 0.3}],
+}
+
+
+def test_inactive_parameters_never_reach_the_program(place: Place) -> None:
+    static = {"_tunewright": json.dumps(RULES)}
+    seen = shown(place, "branches", jobs=12, parallel=3, ranges=BRANCHES, static=static)
+    assert len(seen) == 12
+    for each in seen:
+        hps, file = each["hps"], each["file"]
+        assert isinstance(hps, dict) and isinstance(file, dict)
+        mine, other = ("beta1", "momentum") if hps["opt"] == "adam" else ("momentum", "beta1")
+        assert mine in hps and other not in hps and other not in file
+        assert f"--{other}" not in each["argv"]  # type: ignore[operator]
+        assert hps["batch"] % 16 == 0 and not (hps["opt"] == "sgd" and hps["lr"] > 0.1)
+        assert "momentum" not in file or file["momentum"] in {f"0.{tenth}" for tenth in range(10)}
+    first = place.trials(place.local.reads.job("branches").job)[0]
+    assert (first.point["opt"], first.point["lr"], first.point["momentum"]) == ("sgd", 0.1, 0.3)
+    summaries = place.local.client.list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="branches", MaxResults=50
+    )["TrainingJobSummaries"]
+    assert {len(each["TunedHyperParameters"]) for each in summaries} == {4}

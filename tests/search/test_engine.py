@@ -139,10 +139,11 @@ def test_initial_points_come_first_and_partial_ones_are_completed() -> None:
 
 
 def test_bad_initial_points_are_all_named() -> None:
-    search = Search(X, options={"initial_points": json.dumps([{"x": 3.0}, {"y": 1}])})
-    with pytest.raises(Invalid) as refused:
-        search.ask()
-    assert [p.path for p in refused.value.problems] == ["initial_points[0].x", "initial_points[1].y"]
+    told = {"initial_points": json.dumps([{"x": 3.0}, {"y": 1}])}
+    for arguments in ({"options": told}, {"initial_points": [{"x": 3.0}, {"y": 1}]}):
+        with pytest.raises(Invalid) as refused:
+            Search(X, **arguments)  # type: ignore[arg-type]  # one of two ways to say it
+        assert [p.path for p in refused.value.problems] == ["initial_points[0].x", "initial_points[1].y"]
 
 
 # ---- installed strategies ----

@@ -104,6 +104,6 @@ def _fill_config(request: Wire) -> None:
 def _jobs(parts: list[Part]) -> int:
     """A budget for the number of dimensions, never more than there are configurations."""
     wanted = 20 + 10 * sum(range_count(part.ranges) for part in parts)
-    sizes = [None if space_problems(part, strict=False) else space_of(part.ranges).size() for part in parts]
+    sizes = [None if space_problems(part, strict=False) else space_of(part).size() for part in parts]
     total = sum(size for size in sizes if size is not None) if None not in sizes else DEFAULT_MAX_JOBS
     return max(1, min(wanted, total, DEFAULT_MAX_JOBS))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tunewright.aws.builtin import algorithm_of, metrics_of
-from tunewright.aws.extension import nearest
+from tunewright.aws.extension import KEY, PART_KEYS, unpack
 from tunewright.aws.protocol import Wire, shorten
-from tunewright.core.errors import Problem
+from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import (
     CategoricalParameter,
     ContinuousParameter,
     IntegerParameter,
     Parameter,
+    Point,
     Scaling,
     Space,
+    with_rules,
 )
 from tunewright.core.spec import MetricDefinition
 
@@ -80,16 +83,50 @@ def parts_of(request: Wire) -> list[Part]:
     return parts
 
 
-def space_of(ranges: Wire) -> Space:
-    """The space of ranges that `space_problems` found nothing wrong with."""
-    return _read(ranges)[0]
+def space_of(part: Part) -> Space:
+    """The space of a definition that `space_problems` found nothing wrong with."""
+    return _ruled(part, _read(part.ranges)[0])[0]
+
+
+def points_of(part: Part) -> tuple[Point, ...]:
+    """The points to try first of a definition that the rules found nothing wrong with."""
+    space = space_of(part)
+    return tuple(space.read_point(point)[0] for point in _options(part).get("initial_points", []))
 
 
 def space_problems(part: Part, *, strict: bool) -> list[Problem]:
-    """All that is wrong with the ranges of a definition: names, bounds, values and scaling."""
+    """All that is wrong with the ranges of a definition: names, bounds, values, scaling, and the rules between them."""
     space, problems = _read(part.ranges)
     problems += _name_problems(part)
-    return problems + space.problems(strict=strict)
+    if strict:
+        return problems + space.problems(strict=True)
+    space, wrong = _ruled(part, space)
+    if problems:
+        # Rules that speak of a range which cannot be read would be blamed for it.
+        space = Space(space.parameters)
+    return problems + [_placed(part, problem) for problem in wrong + space.problems(strict=False)]
+
+
+def _options(part: Part) -> dict[str, Any]:
+    """The extended features that speak of a definition's parameters; none when they cannot be read."""
+    try:
+        options = unpack(part.static).options
+    except Invalid:
+        return {}
+    return {name: json.loads(options[name]) for name in PART_KEYS if name in options}
+
+
+def _ruled(part: Part, space: Space) -> tuple[Space, list[Problem]]:
+    """A space with the rules of the definition's extension."""
+    options = _options(part)
+    return with_rules(space.parameters, options.get("steps"), options.get("conditions"), options.get("forbidden", ()))
+
+
+def _placed(part: Part, problem: Problem) -> Problem:
+    """A problem of the rules under the path of the extension; a range's stays under its name."""
+    if problem.path.partition(".")[0].partition("[")[0] not in PART_KEYS:
+        return problem
+    return Problem(f"{part.path}.staticHyperParameters.{KEY}.{problem.path}", problem.message)
 
 
 def _read(ranges: Wire) -> tuple[Space, list[Problem]]:
@@ -157,13 +194,3 @@ def _name_problems(part: Part) -> Iterable[Problem]:
 
 def range_count(ranges: Wire) -> int:
     return sum(len(ranges.get(kind, [])) for kind in LISTS)
-
-
-def unknown_names(path: str, names: Iterable[str], known: Iterable[str]) -> list[Problem]:
-    """A problem for each name that is no parameter of the space."""
-    listed = list(known)
-    return [
-        Problem(f"{path}: {name}", f"is no tuned parameter{nearest(name, listed)}; tuned are {', '.join(listed)}.")
-        for name in names
-        if name not in listed
-    ]

@@ -124,7 +124,7 @@ def _together(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator
 
 def combinations(parts: Sequence[Part]) -> int | None:
     """Distinct configurations over all definitions; None when a continuous range makes them infinite."""
-    sizes = [space_of(part.ranges).size() for part in parts]
+    sizes = [space_of(part).size() for part in parts]
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
@@ -152,7 +152,7 @@ def _grid(parts: Sequence[Part], size: int | None, asked: int | None, path: str,
     numeric = [
         name
         for part in parts
-        for name, parameter in space_of(part.ranges).parameters.items()
+        for name, parameter in space_of(part).parameters.items()
         if not isinstance(parameter, CategoricalParameter)
     ]
     if numeric and strict:

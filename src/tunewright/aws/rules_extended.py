@@ -3,54 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from tunewright.aws.extension import NOT_YET, unpack
-from tunewright.aws.parts import Part, space_of, space_problems, unknown_names
-from tunewright.aws.protocol import Wire, shorten
+from tunewright.aws.extension import NOT_YET, PART_KEYS, unpack
+from tunewright.aws.parts import Part, space_of, space_problems
 from tunewright.core.errors import Invalid, Problem
-from tunewright.core.space import CategoricalParameter, Parameter, encode_value
 
 
 def extended_problems(part: Part) -> Iterator[Problem]:
-    """All that is wrong with the extended features of a definition."""
+    """What is wrong with the extended features of a definition, beside the rules of its space."""
     try:
         options = unpack(part.static).options
     except Invalid:
         return
-    names = space_of(part.ranges).parameters if not space_problems(part, strict=False) else {}
     path = f"{part.path}.staticHyperParameters._tunewright"
-    for number, point in enumerate(json.loads(options.get("initial_points", "[]")), start=1):
-        where = f"{path}.initial_points.{number}"
-        if not isinstance(point, dict):
-            yield Problem(where, f"must be an object of parameter name to value, got {point!r}.")
-        else:
-            yield from unknown_names(where, point, names)
-            yield from _outside(where, point, names)
     for name in NOT_YET:
         if name in options:
             yield Problem(f"{path}.{name}", "is not available in this version, which would ignore it; leave it out.")
-    for name in ("conditions", "steps"):
-        yield from unknown_names(f"{path}.{name}", json.loads(options.get(name, "{}")), names)
-    for name, step in json.loads(options.get("steps", "{}")).items():
-        good = isinstance(step, int | float) and not isinstance(step, bool) and step > 0
-        if not good or isinstance(names.get(name), CategoricalParameter):
-            yield Problem(f"{path}.steps.{name}", f"needs a number above 0 for a numeric range, got {step!r}.")
-
-
-def _outside(path: str, point: Wire, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    """Values of a given point that their parameters can't take."""
-    for name, value in point.items():
-        parameter = parameters.get(name)
-        if parameter is None:
+    points = json.loads(options.get("initial_points", "[]"))
+    if not points or space_problems(part, strict=False):
+        return
+    space = space_of(part)
+    for number, point in enumerate(points, start=1):
+        where = f"{path}.initial_points.{number}"
+        if not isinstance(point, dict):
+            yield Problem(where, f"must be an object of parameter name to value, got {point!r}.")
             continue
-        try:
-            text = value if isinstance(value, str) else encode_value(value)
-            inside = parameter.contains(parameter.cast(text))
-        except (ValueError, TypeError, OverflowError):
-            inside = False
-        if not inside:
-            yield Problem(f"{path}: {name}", f"{shorten(repr(value), 40)} is not in its range; give a value inside.")
+        for problem in space.read_point(point)[1]:
+            yield Problem(f"{where}: {problem.path}" if problem.path else where, problem.message)
 
 
 def differing_options(parts: Sequence[Part]) -> Iterator[Problem]:
@@ -62,6 +42,6 @@ def differing_options(parts: Sequence[Part]) -> Iterator[Problem]:
         except Invalid:
             return
         for name, text in options.items():
-            if seen.setdefault(name, text) != text:
+            if name not in PART_KEYS and seen.setdefault(name, text) != text:
                 path = f"{part.path}.staticHyperParameters._tunewright.{name}"
                 yield Problem(path, "differs between definitions; it is an option of the whole job.")

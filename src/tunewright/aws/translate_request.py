@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunewright.aws.builtin import direction_of
-from tunewright.aws.extension import Extension, plain, unpack
+from tunewright.aws.extension import PART_KEYS, Extension, plain, unpack
 from tunewright.aws.limits import DEFAULT_MAX_JOBS
-from tunewright.aws.parts import OBJECTIVE_KEY, Part, metrics_in, parts_of, space_of
+from tunewright.aws.parts import OBJECTIVE_KEY, Part, metrics_in, parts_of, points_of, space_of
 from tunewright.aws.protocol import Wire
 from tunewright.aws.rules import combinations, hyperband_resources
 from tunewright.aws.rules_training import DAY
@@ -53,7 +53,7 @@ def tuning_spec(request: Wire, inherited: Sequence[MetricDefinition], manner: Ma
     strategy = Strategy(config["Strategy"])
     options: dict[str, str] = {}
     for part in parts:
-        options.update(unpack(part.static).options)
+        options.update({name: text for name, text in unpack(part.static).options.items() if name not in PART_KEYS})
     return JobSpec(
         name=request["HyperParameterTuningJobName"],
         definitions=tuple(_definition(part, inherited) for part in parts),
@@ -96,7 +96,7 @@ def _definition(part: Part, inherited: Sequence[MetricDefinition]) -> Definition
     metrics = part.metrics() or tuple(inherited)
     training = _training(part.body, static, metrics, unpack(part.static))
     objective = Objective(asked["MetricName"], Direction(asked["Type"]))
-    return Definition(space_of(part.ranges), objective, training, part.body.get("DefinitionName"))
+    return Definition(space_of(part), objective, training, part.body.get("DefinitionName"), points_of(part))
 
 
 def _training(

@@ -26,6 +26,7 @@ from tunewright.core.space import (
     Parameter,
     Space,
     Value,
+    with_rules,
 )
 
 EXTENSIONS = ("initial_points", "conditions", "steps", "forbidden", "replicates", "keep_best")
@@ -174,11 +175,12 @@ def _by_rules(data: Mapping[str, Plain], *, strict: bool) -> Iterator[_Finding]:
     training = table(data, "training")
     yield from _program(training)
     yield from _tuned(data, training, strict=strict)
+    if not strict:
+        yield from _ruled(data)
     yield from _objective(data, training)
     yield from _patterns(training)
     yield from _strategy(data, training)
     yield from _not_yet(data)
-    yield from _first_points(data)
     if strict:
         yield from _only_extended(data, training)
 
@@ -290,16 +292,33 @@ def _not_yet(data: Mapping[str, Plain]) -> Iterator[_Finding]:
             yield (head, tail), text, False
 
 
-def _first_points(data: Mapping[str, Plain]) -> Iterator[_Finding]:
-    """Points to try first must be made of parameters and of values that they can take."""
-    points, parameters = data.get("initial_points"), space(table(data, "parameters")).parameters
-    for place, point in enumerate(points if isinstance(points, list) else []):
-        for name, value in point.items() if isinstance(point, dict) else ():
-            where: Where = ("initial_points", place, name)
-            if name not in parameters:
-                yield where, f"is not a parameter.{did_you_mean(name, parameters)}", False
-            elif not isinstance(value, Value) or not parameters[name].contains(value):
-                yield where, f"{_shown(value)} is not in the parameter's range; give a value inside.", False
+def _ruled(data: Mapping[str, Plain]) -> Iterator[_Finding]:
+    """Steps, conditions, forbidden combinations and points to try first must fit the parameters and one another."""
+    parameters = space(table(data, "parameters"))
+    steps, conditions = table(data, "steps"), table(data, "conditions")
+    forbidden, points = data.get("forbidden"), data.get("initial_points")
+    numbers = {name: step for name, step in steps.items() if isinstance(step, int | float)}
+    texts = {name: str(text) for name, text in conditions.items()}
+    rules = [str(text) for text in forbidden] if isinstance(forbidden, list) else []
+    ruled, found = with_rules(parameters.parameters, numbers, texts, rules)
+    if not parameters.problems(strict=False):
+        found += ruled.problems(strict=False)
+        for problem in found:
+            yield _where(problem.path, steps), problem.message, False
+    for place, point in enumerate(points if isinstance(points, list) and not found else []):
+        for problem in ruled.read_point(point if isinstance(point, dict) else {})[1]:
+            where: Where = ("initial_points", place, *([problem.path] if problem.path else []))
+            yield where, problem.message, False
+
+
+def _where(path: str, steps: Mapping[str, Plain]) -> Where:
+    """Where in the file a problem of a space belongs: `conditions.NAME`, `forbidden[PLACE]`, or a stepped range."""
+    head, _, name = path.partition(".")
+    if head in ("conditions", "steps") and name:
+        return (head, name)
+    if path.startswith("forbidden["):
+        return ("forbidden", int(path[len("forbidden[") : -1]))
+    return ("steps", path) if path in steps else (path,)
 
 
 def _only_extended(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Iterator[_Finding]:

@@ -7,8 +7,8 @@ listed for categorical ones (always `str` when the space came over the wire).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tunewright.core import cells
 from tunewright.core.errors import Invalid, Problem
@@ -38,6 +38,7 @@ __all__ = [
     "decode_value",
     "encode_value",
     "format_number",
+    "with_rules",
 ]
 
 
@@ -163,6 +164,29 @@ class Space:
     def texts(self, point: Point) -> dict[str, str]:
         """The wire's strings for a point; `cast` gives the same point back."""
         return {name: parameter.text(point[name]) for name, parameter in self.parameters.items() if name in point}
+
+
+def with_rules(
+    parameters: Mapping[str, Parameter],
+    steps: Mapping[str, float] | None = None,
+    conditions: Mapping[str, str] | None = None,
+    forbidden: Sequence[str] = (),
+) -> tuple[Space, list[Problem]]:
+    """A space with the steps put into its ranges, and what is wrong with the steps' names.
+
+    Problems are named `steps.NAME`; all others are the space's own `problems`.
+    """
+    stepped = dict(parameters)
+    problems: list[Problem] = []
+    for name, step in (steps or {}).items():
+        parameter = parameters.get(name)
+        if parameter is None:
+            problems.append(Problem(f"steps.{name}", f"{name!r} is not a tuned parameter.{near(name, parameters)}"))
+        elif isinstance(parameter, CategoricalParameter):
+            problems.append(Problem(f"steps.{name}", "is for numeric ranges; a categorical one lists its values."))
+        else:
+            stepped[name] = replace(parameter, step=step)
+    return Space(stepped, dict(conditions or {}), tuple(forbidden)), problems
 
 
 def _native(parameter: Parameter, value: object) -> Value | None:

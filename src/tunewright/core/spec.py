@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tunewright.core.space import Space
+from tunewright.core.space import Point, Space
 
 
 class Strategy(StrEnum):
@@ -176,12 +176,17 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One algorithm of a job: its space, its objective and how to train it."""
+    """One algorithm of a job: its space, its objective and how to train it.
+
+    Args:
+        initial: points to try first; each may leave parameters to the strategy.
+    """
 
     space: Space
     objective: Objective | None
     training: Training
     name: str | None = None
+    initial: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

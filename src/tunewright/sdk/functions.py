@@ -6,7 +6,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,12 +78,12 @@ class FunctionEstimator(EstimatorBase):
         value = {"reference": function.reference, "pickled": function.pickled, "path": list(function.path)}
         return {}, {"function": value}
 
-    def accepts(self, names: Sequence[str]) -> list[Problem]:
-        """Tuned hyperparameters that the function has no parameter for."""
+    def accepts(self, names: Sequence[str], conditional: Collection[str] = ()) -> list[Problem]:
+        """Tuned hyperparameters that the function has no parameter for, and conditional ones that it insists on."""
         if isinstance(self.function, Function):
             return []
         function = self._named() if isinstance(self.function, str) else self.function
-        return _signature_problems(function, names) if callable(function) else []
+        return _signature_problems(function, names, conditional) if callable(function) else []
 
     def _name(self) -> str:
         if isinstance(self.function, str):
@@ -123,16 +123,27 @@ def _searching(path: Sequence[str]) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _signature_problems(function: Callable[..., object], names: Sequence[str]) -> list[Problem]:
-    """Hyperparameters that the function would not accept as keywords."""
+def _signature_problems(
+    function: Callable[..., object], names: Sequence[str], conditional: Collection[str] = ()
+) -> list[Problem]:
+    """Hyperparameters that the function would not accept as keywords, or not do without."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return []
+    insisted = [
+        Problem(
+            f"conditions.{each.name}",
+            f"the function's parameter {each.name!r} has no default, and is not given where the condition does not"
+            f" hold; write {each.name}=None, say.",
+        )
+        for each in parameters
+        if each.name in conditional and each.default is each.empty and each.kind is not each.VAR_KEYWORD
+    ]
     if any(each.kind is each.VAR_KEYWORD for each in parameters):
-        return []
+        return insisted
     known = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    return [
+    return insisted + [
         Problem(
             f"hyperparameters.{name}", f"the function has no parameter {name!r}; it has {', '.join(known) or 'none'}."
         )

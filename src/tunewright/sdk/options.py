@@ -16,9 +16,10 @@ class Options(TypedDict, total=False):
     """How jobs are created, and extended features.
 
     strict: AMT to the letter. client: a botocore SageMaker client. session: client and engine joined.
-    The others travel with the request: points to try first, conditions between parameters, steps of
-    ranges, forbidden combinations, repetitions of each configuration, how many models to keep, and how Hyperband
-    proposes (`model` or `random`) and stops (`stopping` or `promotion`).
+    The others travel with the request: points to try first, conditions between parameters
+    (`{"beta1": "optimizer == 'adam'"}`), steps of ranges, forbidden combinations
+    (`["optimizer == 'sgd' and lr > 0.1"]`), repetitions of each configuration, how many models to keep, and how
+    Hyperband proposes (`model` or `random`) and stops (`stopping` or `promotion`).
     """
 
     strict: bool

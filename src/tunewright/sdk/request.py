@@ -23,6 +23,7 @@ from tunewright.sdk.extensions import join_extension, split_extension
 from tunewright.sdk.functions import FunctionEstimator
 from tunewright.sdk.inputs import Inputs
 from tunewright.sdk.names import check_name
+from tunewright.sdk.rules import RULES, extended_problems, orphans, rules_of_part
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.values import nearest, ranges_shape, space_of
@@ -91,6 +92,8 @@ def argument_problems(plan: Plan, *, strict: bool) -> list[Problem]:
     found = _words(plan) + _numbers(plan)
     for part in plan.parts:
         found += [_in_part(part, problem) for problem in _part_problems(plan, part, strict)]
+    if len(plan.parts) > 1 and not found and not strict:
+        found += orphans([space_of(part.ranges) for part in plan.parts], plan.extensions)
     if len(plan.parts) > 1 and plan.warm_start_config is not None:
         found.append(Problem("warm_start_config", "works with one estimator only; tune them in jobs of their own."))
     if plan.extensions and strict:
@@ -101,11 +104,14 @@ def argument_problems(plan: Plan, *, strict: bool) -> list[Problem]:
 def all_problems(plan: Plan, session: Session, inputs: Mapping[str | None, Inputs], name: str) -> list[Problem]:
     """Everything that can be known to be wrong before anything starts."""
     found = argument_problems(plan, strict=session.strict)
+    if len(plan.parts) == 1 and plan.listed and not session.strict:
+        found += orphans([space_of(plan.parts[0].ranges)], plan.extensions)
     found += check_name("job_name", name, MAX_NAME if session.uploads else MAX_EXTENDED_NAME)
     for part in plan.parts:
         mine = part.estimator.problems(session, inputs.get(part.name))
         if isinstance(part.estimator, FunctionEstimator):
-            mine += part.estimator.accepts(list(part.ranges))
+            conditions = plan.extensions.get("conditions")
+            mine += part.estimator.accepts(list(part.ranges), conditions if isinstance(conditions, dict) else ())
         found += [_in_part(part, problem) for problem in mine]
     return found
 
@@ -158,7 +164,10 @@ def _part_problems(plan: Plan, part: Part, strict: bool) -> list[Problem]:
     if not part.ranges and not plan.autotune:
         found.append(Problem("hyperparameter_ranges", "name at least one range, or set autotune=True."))
     try:
-        found += space_of(part.ranges).problems(strict=strict)
+        space = space_of(part.ranges)
+        found += (
+            space.problems(strict=True) if strict else extended_problems(space, plan.extensions, alone=not plan.listed)
+        )
     except Invalid as error:
         found += error.problems
     if not part.objective_metric_name:
@@ -261,7 +270,9 @@ def _definition(plan: Plan, part: Part, session: Session, inputs: Inputs, name: 
         shape["AlgorithmSpecification"]["MetricDefinitions"] = metrics
     fixed = _static(plan, part, shape["StaticHyperParameters"])
     texts, extension = join_extension(fixed)
-    shape["StaticHyperParameters"] = {**texts, **split_extension({**extension, **plan.extensions})}
+    mine = rules_of_part(space_of(part.ranges), plan.extensions, alone=not plan.listed)
+    whole = {name: value for name, value in plan.extensions.items() if name not in RULES}
+    shape["StaticHyperParameters"] = {**texts, **split_extension({**extension, **whole, **mine})}
     if part.instance_configs:
         configs = [config.to_input_req() for config in part.instance_configs]
         shape["HyperParameterTuningResourceConfig"] = {"InstanceConfigs": configs}

@@ -13,6 +13,7 @@ from tunewright.sdk.estimators import EstimatorBase, visible
 from tunewright.sdk.extensions import join_extension
 from tunewright.sdk.functions import FUNCTION_IMAGE, FunctionEstimator
 from tunewright.sdk.request import Part
+from tunewright.sdk.rules import merged
 from tunewright.sdk.scripts import AlgorithmEstimator, Estimator
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
@@ -30,7 +31,7 @@ def tuner_arguments(job: Mapping[str, Any]) -> Shape:
     limits = config.get("ResourceLimits", {})
     first = _definitions(job)[0]
     objective = config.get("HyperParameterTuningJobObjective") or first.get("TuningObjective") or {}
-    extension = join_extension(first.get("StaticHyperParameters", {}))[1]
+    extension = merged([join_extension(each.get("StaticHyperParameters", {}))[1] for each in _definitions(job)])
     return {
         "strategy": config["Strategy"],
         "objective_type": objective.get("Type", "Maximize"),

@@ -78,7 +78,8 @@ def normalised(name: str, parameter: object) -> Parameter:
             raise Invalid.one(name, f"categories are text, numbers or booleans, got {wrong[0]!r}.")
         return CategoricalParameter([value for value in values if isinstance(value, str | int | float | bool)])
     bounds = [_number(name, bound) for bound in (parameter.min_value, parameter.max_value)]
-    return type(parameter)(bounds[0], bounds[1], str(parameter.scaling_type))
+    step = None if parameter.step is None else _number(name, parameter.step)
+    return type(parameter)(bounds[0], bounds[1], str(parameter.scaling_type), step)
 
 
 def space_of(ranges: Mapping[str, object]) -> Space:

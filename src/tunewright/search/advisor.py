@@ -16,6 +16,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.events import Proposal
 from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
+from tunewright.core.space import Point
 from tunewright.core.spec import JobSpec
 from tunewright.core.spec import Strategy as Name
 from tunewright.core.trial import Verdict
@@ -23,7 +24,7 @@ from tunewright.search.allocate import allocate
 from tunewright.search.convergence import stagnant
 from tunewright.search.grid import GridSearch
 from tunewright.search.hyperband import SuccessiveHalving
-from tunewright.search.initial import initial_points
+from tunewright.search.initial import next_point
 from tunewright.search.median import MedianRule
 from tunewright.search.random import RandomSearch
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
@@ -77,9 +78,14 @@ class Engine:
             return Proposals(())
         if len(history.spec.definitions) > 1:
             return self._several(history, first, count)
-        if "initial_points" in history.spec.options:
-            return self._initial(history, first, count)
-        answer = self.strategy(history.spec).propose(history, first, count)
+        return self._single(history, first, count)
+
+    def _single(self, history: History, first: int, count: int) -> Proposals:
+        """Configurations for a job with one definition."""
+        if history.spec.definitions[0].initial:
+            answer = self._initial(history, first, count)
+        else:
+            answer = self.strategy(history.spec).propose(history, first, count)
         if chosen_name(history.spec) == Name.BAYESIAN or answer.converged:
             return answer
         table = self._tables.of(history)
@@ -117,24 +123,29 @@ class Engine:
     # ---- points that come first ----
 
     def _initial(self, history: History, first: int, count: int) -> Proposals:
-        wanted = initial_points(history.spec)
-        table = self._tables.of(history)
-        seen = set(table.keys)
+        """One proposal at a time: the next wanted point, filled up from the strategy's own."""
+        wanted = history.spec.definitions[0].initial
+        if next_point(self._tables.of(history), wanted, first, None) is None:
+            return self.strategy(history.spec).propose(history, first, count)
         grown = history.snapshot()
         proposals: list[Proposal] = []
         for number in range(first, first + count):
             answer = self.strategy(history.spec).propose(grown, number, 1)
-            if number <= len(wanted):
-                base = answer.proposals[0].point if answer.proposals else table.cube.decode(table.cube.centre())
-                point = {**base, **wanted[number - 1]}
-                if table.cube.key(table.cube.encode(point)) not in seen:
-                    answer = Proposals((Proposal(number, point),))
+            base = answer.proposals[0].point if answer.proposals else None
+            point = next_point(self._tables.of(grown), wanted, number, base)
+            if point is not None:
+                answer = replace(answer, proposals=(Proposal(number, point),), exhausted=self._full(grown, point))
             if not answer.proposals:
                 return replace(answer, proposals=tuple(proposals))
             proposals.append(answer.proposals[0])
-            seen.add(table.cube.key(table.cube.encode(answer.proposals[0].point)))
             grown.records[number] = Record(number, 0, answer.proposals[0].point)
         return replace(answer, proposals=tuple(proposals))
+
+    def _full(self, history: History, point: Point) -> bool:
+        """Whether a finite space is used up with this point."""
+        table = self._tables.of(history)
+        new = table.cube.key(table.cube.encode(point)) not in table.keys
+        return table.cube.size is not None and table.inside(int(new)) >= table.cube.size
 
     # ---- several definitions ----
 
@@ -162,7 +173,7 @@ class Engine:
     def _part(self, spec: JobSpec, records: dict[int, Record], definition: int, number: int) -> Proposals:
         part = History(self._part_specs(spec)[definition])
         part.records = {n: record for n, record in records.items() if record.definition == definition}
-        return self.strategy(spec).propose(part, number, 1)
+        return self._single(part, number, 1)
 
     def _part_specs(self, spec: JobSpec) -> list[JobSpec]:
         """A spec for each definition; the same objects while the job's spec is the same object."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tunewright.core.errors import Invalid, Problem, TunewrightError
 from tunewright.core.history import Appeared, Emitted, Ended, History
-from tunewright.core.space import Parameter, Point, Space, Value
+from tunewright.core.space import Parameter, Point, Space, Value, with_rules
 from tunewright.core.spec import (
     Definition,
     Direction,
@@ -21,6 +21,7 @@ from tunewright.core.spec import (
     WarmStart,
 )
 from tunewright.search.advisor import Engine
+from tunewright.search.initial import points_in, read_points
 from tunewright.search.table import State, sign_of, state_of
 
 
@@ -54,7 +55,7 @@ class Search:
     """Suggests configurations and learns from their results. Same calls and seed, same suggestions.
 
     Args:
-        space: name to ContinuousParameter, IntegerParameter or CategoricalParameter.
+        space: name to ContinuousParameter, IntegerParameter or CategoricalParameter; numeric ones may have a step.
         strategy: Bayesian, Random, Grid, Hyperband, or the name of an installed strategy.
         objective_type: Minimize or Maximize.
         seed: a whole number >= 0.
@@ -62,7 +63,11 @@ class Search:
         warm_start_type: TransferLearning, or IdenticalDataAndAlgorithm to take the parents' results as own ones.
         min_resource, max_resource: Hyperband's range of epochs.
         early_stopping: whether `report` applies the median rule.
-        options: further extended options by name, each as JSON text (`initial_points`, ...).
+        initial_points: configurations to suggest first; each may leave parameters to the strategy.
+        conditions: name of a parameter to the condition under which it is there: `{"beta1": "optimizer == 'adam'"}`.
+        steps: name of a numeric parameter to the distance between its values.
+        forbidden: conditions that no suggestion meets: `["optimizer == 'sgd' and lr > 0.1"]`.
+        options: further extended options by name, each as JSON text (`hyperband_proposals`, ...).
 
     Raises:
         Invalid: all that is wrong with the arguments.
@@ -80,15 +85,20 @@ class Search:
         min_resource: int = 1,
         max_resource: int | None = None,
         early_stopping: bool = False,
+        initial_points: Sequence[Point] = (),
+        conditions: Mapping[str, str] | None = None,
+        steps: Mapping[str, float] | None = None,
+        forbidden: Sequence[str] = (),
         options: Mapping[str, str] | None = None,
     ) -> None:
-        checked = Space(dict(space))
-        _check(checked, strategy, objective_type, seed, max_resource)
+        checked, wrong = with_rules(space, steps, conditions, forbidden)
+        _check(checked, wrong, strategy, objective_type, seed, max_resource)
         extended = dict(options or {})
+        initial = read_points(checked, initial_points) or points_in(extended, checked)
         known = strategy in set(Strategy)
         if not known:
             extended["strategy"] = json.dumps(strategy)
-        definition = Definition(checked, Objective("objective", Direction(objective_type)), Training())
+        definition = Definition(checked, Objective("objective", Direction(objective_type)), Training(), initial=initial)
         names = tuple(f"parent-{place}" for place in range(1, len(parents) + 1))
         spec = JobSpec(
             name="search",
@@ -192,9 +202,10 @@ class Search:
         return next(reversed(self._history.records), 0) + 1
 
     def _cast(self, values: Point) -> dict[str, Value]:
-        """The values with native types. Raises Invalid with everything that is wrong."""
+        """The active values with native types. Raises Invalid with everything that is wrong."""
         space = self._history.spec.definitions[0].space
-        problems = [Problem(name, "has no value.") for name in space.parameters if name not in values]
+        active = space.rules.active(values)
+        problems = [Problem(name, "has no value.") for name in space.parameters if name in active - set(values)]
         point: dict[str, Value] = {}
         for name, value in values.items():
             parameter = space.parameters.get(name)
@@ -207,7 +218,7 @@ class Search:
                 problems.append(Problem(name, f"{error}."))
         if problems:
             raise Invalid(problems)
-        return {name: point[name] for name in space.parameters}
+        return {name: point[name] for name in space.parameters if name in active}
 
 
 def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:
@@ -217,8 +228,10 @@ def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:
     return Ended(number, float(value) if finite else None, failed=False, diverged=not finite, stopped=stopped)
 
 
-def _check(space: Space, strategy: str, objective_type: str, seed: int, max_resource: int | None) -> None:
-    problems = space.problems(strict=False)
+def _check(
+    space: Space, wrong: Sequence[Problem], strategy: str, objective_type: str, seed: int, max_resource: int | None
+) -> None:
+    problems = [*wrong, *space.problems(strict=False)]
     if not space.parameters:
         problems.append(Problem("space", "is empty; give at least one parameter."))
     if objective_type not in set(Direction):

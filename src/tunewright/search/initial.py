@@ -1,50 +1,89 @@
-"""Points that the user wants tried first (the extended option `initial_points`)."""
+"""Points that the user wants tried first: which one is next, and what the strategy adds to it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from tunewright.core import cells
 from tunewright.core.errors import Invalid, Problem
-from tunewright.core.space import CategoricalParameter, Space, Value
-from tunewright.core.spec import JobSpec
+from tunewright.core.space import Point, Space, Value
+from tunewright.search.encode import Cube
+from tunewright.search.table import Table
+
+_SALT = 6_000_011
+_TRIES = 256
 
 
-def initial_points(spec: JobSpec) -> list[dict[str, Value]]:
-    """The points of `options["initial_points"]` with native types; a partial one names some of the parameters.
+def read_points(space: Space, listed: object) -> tuple[Point, ...]:
+    """Points to try first with native values.
 
     Raises:
-        Invalid: not a list of objects, an unknown name, or a value outside its range.
+        Invalid: all that is wrong with them: not a list of objects, unknown names, values outside the ranges or
+            between the steps, values of inactive parameters, forbidden combinations.
     """
-    text = spec.options.get("initial_points")
-    if text is None:
-        return []
-    listed = json.loads(text)
-    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+    if not isinstance(listed, Sequence) or not all(isinstance(entry, Mapping) for entry in listed):
         raise Invalid.one("initial_points", "is a list of objects from parameter names to values.")
+    points: list[Point] = []
     problems: list[Problem] = []
-    space = spec.definitions[0].space
-    points = [_native(space, entry, f"initial_points[{place}]", problems) for place, entry in enumerate(listed)]
+    for place, entry in enumerate(listed):
+        point, wrong = space.read_point(entry)
+        points.append(point)
+        where = f"initial_points[{place}]"
+        problems += [Problem(f"{where}.{p.path}" if p.path else where, p.message) for p in wrong]
     if problems:
         raise Invalid(problems)
-    return points
+    return tuple(points)
 
 
-def _native(space: Space, entry: Mapping[str, Value], path: str, problems: list[Problem]) -> dict[str, Value]:
-    point: dict[str, Value] = {}
-    for name, value in entry.items():
-        parameter = space.parameters.get(name)
-        if parameter is None:
-            problems.append(Problem(f"{path}.{name}", f"is not a parameter; there are {', '.join(space.parameters)}."))
-            continue
-        try:
-            native = value
-            if not isinstance(parameter, CategoricalParameter) or not parameter.contains(value):
-                native = parameter.cast(str(value) if not isinstance(value, bool) else json.dumps(value))
-        except ValueError as error:
-            problems.append(Problem(f"{path}.{name}", f"{error}."))
-            continue
-        if not parameter.contains(native):
-            problems.append(Problem(f"{path}.{name}", f"{value!r} is outside the range; move it inside."))
-        point[name] = native
-    return point
+def points_in(options: Mapping[str, str], space: Space) -> tuple[Point, ...]:
+    """The points of `options["initial_points"]`, a JSON text. Raises Invalid as `read_points`."""
+    text = options.get("initial_points")
+    return read_points(space, json.loads(text)) if text is not None else ()
+
+
+def next_point(table: Table, wanted: Sequence[Point], number: int, base: Point | None) -> Point | None:
+    """The next wanted point that no trial has, completed; None when all have been tried.
+
+    Args:
+        base: the strategy's own proposal for this trial, from which missing values are taken.
+    """
+    while table.begun < len(wanted):
+        point = wanted[table.begun]
+        if not _tried(table, point):
+            return _complete(table.cube, point, base, [table.spec.seed, number, _SALT])
+        table.begun += 1
+    return None
+
+
+def _tried(table: Table, wanted: Point) -> bool:
+    """Whether some trial's point agrees with everything that is wanted."""
+    return any(
+        all(name in record.point and record.point[name] == value for name, value in wanted.items())
+        for record in table.records
+    )
+
+
+def _complete(cube: Cube, wanted: Point, base: Point | None, seed: list[int]) -> Point:
+    """An allowed point with the wanted values."""
+    rng = np.random.default_rng(seed)
+    start: dict[str, Value] = {**cube.decode(cube.rest), **(base or {}), **wanted}
+    for attempt in range(_TRIES):
+        drawn = start if attempt == 0 else {**_anything(cube, rng), **wanted}
+        active = cube.activity.rules.active(drawn)
+        point = {name: drawn[name] for name in cube.names if name in active}
+        if set(wanted) <= active and cube.activity.rules.allows(point):
+            return point
+    found = cells.find(cube.space.parameters, cube.activity.rules, wanted)
+    if found is None:
+        raise Invalid.one("initial_points", f"{dict(wanted)!r} cannot be completed to an allowed configuration.")
+    return found
+
+
+def _anything(cube: Cube, rng: np.random.Generator) -> dict[str, Value]:
+    """Random values for all parameters, active or not."""
+    return {
+        name: axis.value(float(axis.draw(rng.random(1))[0])) for name, axis in zip(cube.names, cube.axes, strict=True)
+    }

@@ -50,6 +50,7 @@ class Table:
     Attributes:
         cube: the unit cube of the definition's space.
         keys: key of a point -> how many trials have it.
+        begun: how many of the points that the user wants tried first are known to have a trial.
     """
 
     def __init__(self, spec: JobSpec) -> None:
@@ -58,6 +59,7 @@ class Table:
         self.sign = sign_of(spec)
         self.keys: dict[bytes, int] = {}
         self.lock = threading.RLock()
+        self.begun = 0
         self._numbers: list[int] = []
         self._records: list[Record] = []
         self._rows = np.empty((16, self.cube.d))
@@ -72,6 +74,10 @@ class Table:
     @property
     def numbers(self) -> list[int]:
         return self._numbers
+
+    @property
+    def records(self) -> list[Record]:
+        return self._records
 
     @property
     def rows(self) -> Floats:
