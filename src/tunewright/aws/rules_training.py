@@ -35,6 +35,7 @@ def training_problems(
     yield from _metrics(at("algorithmSpecification.metricDefinitions"), body.get("AlgorithmSpecification", {}))
     yield from _extension(at("staticHyperParameters") if path else "hyperParameters", static, strict=strict)
     yield from _channels(at("inputDataConfig"), body.get("InputDataConfig", []), objects)
+    yield from _serving(at("inputDataConfig"), body)
     yield from _uris(at, body)
     yield from _resources(at, body)
     yield from _times(at, body, strict=strict)
@@ -98,6 +99,29 @@ def _channels(path: str, channels: list[Wire], objects: Objects) -> Iterator[Pro
             yield from _source(f"{where}.dataSource.s3DataSource", channel["DataSource"]["S3DataSource"], objects)
         else:
             yield Problem(f"{where}.dataSource", f"{sources[0]} is not supported here; use an S3DataSource.")
+
+
+def _serving(path: str, body: Wire) -> Iterator[Problem]:
+    """How channels are to be served: what the mode and the cluster do not allow."""
+    mode = body.get("AlgorithmSpecification", {}).get("TrainingInputMode", "File")
+    groups = [group["InstanceGroupName"] for group in body.get("ResourceConfig", {}).get("InstanceGroups", [])]
+    for number, channel in enumerate(body.get("InputDataConfig", []), start=1):
+        source = channel["DataSource"].get("S3DataSource", {})
+        where, served = f"{path}.{number}.member", channel.get("InputMode", mode)
+        if source.get("S3DataType") == "AugmentedManifestFile":
+            if served != "Pipe":
+                text = (
+                    f"is {served} with an AugmentedManifestFile, which is for Pipe mode alone; set InputMode to Pipe."
+                )
+                yield Problem(f"{where}.inputMode", text)
+            if not source.get("AttributeNames"):
+                text = "are needed with an AugmentedManifestFile: the attributes of a line that the program is to get."
+                yield Problem(f"{where}.dataSource.s3DataSource.attributeNames", text)
+        unknown = [name for name in source.get("InstanceGroupNames", []) if name not in groups]
+        if unknown:
+            known = f"there are {', '.join(groups)}" if groups else "the ResourceConfig has no InstanceGroups"
+            text = f"name {', '.join(unknown)}, but {known}."
+            yield Problem(f"{where}.dataSource.s3DataSource.instanceGroupNames", text)
 
 
 def _source(path: str, source: Wire, objects: Objects) -> Iterator[Problem]:
