@@ -78,7 +78,7 @@ class Host:
     def make_executor(self) -> Executor:
         bell = Bell()
         slots = Slots(self.settings.home / "slots", self.settings.slots)
-        runtime = Runtime(self.settings.opt_ml, parse_images(self.settings.images))
+        runtime = Runtime(self.settings.opt_ml, parse_images(self.settings.images), self.settings.requirements)
         scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell, runtime=runtime)
         functions = FunctionExecutor(self.settings.home, self.objects, slots, bell)
         return RoutedExecutor(scripts, functions, bell)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tunewright.core.errors import Invalid, Problem
 
 PREFIX = "TUNEWRIGHT_"
-OPT_ML = ("auto", "rewrite")
+WORDS = {"opt_ml": ("auto", "rewrite"), "requirements": ("ignore", "install")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Settings:
         events: files and webhooks that are told of state changes, `events.jsonl,http://127.0.0.1:9000/hook`.
         images: what training images stand for, as JSON: `{"*pytorch*": "/envs/torch", "*": {"engine": "docker"}}`.
         opt_ml: `auto` gives training programs a `/opt/ml` of their own where the kernel allows it; `rewrite` never.
+        requirements: `install` installs a script's requirements.txt into a directory of its own, `ignore` does not.
         quotas: account quotas other than AMT's, such as `parallel=100,jobs=10000`.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     events: str = ""
     opt_ml: str = "auto"
     images: str = ""
+    requirements: str = "ignore"
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -80,12 +82,13 @@ class Settings:
                     raise ValueError
             except ValueError:
                 problems.append(Problem(name, f"must be a number of seconds, got {found[name]!r}."))
-        if found.get("opt_ml") not in (None, "", *OPT_ML):
-            problems.append(Problem("opt_ml", f"must be {' or '.join(OPT_ML)}, got {found['opt_ml']!r}."))
+        for name, words in WORDS.items():
+            if found.get(name) not in (None, "", *words):
+                problems.append(Problem(name, f"must be {' or '.join(words)}, got {found[name]!r}."))
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
-        texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml")
+        texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml", "requirements")
         text = {name: str(found[name]) for name in texts if found.get(name)}
         if images := found.get("images"):
             text["images"] = images if isinstance(images, str) else json.dumps(images)

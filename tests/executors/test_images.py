@@ -307,3 +307,9 @@ def test_gpus_of_engines(tmp_path: Path, mapped: Callable[..., Bench], monkeypat
         at = run.index(words[0])
         assert run[at : at + 2] == words
         engine.close()
+
+
+@pytest.mark.parametrize("name", ["opt_ml", "requirements"])
+def test_settings_that_are_one_of_a_few_words(name: str) -> None:
+    with pytest.raises(Invalid, match=f"{name}.*must be .* or .*'sometimes'"):
+        Settings.load({f"TUNEWRIGHT_{name.upper()}": "sometimes"})

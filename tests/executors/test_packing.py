@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import socket
@@ -101,4 +102,47 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         tar.addfile(_member("a"))
         tar.addfile(_member("b"))
     with pytest.raises(Invalid, match="more than"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", ""])
+def test_what_sources_are_packed_with(tmp_path: Path, kind: str) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", f"w:{kind}") as tar:
+        tar.addfile(_member("train.py", size=7), io.BytesIO(b"print()"))
+        tar.addfile(_member("again.py", type=tarfile.LNKTYPE, linkname="train.py"))
+    packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert [(tmp_path / "code" / name).read_text() for name in ("train.py", "again.py")] == ["print()"] * 2
+
+
+def test_a_file_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noticed at its header: nothing of it is read or written."""
+    monkeypatch.setattr(packing, "MAX_UNPACKED", 1000)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(_member("big", size=1001), io.BytesIO(bytes(1001)))
+    with pytest.raises(Invalid, match="8 GiB"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert not (tmp_path / "code" / "big").exists()
+
+
+def test_endless_members_are_counted_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a million headers in a few kilobytes: reading stops at the first that is too many."""
+    header = _member("a").tobuf()
+    with gzip.open(tmp_path / "a.tar.gz", "wb", compresslevel=9) as file:
+        for _ in range(500):
+            file.write(header * 1000)
+    monkeypatch.setattr(packing, "MAX_MEMBERS", 50)
+    seen = []
+    extract = tarfile.TarFile.extract
+    monkeypatch.setattr(tarfile.TarFile, "extract", lambda *given, **more: seen.append(extract(*given, **more)))
+    with pytest.raises(Invalid, match="more than"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert len(seen) == 50
+
+
+def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    """A record of extended attributes is read at once by its length; this one says 3 GB."""
+    header = _member("x", type=tarfile.XHDTYPE, size=3_000_000_000).tobuf()
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(header + bytes(100_000))
+    with pytest.raises(Invalid, match="8 GiB"):
         packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))

@@ -118,11 +118,19 @@ class _Copy:
             os.close(writing)
 
 
+def is_module(directory: str, program: str) -> bool:
+    """Whether a script's name is that of a module below its source, such as `package.train`."""
+    if not all(part.isidentifier() for part in program.split(".")):
+        return False
+    path = os.path.join(directory, *program.split("."))
+    return os.path.isfile(f"{path}.py") or os.path.isfile(f"{path}/__main__.py")
+
+
 def _checked(program: str, source: str, workdir: Workdir) -> str:
     path = os.path.normpath(os.path.join(workdir.code, program))
     if not path.startswith(workdir.code + "/"):
         raise Refused(Failure.CLIENT, f"The script {program!r} lies outside its source directory {source}.")
-    if not os.path.isfile(path):
+    if not os.path.isfile(path) and not is_module(workdir.code, program):
         present = sorted(name for name in os.listdir(workdir.code) if name.endswith((".py", ".sh")))
         there = ", ".join(present[:8]) or "no scripts"
         raise Refused(Failure.CLIENT, f"There is no script {program!r} in {source} (found there: {there}).")

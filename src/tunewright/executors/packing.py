@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import stat
 import tarfile
+import zlib
+from collections.abc import Callable
+from typing import IO, cast
 
 from tunewright.core.errors import Invalid
 
@@ -13,6 +18,10 @@ LEVEL = 1
 """Gzip's fastest level: models are mostly numbers, which a higher level hardly shrinks."""
 MAX_UNPACKED = 8 * 1024**3
 MAX_MEMBERS = 100_000
+MAX_STREAM = MAX_UNPACKED + MAX_MEMBERS * 2048
+MAX_READ = 1 << 24
+"""No header is so long, and files are read in smaller pieces."""
+TOO_MUCH = f"holds more than {MAX_MEMBERS} files or 8 GiB; pack the code alone."
 
 _EMPTY = gzip.compress(b"\0" * tarfile.RECORDSIZE, LEVEL, mtime=0)
 
@@ -60,19 +69,62 @@ def _add(tar: tarfile.TarFile, directory: str, prefix: str) -> None:
             tar.addfile(member)
 
 
+class _Bounded:
+    """What an archive unpacks to, as a file that refuses to give more than a source can need.
+
+    An archive of a few kilobytes may hold terabytes, or one header of gigabytes that would be read at once.
+    """
+
+    def __init__(self, file: IO[bytes], archive: str) -> None:
+        self._file = file
+        self._archive = archive
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_READ or self._file.tell() + size > MAX_STREAM:
+            raise Invalid.one(self._archive, TOO_MUCH)
+        return self._file.read(size)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET or place > MAX_STREAM:
+            raise Invalid.one(self._archive, TOO_MUCH)
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+_READERS: dict[bytes, Callable[[str], object]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
+
+
+def _opened(archive: str) -> IO[bytes]:
+    """An archive's content, whatever it is compressed with."""
+    with open(archive, "rb") as file:
+        head = file.read(6)
+    reader = next((reader for magic, reader in _READERS.items() if head.startswith(magic)), None)
+    return open(archive, "rb") if reader is None else cast(IO[bytes], reader(archive))
+
+
 def unpack(archive: str, directory: str) -> None:
     """Unpack a gzipped (or plain) tar archive of source code below a directory.
 
     Raises:
-        Invalid: it is no archive, or a member would land outside, or it holds devices or is far too large.
+        Invalid: it is no archive, or a member would land outside, or it holds devices or is far too large. Members
+            before that one are unpacked then.
     """
+    count = size = 0
     try:
-        with tarfile.open(archive, "r:*") as tar:
-            members = tar.getmembers()
-            if len(members) > MAX_MEMBERS or sum(member.size for member in members) > MAX_UNPACKED:
-                raise Invalid.one(archive, f"holds more than {MAX_MEMBERS} files or 8 GiB; pack the code alone.")
-            tar.extractall(directory, members=members, filter="data")
+        with _opened(archive) as file, tarfile.open(fileobj=_Bounded(file, archive), mode="r:") as tar:  # type: ignore[call-overload]  # a file as far as tarfile needs one
+            for member in tar:
+                count, size = count + 1, size + member.size
+                if count > MAX_MEMBERS or size > MAX_UNPACKED:
+                    raise Invalid.one(archive, TOO_MUCH)
+                tar.extract(member, directory, filter="data")
+                tar.members.clear()  # else it remembers them all
     except tarfile.FilterError as error:
         raise Invalid.one(archive, f"holds a member that would leave the code directory: {error}.") from error
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
         raise Invalid.one(archive, f"cannot be unpacked: {error}. It has to be a .tar.gz of the code.") from error

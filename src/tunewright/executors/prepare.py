@@ -177,6 +177,8 @@ def _runner(program: str, python: str, directory: str) -> tuple[str, ...]:
     if program.endswith(".py"):
         return (python, program)
     path = f"{directory}/{program}"
+    if not os.path.isfile(path):
+        return (python, "-m", program)
     if os.access(path, os.X_OK):
         return (path,)
     return ("/bin/sh", program) if program.endswith(".sh") else (python, program)

@@ -38,6 +38,8 @@ def program_failed(code: int, workdir: Workdir, command: Sequence[str]) -> str:
     message = tail(workdir)
     if message:
         lines.append(f'ErrorMessage "{message}"')
+    if "ModuleNotFoundError" in message and os.path.isfile(f"{workdir.code}/requirements.txt"):
+        lines.append("requirements.txt is installed only with the setting requirements=install.")
     lines.append(f'Command "{_shortened(shlex.join(command), _COMMAND_CHARACTERS)}"')
     return "\n".join(lines)[:LIMIT]
 

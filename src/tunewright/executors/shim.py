@@ -203,7 +203,10 @@ class _Shim:
             return [ContainerStage(task, self._workdir, self._surroundings.home, image)]
         prepare.check(task)
         roomy = runtime.opt_ml == "auto"
-        return [Stage(task, cluster, host, self._workdir, roomy=roomy, image=image) for host in cluster.hosts]
+        stages = [Stage(task, cluster, host, self._workdir, roomy=roomy, image=image) for host in cluster.hosts]
+        for stage in stages if runtime.requirements == "install" else ():
+            stage.packages = os.path.join(self._surroundings.home, "packages")
+        return stages
 
     def _share(self, place: int) -> list[str] | None:
         """The GPUs of one of the hosts."""

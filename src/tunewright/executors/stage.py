@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
-from tunewright.executors import inputs, pipes, prepare, reasons, rooms
+from tunewright.executors import inputs, pipes, prepare, reasons, requirements, rooms
 from tunewright.executors.cluster import Cluster, task_of
 from tunewright.executors.code import bring_code
 from tunewright.executors.contract import write_config
@@ -27,6 +27,7 @@ class Stage:
     Args:
         task: the training job as this host sees it: with the channels that are for it.
         workdir: this host's directory.
+        packages: where what scripts require is installed; "" when it is not. Set before `prepare`.
         roomy: whether the kernel gives its program a room of its own.
         image: what the training image stands for.
     """
@@ -38,6 +39,7 @@ class Stage:
         self.task = task_of(task, cluster, host)
         self.workdir = main.of_host(host)
         self.command: Sequence[str] = ()
+        self.packages = ""
         self._roomy = roomy
         self._mapped = image
         self._base = self.workdir.base
@@ -78,6 +80,10 @@ class Stage:
         if self._base != rooms.OPT_ML:
             prepare.protect(prepare.read_only(task, workdir))
         self._variables = environment(task, workdir, inherited, devices=devices, python=self._python, host=self.host)
+        if self.packages and self._script is not None and not task.training.entrypoint:
+            place = requirements.install(workdir, self._python, self.packages, self._variables)
+            paths = [place, self._variables.get("PYTHONPATH", "")]
+            self._variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
 
     def start(self, ways: rooms.Rooms, names: str | None) -> Program:
         """Start the program.
