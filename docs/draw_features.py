@@ -16,7 +16,6 @@ NEEDS_SERVICE = frozenset({1, 87, 88, 89})
 """Rows about other clients than our own, over HTTP."""
 
 NOT_YET = {
-    81: "with several InstanceConfigs the first is used; both forms and what Describe makes of them are there",
 }
 
 ROWS = (

@@ -32,6 +32,7 @@ from tunewright.executors.bell import Bell
 from tunewright.executors.function_store import store_function
 from tunewright.executors.functions import FunctionExecutor
 from tunewright.executors.images import parse as parse_images
+from tunewright.executors.instances import Offer
 from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
@@ -81,7 +82,7 @@ class Host:
         runtime = Runtime(self.settings.opt_ml, parse_images(self.settings.images), self.settings.requirements)
         scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell, runtime=runtime)
         functions = FunctionExecutor(self.settings.home, self.objects, slots, bell)
-        return RoutedExecutor(scripts, functions, bell)
+        return RoutedExecutor(scripts, functions, bell, Offer(self.settings.instances, slots))
 
     def make_loop(self) -> Loop:
         # Strategies bring numpy and scipy: they are imported when a loop starts, not when a face only reads.
@@ -91,6 +92,7 @@ class Host:
         options = LoopOptions(
             arn=Arns.of(settings).training,
             region=settings.region,
+            capacity_seconds=settings.capacity_seconds,
             lease_seconds=settings.lease_seconds,
         )
         return Loop(self.recorder, self.make_executor(), Engine(), this_process(), options)

@@ -33,6 +33,8 @@ class Settings:
         opt_ml: `auto` gives training programs a `/opt/ml` of their own where the kernel allows it; `rewrite` never.
         requirements: `install` installs a script's requirements.txt into a directory of its own, `ignore` does not.
         quotas: account quotas other than AMT's, such as `parallel=100,jobs=10000`.
+        instances: instance types on offer and their slots, `ml.m5.large cpu=2; ml.g5.xlarge cpu=4,gpu=1`; none: all.
+        capacity_seconds: how long each of several instance types is waited for before the next one is tried.
     """
 
     home: Path
@@ -49,6 +51,8 @@ class Settings:
     opt_ml: str = "auto"
     images: str = ""
     requirements: str = "ignore"
+    instances: str = ""
+    capacity_seconds: float = 30.0
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -72,7 +76,7 @@ class Settings:
             for name in found
             if name not in known
         ]
-        numbers: dict[str, float | None] = {"lease_seconds": 30.0, "stop_grace_seconds": None}
+        numbers: dict[str, float | None] = {"lease_seconds": 30.0, "stop_grace_seconds": None, "capacity_seconds": 30.0}
         for name in numbers:
             if name not in found:
                 continue
@@ -88,7 +92,7 @@ class Settings:
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
-        texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml", "requirements")
+        texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml", "requirements", "instances")
         text = {name: str(found[name]) for name in texts if found.get(name)}
         if images := found.get("images"):
             text["images"] = images if isinstance(images, str) else json.dumps(images)
@@ -98,6 +102,7 @@ class Settings:
             objects=str(found.get("objects") or home / "objects"),
             lease_seconds=numbers["lease_seconds"] or 0.0,
             stop_grace_seconds=numbers["stop_grace_seconds"],
+            capacity_seconds=numbers["capacity_seconds"] or 0.0,
             **text,
         )
 

@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from tunewright.aws.logs import Logs
+from tunewright.core.errors import NoCapacity
 from tunewright.core.ports import Task
 from tunewright.executors import tasklock
 from tunewright.executors.workdir import Workdir
@@ -325,8 +326,69 @@ def test_row_83_quotas(sim: Sim) -> None:
     assert "is 20" in message and "is 1000" in message
 
 
-def test_forms_of_the_resource_configuration(sim: Sim) -> None:
-    """What row 81 asks for beside the order in which configurations are tried."""
+def configs(*kinds: str) -> Wire:
+    listed = [{"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 1} for kind in kinds]
+    return {"HyperParameterTuningResourceConfig": {"InstanceConfigs": listed, "AllocationStrategy": "Prioritized"}}
+
+
+def test_row_81_instance_configurations(sim: Sim, tmp_path: Path) -> None:
+    """Tried in their order, and of both forms what Describe makes of them."""
+    configurations_in_order(sim)
+    forms_of_the_configuration(sim)
+    settings = {
+        "TUNEWRIGHT_INSTANCES": "ml.m5.large cpu=2; ml.p3.2xlarge cpu=4,gpu=1",
+        "TUNEWRIGHT_SLOTS": "cpu=4,gpu=0",
+    }
+    real = Real(tmp_path / "offering", **settings)
+    try:
+        script = "import os\nprint('type', os.environ['SM_CURRENT_INSTANCE_TYPE'])\nprint('acc=1;')"
+        request = real.tune("job", script, jobs=1, training=configs("ml.c5.large", "ml.p3.2xlarge", "ml.m5.large"))
+        del request["TrainingJobDefinition"]["ResourceConfig"]
+        assert real.run(request)["HyperParameterTuningJobStatus"] == "Completed"
+        [child] = real.children("job")
+        found = real.child(child["TrainingJobName"])
+        assert found["ResourceConfig"]["InstanceType"] == "ml.m5.large", "one is not offered, one is too large"
+        assert "type ml.m5.large" in real.log(child["TrainingJobName"])
+        request = real.tune("none", script, jobs=1, training=configs("ml.c5.large", "ml.p3.2xlarge"))
+        del request["TrainingJobDefinition"]["ResourceConfig"]
+        real.run(request)
+        [child] = real.children("none")
+        assert child["FailureReason"].startswith("CapacityError: Unable to provision ml.c5.large")
+        assert "Unable to provision ml.p3.2xlarge" in child["FailureReason"]
+        assert real.describe("none")["TrainingJobStatusCounters"]["RetryableError"] == 1
+    finally:
+        real.close()
+
+
+def configurations_in_order(sim: Sim) -> None:
+    """Each is waited for, then the next one is tried as well; one that is not to be had at all is not waited for."""
+    tried: list[tuple[float, str]] = []
+
+    def room(task: Task) -> bool:
+        kind = task.training.instance_type or ""
+        tried.append((sim.clock.now(), kind))
+        if kind == "ml.c5.large":
+            raise NoCapacity("there is no ml.c5.large")
+        return kind == "ml.m5.large"
+
+    sim.disk.room = room
+    began = sim.clock.now()
+    request = sim.request(
+        "job", jobs=1, training=configs("ml.c5.large", "ml.p3.2xlarge", "ml.g5.xlarge", "ml.m5.large")
+    )
+    del request["TrainingJobDefinition"]["ResourceConfig"]
+    assert sim.run(request)["HyperParameterTuningJobStatus"] == "Completed"
+    firsts = {kind: next(at for at, tried_kind in tried if tried_kind == kind) - began for _, kind in tried}
+    assert list(firsts) == ["ml.c5.large", "ml.p3.2xlarge", "ml.g5.xlarge", "ml.m5.large"]
+    waits = list(firsts.values())
+    assert waits[0] == waits[1] < 5 and 30 <= waits[2] < 35 and 60 <= waits[3] < 65
+    [child] = sim.children("job")
+    expected = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    assert sim.child(child["TrainingJobName"])["ResourceConfig"] == expected
+    sim.disk.room = lambda _: True
+
+
+def forms_of_the_configuration(sim: Sim) -> None:
     flat: Wire = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
 
     def asked(name: str, **training: object) -> Wire:

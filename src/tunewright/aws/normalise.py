@@ -98,14 +98,15 @@ def with_objective(definition: Definition) -> tuple[MetricDefinition, ...]:
     return (*metrics, MetricDefinition(OBJECTIVE_METRIC, patterns[0]))
 
 
-def resource_config(body: Wire) -> Wire | None:
-    """ResourceConfig; the tuning form's flat fields come back under this name, its list does not."""
+def resource_config(body: Wire, choice: int | None = None) -> Wire | None:
+    """ResourceConfig; the tuning form's flat fields come back under this name, of its list only the one `choice`."""
     given: Wire | None = body.get("ResourceConfig")
     if given is not None:
         return given
     tuned: Wire = body.get("HyperParameterTuningResourceConfig", {})
     if "InstanceConfigs" in tuned:
-        return None
+        listed: list[Wire] = tuned["InstanceConfigs"]
+        return None if choice is None else {**without(tuned, "AllocationStrategy", "InstanceConfigs"), **listed[choice]}
     return without(tuned, "AllocationStrategy") or None
 
 

@@ -22,6 +22,7 @@ from tunewright.core.spec import (
     Direction,
     Hyperband,
     InstanceGroup,
+    Instances,
     JobSpec,
     Limits,
     MetricDefinition,
@@ -124,6 +125,7 @@ def _training(
             InstanceGroup(group["InstanceGroupName"], group["InstanceType"], group["InstanceCount"])
             for group in resources.get("InstanceGroups", [])
         ),
+        alternatives=tuple(Instances(one["InstanceType"], one["InstanceCount"]) for one in _instance_configs(body)[1:]),
         max_runtime=float(stopping.get("MaxRuntimeInSeconds", DAY)),
         max_wait=None if wait is None else float(wait),
         spot=body.get("EnableManagedSpotTraining", False),
@@ -141,9 +143,16 @@ def _training(
 
 def _resources(body: Wire) -> Wire:
     """The resources in force: ResourceConfig, the tuning form's flat fields, or its first configuration."""
+    listed = _instance_configs(body)
+    flat: Wire = body.get("HyperParameterTuningResourceConfig", {})
+    return body.get("ResourceConfig") or (listed[0] if listed else flat)
+
+
+def _instance_configs(body: Wire) -> list[Wire]:
+    """The configurations of a tuning job's definition that are to be tried in their order."""
     tuned: Wire = body.get("HyperParameterTuningResourceConfig", {})
-    listed = tuned.get("InstanceConfigs")
-    return body.get("ResourceConfig") or (listed[0] if listed else tuned)
+    listed: list[Wire] = tuned.get("InstanceConfigs", [])
+    return listed
 
 
 def _channel(channel: Wire, input_mode: str) -> Channel:

@@ -7,6 +7,7 @@ carries out what the jobs are owed. Nothing here decides anything about a job; t
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -18,12 +19,12 @@ from tunewright.control.tasks import make_task
 from tunewright.control.watch import INLINE, Watch
 from tunewright.core.completion import deadline
 from tunewright.core.effects import Judge, Kill, Launch, Propose
-from tunewright.core.errors import NotFound
+from tunewright.core.errors import NoCapacity, NotFound
 from tunewright.core.events import Event, Exited, Judged, Launched, Proposed, Ticked
 from tunewright.core.history import History
 from tunewright.core.job import Job
 from tunewright.core.machine import todo
-from tunewright.core.ports import Advisor, Executor, ExitReport, Owner, Proposals, Store
+from tunewright.core.ports import Advisor, Executor, ExitReport, Owner, Proposals, Store, Task
 from tunewright.core.spec import Strategy
 from tunewright.core.trial import Failure, Trial, TrialStatus
 
@@ -42,11 +43,13 @@ class LoopOptions:
     lease_seconds: how long a lease lasts; it is renewed after a third of that.
     arn: a training job's ARN by name.
     region: what training programs are told.
+    capacity_seconds: how long each of several instance types is waited for before the next one is tried as well.
     dead: whether a lease's owner is surely gone.
     """
 
     arn: Callable[[str], str]
     region: str = "us-east-1"
+    capacity_seconds: float = 30.0
     lease_seconds: float = 30.0
     dead: Callable[[Owner], bool] = is_dead
 
@@ -272,13 +275,43 @@ class Loop:
         if self._crowded:
             return []
         watch = self._watch(held, trial)
+        number, attempt = trial.number, trial.attempt
         try:
-            handle = self.executor.launch(watch.task)
+            handle, choice = self._started(held, trial, watch.task, now)
         except OSError as error:
             reason = f"the training job could not be started: {error}"
-            return [Exited(now, trial.number, trial.attempt, None, Failure.INTERNAL, reason)]
+            return [Exited(now, number, attempt, None, Failure.INTERNAL, reason)]
+        except NoCapacity as error:
+            return [Exited(now, number, attempt, None, Failure.CAPACITY, str(error))]
         self._crowded = handle is None
-        return [] if handle is None else [Launched(now, trial.number, trial.attempt, handle)]
+        return [] if handle is None else [Launched(now, number, attempt, handle, choice)]
+
+    def _started(self, held: Held, trial: Trial, task: Task, now: float) -> tuple[str | None, int]:
+        """A handle and the choice of instances it stands for; no handle while there are no slots.
+
+        Instances are tried in their order. Those that are not to be had at all are passed over; with those that are
+        taken, the next ones get their turn when these were waited for.
+
+        Raises:
+            NoCapacity: none of them is to be had.
+        """
+        training = held.job.spec.definitions[trial.definition].training
+        waited = now - (trial.transitions[-1].at if trial.transitions else now)
+        turns = 1 + (waited // self.options.capacity_seconds if self.options.capacity_seconds > 0 else math.inf)
+        refused: list[str] = []
+        for choice in range(1 + len(training.alternatives)):
+            if choice - len(refused) >= turns:
+                return None, 0
+            try:
+                handle = self.executor.launch(replace(task, training=training.chosen(choice)))
+            except NoCapacity as error:
+                refused.append(str(error))
+                continue
+            if handle is not None:
+                return handle, choice
+        if len(refused) > len(training.alternatives):
+            raise NoCapacity(" ".join(dict.fromkeys(refused)))
+        return None, 0
 
     def _kill(self, held: Held, trial: Trial) -> None:
         watch = self._watch(held, trial)

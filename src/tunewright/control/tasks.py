@@ -20,7 +20,7 @@ def hyperparameters(job: Job, trial: Trial) -> dict[str, str]:
 
 
 def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) -> Task:
-    """The task of a trial's current attempt; `arn` gives a training job's ARN by name."""
+    """The task of a trial's current attempt on the instances of its choice; `arn` gives an ARN by name."""
     definition = job.spec.definitions[trial.definition]
     checkpoints = definition.training.checkpoint_uri
     if checkpoints is not None and job.spec.tuning:
@@ -30,7 +30,7 @@ def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) ->
         name=trial.name,
         attempt=trial.attempt,
         number=trial.number,
-        training=definition.training,
+        training=definition.training.chosen(trial.choice),
         hyperparameters=hyperparameters(job, trial),
         objective=definition.objective.metric if definition.objective else "",
         grace=job.spec.stop_grace,

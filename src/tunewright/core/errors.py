@@ -69,5 +69,9 @@ class LimitExceeded(TunewrightError):
     """A quota would be exceeded."""
 
 
+class NoCapacity(TunewrightError):
+    """There are no such instances here, and waiting will bring none; the text says what there is."""
+
+
 class StaleVersion(TunewrightError):
     """Somebody else changed the job since it was read; read again and retry."""

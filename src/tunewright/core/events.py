@@ -40,10 +40,13 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
+    """A trial's attempt was started, on the instances of `choice` (see `Trial`)."""
+
     at: float
     number: int
     attempt: int
     handle: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Counters:
             return replace(counts, completed=self.completed + 1)
         if trial.status is TrialStatus.STOPPED:
             return replace(counts, stopped=self.stopped + 1)
-        if trial.failure in (Failure.INTERNAL, Failure.INTERRUPTED):
+        if trial.failure in (Failure.INTERNAL, Failure.INTERRUPTED, Failure.CAPACITY):
             return replace(counts, retryable=self.retryable + 1)
         return replace(counts, non_retryable=self.non_retryable + 1)
 

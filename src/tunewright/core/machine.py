@@ -179,7 +179,8 @@ def _launched(draft: Draft, event: Launched) -> None:
         return
     status = TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status
     started = draft.at if trial.started is None else trial.started
-    draft.put(replace(trial, status=status, handle=event.handle, started=started, since=draft.at))
+    trial = replace(trial, status=status, handle=event.handle, choice=event.choice)
+    draft.put(replace(trial, started=started, since=draft.at))
 
 
 def _progressed(draft: Draft, event: Progressed) -> None:
@@ -260,7 +261,7 @@ def _exited(draft: Draft, event: Exited) -> None:
         again = _enter(trial, Phase.INTERRUPTED if interrupted else Phase.RESTARTING, draft.at, event.reason)
         again = _enter(again, Phase.STARTING, draft.at)
         again = replace(again, status=TrialStatus.PENDING, attempt=trial.attempt + 1, handle=None, epoch=0)
-        again = replace(again, ran=trial.runtime(event.at), since=None)
+        again = replace(again, ran=trial.runtime(event.at), since=None, choice=0)
         again = replace(again, interruptions=trial.interruptions + (event.failure is Failure.INTERRUPTED))
         draft.put(replace(again, last=None, judged=0, cursor=Cursor(), note="", verdict=None))
         draft.facts.append(Restarted(trial.number))

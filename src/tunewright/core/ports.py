@@ -216,7 +216,11 @@ class Executor(Protocol):
     """Runs tasks. Every call is idempotent by (name, attempt) and none waits for a training program."""
 
     def launch(self, task: Task) -> str | None:
-        """Start a task, or find it started already; its handle. None: no slot is free now, ask again later."""
+        """Start a task, or find it started already; its handle. None: no slot is free now, ask again later.
+
+        Raises:
+            NoCapacity: there are no instances of the task's type here.
+        """
         ...
 
     def watch(self, task: Task, handle: str | None) -> None:

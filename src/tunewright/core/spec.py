@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tunewright.core.space import Point, Space
@@ -120,6 +120,14 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Instances:
+    """So many hosts of one instance type."""
+
+    kind: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """What to run for one training job, and under which conditions.
 
@@ -134,6 +142,7 @@ class Training:
         max_wait: seconds for one training job from its creation, waiting and interruptions included, or None.
         instance_count: hosts; each is a process of its own.
         instance_groups: hosts of several kinds, in place of type and count.
+        alternatives: instances to try, in this order, while there is no capacity for the first.
         spot: managed spot training: what interrupts the program is shown as an interruption.
         retries: further attempts after an infrastructure error.
         entrypoint, arguments: a plain training job's own command (ContainerEntrypoint, ContainerArguments).
@@ -154,6 +163,7 @@ class Training:
     instance_type: str | None = None
     instance_count: int = 1
     instance_groups: tuple[InstanceGroup, ...] = ()
+    alternatives: tuple[Instances, ...] = ()
     max_runtime: float | None = None
     max_wait: float | None = None
     spot: bool = False
@@ -166,6 +176,13 @@ class Training:
     function: Function | None = None
     cpus: int = 1
     gpus: int = 0
+
+    def chosen(self, choice: int) -> Training:
+        """The same on the instances of `alternatives[choice - 1]` alone; 0 is the first choice."""
+        if not self.alternatives:
+            return self
+        one = (Instances(self.instance_type or "", self.instance_count), *self.alternatives)[choice]
+        return replace(self, instance_type=one.kind, instance_count=one.count, alternatives=())
 
     @property
     def hosts(self) -> int:

@@ -70,6 +70,7 @@ class Failure(StrEnum):
     CLIENT = "ClientError"
     INTERNAL = "InternalServerError"
     INTERRUPTED = "Interrupted"
+    CAPACITY = "CapacityError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class Trial:
         definition: index into the spec's definitions.
         point: the tuned hyperparameters, native values.
         attempt: from 1; a retry is an attempt of the same training job.
+        choice: which of the instances that may be tried in turn it runs on; 0 is the first.
         interruptions: attempts that ended because the machine or its service manager ended everything.
         started: when the first attempt began.
         since: when the current attempt began; None while it waits, and once it is over.
@@ -147,6 +149,7 @@ class Trial:
     definition: int = 0
     status: TrialStatus = TrialStatus.PENDING
     attempt: int = 1
+    choice: int = 0
     interruptions: int = 0
     handle: str | None = None
     started: float | None = None

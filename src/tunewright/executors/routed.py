@@ -7,6 +7,7 @@ import time
 from tunewright.core.ports import Executor, Report, Task
 from tunewright.core.trial import Cursor
 from tunewright.executors.bell import Bell
+from tunewright.executors.instances import Offer
 from tunewright.executors.slots import WANT_SECONDS
 
 STARVED_SECONDS = 0.25
@@ -20,12 +21,14 @@ class RoutedExecutor:
         scripts: runs tasks without a `training.function`.
         functions: runs tasks with one.
         bell: the one that both ring.
+        offer: the instance types on offer; None sends tasks on as they are.
     """
 
-    def __init__(self, scripts: Executor, functions: Executor, bell: Bell) -> None:
+    def __init__(self, scripts: Executor, functions: Executor, bell: Bell, offer: Offer | None = None) -> None:
         self._scripts = scripts
         self._functions = functions
         self._bell = bell
+        self._offer = offer
         self._routes: dict[tuple[str, int], Executor] = {}
         self._starved_until = 0.0
 
@@ -39,7 +42,12 @@ class RoutedExecutor:
         return self._routes.get((name, attempt), self._scripts)
 
     def launch(self, task: Task) -> str | None:
-        """Start a task where it belongs; None when no slot is free there now."""
+        """Start a task where it belongs; None when no slot is free there now.
+
+        Raises:
+            NoCapacity: its instance type is not on offer.
+        """
+        task = task if self._offer is None else self._offer.sized(task)
         handle = self._route(task).launch(task)
         if handle is None:
             self._starved_until = time.monotonic() + WANT_SECONDS

@@ -83,10 +83,13 @@ class Disk:
     """All that survives a crash of the controller.
 
     Args:
+        program: what a task's program does.
+        room: whether there are slots for a task now; may raise NoCapacity.
         starts: how often each (name, attempt) was really started; more than once is a fault.
     """
 
     program: Callable[[Task], Program]
+    room: Callable[[Task], bool] = lambda _: True
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
     starts: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -129,7 +132,7 @@ class SimulatedExecutor:
         self.border()
         key = (task.name, task.attempt)
         if key not in self._disk.runs:
-            if self._dice.random() < self._hostility.crowded:
+            if self._dice.random() < self._hostility.crowded or not self._disk.room(task):
                 return None
             self._disk.runs[key] = Run(task, self._disk.program(task), self._clock.now())
             self._disk.starts[key] = self._disk.starts.get(key, 0) + 1
