@@ -38,7 +38,7 @@ from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots
 from tunewright.executors.workdir import FIRST_HOST, Workdir
-from tunewright.objects.local import LocalObjects
+from tunewright.objects.choose import open_objects
 from tunewright.settings import PREFIX, Settings
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore, open_store
@@ -58,7 +58,7 @@ class Host:
     settings: Settings
     store: SqlStore
     recorder: Recorder
-    objects: LocalObjects
+    objects: Objects
     reads: SqlReads
     background: Background = field(init=False)
 
@@ -74,13 +74,14 @@ class Host:
         targets = targets_of(settings.events, settings.home)
         announcer = Announcer(store, reads, Arns.of(settings), targets) if targets else None
         recorder = Recorder(store, SteadyClock(), pause, announcer)
-        return cls(settings, store, recorder, LocalObjects(Path(settings.objects)), reads)
+        return cls(settings, store, recorder, open_objects(settings.objects, settings.region), reads)
 
     def make_executor(self) -> Executor:
         bell = Bell()
         slots = Slots(self.settings.home / "slots", self.settings.slots)
-        runtime = Runtime(self.settings.opt_ml, parse_images(self.settings.images), self.settings.requirements)
-        scripts = LocalExecutor(self.settings.home, Path(self.settings.objects), slots, bell, runtime=runtime)
+        given = self.settings
+        runtime = Runtime(given.opt_ml, parse_images(given.images), given.requirements, given.region)
+        scripts = LocalExecutor(given.home, given.objects, slots, bell, runtime=runtime)
         functions = FunctionExecutor(self.settings.home, self.objects, slots, bell)
         return RoutedExecutor(scripts, functions, bell, Offer(self.settings.instances, slots))
 

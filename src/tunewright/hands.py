@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tunewright.executors.forkserver import ForkServer, Lines
 from tunewright.executors.runtime import Runtime
-from tunewright.objects.local import LocalObjects
+from tunewright.objects.choose import open_objects
 
 
 def main(arguments: list[str]) -> None:
     """Serve until the controller is gone. Arguments: home, object directory, runtime, then three descriptors."""
     home, objects, runtime, *lines = arguments
-    ForkServer(Path(home), LocalObjects(Path(objects)), Runtime.of(runtime), Lines(*map(int, lines))).serve()
+    way = Runtime.of(runtime)
+    ForkServer(Path(home), open_objects(objects, way.region), way, Lines(*map(int, lines))).serve()
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ from tunewright.aws.logs import Logs
 from tunewright.aws.operations import Operations
 from tunewright.aws.router import Router, Services
 from tunewright.aws.s3 import S3
+from tunewright.aws.s3_elsewhere import Elsewhere
 from tunewright.aws.s3_store import S3Store
 from tunewright.control.recorder import Recorder
-from tunewright.core.ports import Reads, Store
+from tunewright.core.ports import Objects, Reads, Store
 from tunewright.objects.local import LocalObjects
 from tunewright.settings import Settings
 
@@ -44,7 +45,7 @@ class Ports:
     recorder: Recorder
     store: Store
     reads: Reads
-    objects: LocalObjects
+    objects: Objects
     log_paths: Callable[[str, str], Sequence[Path]]
     wake: Callable[[str], None]
 
@@ -71,7 +72,7 @@ class Options:
 def make_app(ports: Ports, settings: Settings, options: Options) -> ASGIApp:
     """An ASGI application. The loop is not its business: whoever starts it runs one, here or elsewhere."""
     figures = Figures(lambda: len(ports.store.versions()), ports.now)
-    s3 = S3(S3Store(ports.objects), settings.region, ports.now)
+    s3 = _s3(ports, settings)
     s3.open(options.bucket)
 
     @lru_cache(REGIONS)
@@ -109,6 +110,13 @@ async def _live(receive: Receive, send: Send, router: Router) -> None:
         await send({"type": "lifespan.startup.complete"})
     router.close()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _s3(ports: Ports, settings: Settings) -> S3 | Elsewhere:
+    """The S3 on the object directory, or word of where objects lie."""
+    if isinstance(ports.objects, LocalObjects):
+        return S3(S3Store(ports.objects), settings.region, ports.now)
+    return Elsewhere(settings.objects)
 
 
 def _pages(figures: Figures, mounted: Mapping[str, ASGIApp]) -> Starlette:

@@ -27,6 +27,7 @@ from tunewright.aws.logs import Logs
 from tunewright.aws.operations import Operations
 from tunewright.aws.s3 import S3
 from tunewright.aws.s3_body import ChunkKey
+from tunewright.aws.s3_elsewhere import Elsewhere
 from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.sigv4 import Denied, Refusal, Signature, signing_key
 
@@ -73,7 +74,7 @@ class Services:
     """
 
     sagemaker: Callable[[str], Operations]
-    s3: S3
+    s3: S3 | Elsewhere
     logs: Logs
     monitoring: Monitoring
     identity: Identity

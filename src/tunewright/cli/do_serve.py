@@ -23,6 +23,7 @@ from tunewright.aws.listening import make_server
 from tunewright.cli.out import say, warn
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
+from tunewright.objects.choose import is_endpoint
 from tunewright.settings import Settings
 
 CONFIGURATION = "sagemaker-config.yaml"
@@ -162,12 +163,18 @@ def env(
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(path),
         "NO_PROXY": _without_proxy(),
     }
+    if is_endpoint(settings.objects):
+        # One pair of keys has to serve both; without keys of ours the user's own are left in force.
+        variables["AWS_ENDPOINT_URL_S3"] = settings.objects
+        if not keys[0]:
+            del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
     if ca is not None:
         variables |= {"AWS_CA_BUNDLE": str(ca.absolute()), "REQUESTS_CA_BUNDLE": str(ca.absolute())}
     if as_json:
         emit(variables)
     else:
-        say("unset AWS_SESSION_TOKEN AWS_PROFILE")
+        if "AWS_ACCESS_KEY_ID" in variables:
+            say("unset AWS_SESSION_TOKEN AWS_PROFILE")
         for name, value in variables.items():
             say(f"export {name}={shlex.quote(value)}")
         warn(f'Wrote {path}. Use this as: eval "$(tunewright env)"')

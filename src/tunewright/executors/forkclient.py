@@ -41,7 +41,7 @@ class ForkClient:
     """
 
     def __init__(
-        self, home: Path, objects: Path, report: int, died: Callable[[int], None], runtime: Runtime | None = None
+        self, home: Path, objects: str, report: int, died: Callable[[int], None], runtime: Runtime | None = None
     ) -> None:
         self._home = home
         self._runtime = runtime or Runtime()
@@ -71,7 +71,7 @@ class ForkClient:
         reading, writing = os.pipe()
         self._environment = dict(os.environ)
         lines = [theirs.fileno(), self._report, writing]
-        places = [str(self._home), str(self._objects), self._runtime.text()]
+        places = [str(self._home), self._objects, self._runtime.text()]
         command = [sys.executable, "-P", "-m", MODULE, *places, *map(str, lines)]
         try:
             with open(self._home / LOG, "ab") as log:

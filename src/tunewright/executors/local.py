@@ -57,7 +57,7 @@ class LocalExecutor:
 
     Args:
         home: Tunewright's home; training jobs live below `jobs`.
-        objects: the object directory.
+        objects: the object directory, or the endpoint of an S3.
         slots: what may run at once.
         bell: rung when there is something to poll.
         runtime: how programs are run here.
@@ -67,7 +67,7 @@ class LocalExecutor:
     def __init__(
         self,
         home: Path,
-        objects: Path,
+        objects: Path | str,
         slots: Slots,
         bell: Bell,
         *,
@@ -88,7 +88,7 @@ class LocalExecutor:
         reading, self._writing = os.pipe()
         os.set_blocking(reading, False)
         self._runtime = runtime or Runtime()
-        self._server = ForkClient(self._home, Path(objects), self._writing, self._watch_server, self._runtime)
+        self._server = ForkClient(self._home, str(objects), self._writing, self._watch_server, self._runtime)
         self._listener.watch(reading, lambda: self._hear(reading))
 
     @property

@@ -17,22 +17,24 @@ class Runtime:
             and replaces the path in entry points and drivers' scripts.
         images: what training images stand for; the first that fits counts.
         requirements: `install` brings what a script's requirements.txt asks for; `ignore` does not.
+        region: in which an S3 that holds the objects is asked.
     """
 
     opt_ml: str = "auto"
     images: tuple[Image, ...] = ()
     requirements: str = "ignore"
+    region: str = "us-east-1"
 
     def image(self, name: str | None) -> Image | None:
         """What an image stands for, or None when the table does not say."""
         return find(self.images, name)
 
     def text(self) -> str:
-        return json.dumps([self.opt_ml, [image.plain() for image in self.images], self.requirements])
+        return json.dumps([self.opt_ml, [image.plain() for image in self.images], self.requirements, self.region])
 
     @classmethod
     def of(cls, text: str) -> Runtime:
         """What `text` was made of."""
-        opt_ml, images, requirements = json.loads(text)
+        opt_ml, images, *words = json.loads(text)
         table = tuple(Image(line[0], line[1], line[2], tuple(line[3])) for line in images)
-        return cls(opt_ml, table, requirements)
+        return cls(opt_ml, table, *words)
