@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from tunewright.core.ports import Task
-from tunewright.core.spec import Channel, Function, MetricDefinition, Training
+from tunewright.core.spec import Channel, Function, InstanceGroup, Instances, MetricDefinition, Training
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors.codec import decode_task, encode_task
 from tunewright.testing.executor_suite import COUNTED, WAITS
@@ -261,7 +261,12 @@ def test_a_task_survives_the_journey() -> None:
     whole = Training(
         image="i",
         metrics=(MetricDefinition("a", "b"),),
-        channels=(Channel("train", "s3://b/k", content_type="text/csv"),),
+        channels=(
+            Channel("train", "s3://b/k", content_type="text/csv"),
+            Channel("lines", "s3://b/l", "AugmentedManifestFile", groups=("g",), attributes=("a", "b"), seed=4),
+        ),
+        instance_groups=(InstanceGroup("g", "ml.m5.large", 2),),
+        alternatives=(Instances("ml.c5.large", 2),),
         output_path="s3://b/o",
         static={"a": "b"},
         environment={"A": "ü"},

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from tunewright.core.ports import Task
-from tunewright.core.spec import Channel, Function, InstanceGroup, MetricDefinition, Training
+from tunewright.core.spec import Channel, Function, InstanceGroup, Instances, MetricDefinition, Training
 
 _TASK = tuple(field.name for field in fields(Task))
 _TRAINING = tuple(field.name for field in fields(Training))
@@ -21,6 +21,7 @@ def task_to_json(task: Task) -> dict[str, Any]:
     training["metrics"] = [[metric.name, metric.regex] for metric in task.training.metrics]
     training["channels"] = [[getattr(channel, name) for name in _CHANNEL] for channel in task.training.channels]
     training["instance_groups"] = [[g.name, g.kind, g.count] for g in task.training.instance_groups]
+    training["alternatives"] = [[each.kind, each.count] for each in task.training.alternatives]
     training["static"] = dict(task.training.static)
     training["environment"] = dict(task.training.environment)
     function = task.training.function
@@ -37,6 +38,7 @@ def task_from_json(values: dict[str, Any]) -> Task:
     training["metrics"] = tuple(MetricDefinition(*metric) for metric in training["metrics"])
     training["channels"] = tuple(_channel(channel) for channel in training["channels"])
     training["instance_groups"] = tuple(InstanceGroup(*group) for group in training["instance_groups"])
+    training["alternatives"] = tuple(Instances(*each) for each in training["alternatives"])
     for name in _TUPLES:
         training[name] = tuple(training[name])
     if training["function"] is not None:
