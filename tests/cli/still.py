@@ -8,6 +8,7 @@ from typing import Any
 
 from tunewright.aws.inprocess import make_client
 from tunewright.aws.operations import Operations
+from tunewright.cli.inherited import Inherited, inherited
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Reported, Resumed
 from tunewright.core.job import Job
@@ -93,6 +94,9 @@ class StillEngine:
     def importance(self, name: str) -> list[tuple[str, float]]:
         self.done.append(f"importance {name}")
         return [("units", 0.75), ("lr", 0.25)]
+
+    def inherited(self, job: Job) -> list[Inherited]:
+        return inherited(job, self.reads, self.store)
 
     def log_paths(self, training_job: str) -> tuple[Path, Path]:
         base = self.home / "jobs" / training_job

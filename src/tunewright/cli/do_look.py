@@ -12,6 +12,7 @@ from tunewright.aws.names import Arns
 from tunewright.cli.command import FAILED
 from tunewright.cli.engine import Engine, best_of, connect, find
 from tunewright.cli.exporting import write_csv, write_json
+from tunewright.cli.inherited import line as warm_line
 from tunewright.cli.out import print_table, say
 from tunewright.cli.portrait import portrait
 from tunewright.cli.ranking import HEADERS, columns, model_path, ordered
@@ -72,7 +73,8 @@ def describe(name: str, *, as_json: bool) -> int | None:
     if as_json:
         emit(described(engine, view.job.name))
         return None
-    for line in portrait(view, charge=engine.in_charge(view), now=SteadyClock().now()):
+    warm = warm_line(view.job, engine.inherited(view.job))
+    for line in portrait(view, charge=engine.in_charge(view), now=SteadyClock().now(), warm=warm):
         say(line)
     return None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunewright.assembly import local
+from tunewright.cli.inherited import Inherited, inherited
 from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
 from tunewright.core.job import Job
@@ -60,6 +61,10 @@ class Engine(Protocol):
         """A job's parameters and their shares of the objective, most important first; empty while nothing is known."""
         ...
 
+    def inherited(self, job: Job) -> list[Inherited]:
+        """What each parent of a warm-started job gave it."""
+        ...
+
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail: ...
     def log_paths(self, training_job: str) -> tuple[Path, Path]: ...
 
@@ -87,6 +92,9 @@ class _Joined:
             return []
         found = importance(self._local.host.store.history(job.uid))
         return [(each.name, each.share) for each in found if each.share > 0]
+
+    def inherited(self, job: Job) -> list[Inherited]:
+        return inherited(job, self._local.reads, self._local.host.store)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """Raises the rooms' own errors, which the client would turn into botocore's."""

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tunewright.aws.names import Arns
 from tunewright.cli.engine import Engine, best_of
+from tunewright.cli.inherited import line as warm_line
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
 from tunewright.control.clock import SteadyClock
@@ -64,7 +65,10 @@ class Human:
 
     def begin(self, job: Job, earlier: Sequence[TrialView], owns: bool) -> None:
         if not self._quiet:
-            self._display.say(opening(job, str(self._engine.settings.home), owns))
+            warm = warm_line(job, self._engine.inherited(job))
+            self._display.say(
+                [*opening(job, str(self._engine.settings.home), owns), *([f"Warm start: {warm}"] if warm else [])]
+            )
         self._told(job).ended(job, [view.trial for view in earlier])
         if earlier and not self._quiet:
             count = f"{len(earlier)} training {'job has' if len(earlier) == 1 else 'jobs have'} ended before."

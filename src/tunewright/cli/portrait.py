@@ -12,10 +12,10 @@ from tunewright.sdk.progress import duration
 from tunewright.sdk.values import short
 
 
-def portrait(view: JobView, *, charge: bool, now: float) -> list[str]:
-    """What was asked for, how far it is, why it ended."""
+def portrait(view: JobView, *, charge: bool, now: float, warm: str = "") -> list[str]:
+    """What was asked for, how far it is, why it ended; `warm` is what its parents gave it."""
     job = view.job
-    pairs = [("Name", job.name), ("Status", str(job.status)), *_state(view, charge, now), *_asked(job.spec)]
+    pairs = [("Name", job.name), ("Status", str(job.status)), *_state(view, charge, now), *_asked(job.spec, warm)]
     width = max(len(name) for name, _ in pairs)
     lines = [f"{name.ljust(width)}  {text}" for name, text in pairs if text]
     for definition in job.spec.definitions:
@@ -48,7 +48,7 @@ def _state(view: JobView, charge: bool, now: float) -> Iterator[tuple[str, str]]
         yield "In charge", f"process {view.owner.pid} on {view.owner.host}"
 
 
-def _asked(spec: JobSpec) -> Iterator[tuple[str, str]]:
+def _asked(spec: JobSpec, warm: str) -> Iterator[tuple[str, str]]:
     yield "Strategy", str(spec.strategy) + (" (strict)" if spec.strict else "")
     for definition in spec.definitions:
         if definition.objective is not None:
@@ -65,8 +65,7 @@ def _asked(spec: JobSpec) -> Iterator[tuple[str, str]]:
         f"{spec.limits.max_runtime:g} s" if spec.limits.max_runtime is not None else "",
     )
     yield "Ends at", ", ".join(filter(None, criteria))
-    if spec.warm_start is not None:
-        yield "Warm start", f"{spec.warm_start.type} from {', '.join(spec.warm_start.parents)}"
+    yield "Warm start", warm
     yield "Seed", str(spec.seed)
 
 

@@ -75,4 +75,6 @@ def described(engine: Engine, name: str) -> Shape:
     if (best := best_of(engine, view.job)) is not None:
         shape["BestTrainingJob"] = training_job(best, arns)
     extra = tuning_job(view, arns, in_charge=engine.in_charge(view))["Tunewright"]
+    if parents := engine.inherited(view.job):
+        extra["WarmStart"] = [parent.shape() for parent in parents]
     return {**shape, "Tunewright": {**extra, "RandomSeed": view.job.spec.seed, "Strict": view.job.spec.strict}}

@@ -94,6 +94,13 @@ def read_parent(parent: History, cube: Cube, sign: float) -> Parent:
     return Parent(np.array(rows).reshape(len(rows), cube.d), np.array(values))
 
 
+def places(parent: History, space: Space) -> tuple[int, int]:
+    """How many of a parent's results have a place in a new job's space, and how many have none."""
+    results = sum(state_of(record) in (State.GOOD, State.BAD) for record in parent.finished())
+    used = len(read_parent(parent, Cube(space), 1.0).rows)
+    return used, results - used
+
+
 def _complete(parent: History, record: Record, space: Space) -> dict[str, Value]:
     """A parent's point with what was static there and is tuned here."""
     static = parent.spec.definitions[record.definition].training.static

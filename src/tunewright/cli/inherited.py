@@ -1,0 +1,70 @@
+"""What a warm start brought to a tuning job, in words and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunewright.core.errors import NotFound
+from tunewright.core.job import Job
+from tunewright.core.ports import Reads, Store
+from tunewright.core.spec import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """One parent of a warm start.
+
+    Args:
+        used: results that have a place in the new job's space.
+        dropped: results that have none, such as those with a category that is no more.
+        gone: the parent was deleted, and its results with it.
+        ancestors: parents of its own, whose results do not count.
+    """
+
+    parent: str
+    used: int = 0
+    dropped: int = 0
+    gone: bool = False
+    ancestors: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        if self.gone:
+            return f"{self.parent} (was deleted)"
+        text = f"{self.parent} ({self.used} result{'' if self.used == 1 else 's'} used, {self.dropped} dropped)"
+        return f"{text}, not from its own parents {', '.join(self.ancestors)}" if self.ancestors else text
+
+    def shape(self) -> dict[str, object]:
+        name = {"HyperParameterTuningJobName": self.parent}
+        if self.gone:
+            return {**name, "Deleted": True}
+        ignored = {"NotFrom": list(self.ancestors)} if self.ancestors else {}
+        return {**name, "ResultsUsed": self.used, "ResultsDropped": self.dropped, **ignored}
+
+
+def inherited(job: Job, reads: Reads, store: Store) -> list[Inherited]:
+    """What each parent of a job gave it; nothing for a job without parents."""
+    warm = job.spec.warm_start
+    if warm is None:
+        return []
+    from tunewright.search.transfer import places
+
+    found = []
+    for name in warm.parents:
+        try:
+            parent = reads.job(name).job
+        except NotFound:
+            found.append(Inherited(name, gone=True))
+            continue
+        used, dropped = places(store.history(parent.uid), job.spec.definitions[0].space)
+        if job.spec.strategy is not Strategy.BAYESIAN:
+            # Draws learn from nobody.
+            used, dropped = 0, used + dropped
+        own = parent.spec.warm_start
+        found.append(Inherited(name, used, dropped, ancestors=own.parents if own is not None else ()))
+    return found
+
+
+def line(job: Job, found: list[Inherited]) -> str:
+    """One line about a job's warm start; empty without one."""
+    warm = job.spec.warm_start
+    return "" if warm is None else f"{warm.type} from {'; '.join(each.words() for each in found)}"
