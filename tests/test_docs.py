@@ -25,7 +25,7 @@ from tunewright.settings import PREFIX, Settings
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = ROOT / "docs" / "quickstart.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-TOLD_TO_PROGRAMS = {"TUNEWRIGHT_METRICS_FILE", "TUNEWRIGHT_CHECKPOINT_DIR"}
+TOLD_TO_PROGRAMS = {"TUNEWRIGHT_METRICS_FILE", "TUNEWRIGHT_CHECKPOINT_DIR", "TUNEWRIGHT_REPLICATE"}
 
 BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL

@@ -26,8 +26,9 @@ from tunewright.control.loop import Loop, LoopOptions
 from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Resumed
-from tunewright.core.ports import Executor, JobView, LogTail, Objects, Reads
+from tunewright.core.ports import Executor, JobView, LogTail, Objects, Reads, Task
 from tunewright.core.spec import Function
+from tunewright.executors.artifacts import discard
 from tunewright.executors.bell import Bell
 from tunewright.executors.function_store import store_function
 from tunewright.executors.functions import FunctionExecutor
@@ -95,8 +96,13 @@ class Host:
             region=settings.region,
             capacity_seconds=settings.capacity_seconds,
             lease_seconds=settings.lease_seconds,
+            discard=self.discard,
         )
         return Loop(self.recorder, self.make_executor(), Engine(), this_process(), options)
+
+    def discard(self, task: Task, model: str) -> None:
+        """Remove the model and the checkpoints of a training job that is over."""
+        discard(task, model, Workdir.of(self.settings.home, task.name, task.attempt), self.objects)
 
     def close(self) -> None:
         """Stop the loop; leave a detached controller behind when jobs go on."""

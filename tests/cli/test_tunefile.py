@@ -379,7 +379,6 @@ training:
         (put("training", "inputs", value={"train": {"url": "x"}}), "training.inputs.train.url: is not a field"),
         (put("training", "hyperparameters", value={"x": None}), "training.hyperparameters.x: is empty"),
         (put("training", "environment", value={"A": None}), "training.environment.A: is empty"),
-        (put("keep_best", value=3), "keep_best: is not available in this version"),
         (put("hyperband", value={"mode": "promotion"}), "hyperband.mode: is not available in this version"),
         (
             put("initial_points", value=[{"lr": 0.15}, {"lrr": 1}]),
@@ -394,6 +393,7 @@ training:
         (put("conditions", value={"lr": 3}), "conditions.lr: 3 is not text"),
         (put("forbidden", value=["lr > 0"]), "forbidden: leaves nothing: every combination of values is forbidden"),
         (put("forbidden", value=["lr => 0"]), "forbidden[0]: 'lr => 0': expected"),
+        (put("replicates", value=2), "max_jobs: 3 is not a multiple of replicates 2, so that the last configuration"),
         (put("forbidden", value="lr > 0"), 'forbidden: "lr > 0" is not a list'),
         (
             lambda data: data.update(forbidden=["lr >= 0.15"], initial_points=[{"lr": 0.16}]),

@@ -230,3 +230,27 @@ def test_put_tree(tmp_path: Path, objects: LocalObjects) -> None:
     assert names(objects.root) == ["bucket/model/a", "bucket/model/inner", "bucket/model/sub/b"]
     assert objects.put_tree(tree, (tmp_path / "copy").as_uri()) == 3
     assert (tmp_path / "copy" / "sub" / "b").read_text(encoding="utf-8") == "b"
+
+
+def test_files_and_directories_are_removed(tmp_path: Path) -> None:
+    objects = LocalObjects(tmp_path / "objects")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_text("1")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").write_text("2")
+    objects.put_file(source / "a", "s3://bucket/job/model.tar.gz")
+    objects.put_tree(source, "s3://bucket/job/model")
+    folder = objects.path("s3://bucket/job/model")
+    (folder / "link").symlink_to(tmp_path / "outside")
+    for uri in ("s3://bucket/job/model.tar.gz", "s3://bucket/job/model/", "s3://bucket/job/never"):
+        for _ in range(2):
+            objects.remove(uri)
+            assert not objects.path(uri.rstrip("/")).exists()
+    assert (tmp_path / "outside" / "kept").read_text() == "2"
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    objects.remove(f"file://{tmp_path / 'link'}")
+    assert (tmp_path / "outside" / "kept").exists() and not (tmp_path / "link").exists()
+    for uri in ("s3://bucket", "s3://bucket/"):
+        with pytest.raises(Invalid):
+            objects.remove(uri)

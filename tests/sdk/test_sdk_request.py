@@ -66,7 +66,7 @@ TABLE: list[dict[str, Any]] = [
     {"tags": [{"Key": "team", "Value": "a"}]},
     {"estimator_name": "only"},
     {"autotune": True, "hyperparameters_to_keep_static": ["epochs"]},
-    {"initial_points": [{"lr": 0.01, "layers": 3, "opt": "sgd"}], "replicates": 2, "keep_best": 3},
+    {"initial_points": [{"lr": 0.01, "layers": 3, "opt": "sgd"}], "replicates": 2, "keep_best": 3, "max_jobs": 4},
 ]
 
 

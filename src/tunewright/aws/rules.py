@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from tunewright.aws.extension import unpack
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.protocol import Wire
@@ -11,6 +14,7 @@ from tunewright.aws.rules_extended import differing_options, extended_problems
 from tunewright.aws.rules_training import objective_problem, training_problems
 from tunewright.core.errors import Invalid, LimitExceeded, Problem
 from tunewright.core.ports import Objects
+from tunewright.core.replicates import budget_problem
 from tunewright.core.space import (
     CategoricalParameter,
     decode_value,
@@ -128,6 +132,15 @@ def combinations(parts: Sequence[Part]) -> int | None:
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
+def replicates_of(parts: Sequence[Part]) -> int:
+    """How many training jobs each configuration gets."""
+    for part in parts:
+        with contextlib.suppress(Invalid):
+            if (told := unpack(part.static).options.get("replicates")) is not None:
+                return int(json.loads(told))
+    return 1
+
+
 def _budget(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[Problem]:
     """The number of training jobs against the number of configurations there are."""
     config = request["HyperParameterTuningJobConfig"]
@@ -137,6 +150,11 @@ def _budget(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator[P
     except Invalid:
         return
     path = f"{CONFIG}.resourceLimits.maxNumberOfTrainingJobs"
+    replicates = 1 if strict else replicates_of(parts)
+    if (text := budget_problem(asked, replicates)) is not None:
+        yield Problem(path, text)
+        return
+    size = None if size is None else size * replicates
     if config["Strategy"] == "Grid":
         yield from _grid(parts, size, asked, path, strict=strict)
     elif asked is not None and size is not None and size < asked and strict:

@@ -12,7 +12,7 @@ from tunewright.aws.extension import PART_KEYS, Extension, plain, unpack
 from tunewright.aws.limits import DEFAULT_MAX_JOBS
 from tunewright.aws.parts import OBJECTIVE_KEY, Part, metrics_in, parts_of, points_of, space_of
 from tunewright.aws.protocol import Wire
-from tunewright.aws.rules import combinations, hyperband_resources
+from tunewright.aws.rules import combinations, hyperband_resources, replicates_of
 from tunewright.aws.rules_training import DAY
 from tunewright.core.space import Space
 from tunewright.core.spec import (
@@ -175,11 +175,12 @@ def _channel(channel: Wire, input_mode: str) -> Channel:
 def _limits(asked: Wire, strategy: Strategy, parts: Sequence[Part], manner: Manner) -> Limits:
     max_jobs = asked.get("MaxNumberOfTrainingJobs")
     if max_jobs is None and strategy is Strategy.GRID:
-        max_jobs = combinations(parts)
+        size = combinations(parts)
+        max_jobs = None if size is None else size * replicates_of(parts)
     runtime = asked.get("MaxRuntimeInSeconds")
     return Limits(
         max_parallel=asked["MaxParallelTrainingJobs"],
-        max_jobs=DEFAULT_MAX_JOBS if max_jobs is None else max_jobs,
+        max_jobs=DEFAULT_MAX_JOBS // replicates_of(parts) * replicates_of(parts) if max_jobs is None else max_jobs,
         max_runtime=None if runtime is None else float(runtime),
     )
 

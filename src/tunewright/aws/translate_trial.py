@@ -76,7 +76,7 @@ def describe_trial(view: TrialView, metrics: Sequence[MetricValue], arns: Arns) 
         "TrainingJobName": trial.name,
         "TrainingJobArn": arns.training(trial.name),
         "TuningJobArn": arns.tuning(view.job_name) if view.spec.tuning else None,
-        "ModelArtifacts": {"S3ModelArtifacts": trial.model},
+        "ModelArtifacts": {"S3ModelArtifacts": trial.artifacts},
         "TrainingJobStatus": wire_status(trial),
         "SecondaryStatus": str(trial.phase),
         "FailureReason": failure_reason(trial),

@@ -19,6 +19,7 @@ from tunewright.cli.document import Document, Plain, Where
 from tunewright.cli.names import did_you_mean, listed, nearest
 from tunewright.control.metrics import compile_pattern
 from tunewright.core.errors import Problem
+from tunewright.core.replicates import budget_problem
 from tunewright.core.space import (
     CategoricalParameter,
     ContinuousParameter,
@@ -276,6 +277,9 @@ def _strategy(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Itera
     low, high = hyperband.get("min_resource", 1), hyperband.get("max_resource")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
         yield ("hyperband", "min_resource"), f"{low} is greater than max_resource {high}; swap them.", False
+    jobs, replicates = data.get("max_jobs"), data.get("replicates", 1)
+    if isinstance(jobs, int) and isinstance(replicates, int) and (wrong := budget_problem(jobs, replicates)):
+        yield ("max_jobs",), wrong, False
     if "max_jobs" not in data and strategy != "Grid" and not table(data, "completion"):
         text = "is missing, and nothing else ends the job: give max_jobs, or a limit under completion."
         yield ("max_jobs",), text, False

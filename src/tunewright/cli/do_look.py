@@ -16,12 +16,12 @@ from tunewright.cli.inherited import line as warm_line
 from tunewright.cli.out import print_table, say
 from tunewright.cli.portrait import portrait
 from tunewright.cli.ranking import HEADERS, columns, model_path, ordered
-from tunewright.cli.views import described, emit, training_job, tuning_job, typed
+from tunewright.cli.views import described, emit, spread_of, training_job, tuning_job, typed
 from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Invalid
-from tunewright.core.job import JobStatus
+from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import JobQuery, JobView, TrialView
-from tunewright.sdk.values import short
+from tunewright.sdk.progress import mean_text
 
 LIST_HEADERS = ("NAME", "STATUS", "STRATEGY", "DONE", "BEST", "CREATED", "")
 
@@ -60,7 +60,7 @@ def _job_row(view: JobView, charge: bool) -> tuple[str, ...]:
     job = view.job
     total = "" if job.budget is None else f"/{job.budget}"
     remark = "" if charge else f"nobody runs it; take it over: tunewright resume {job.name}"
-    best = "-" if job.best is None else short(job.best.value)
+    best = "-" if job.best is None else mean_text(job.best.value, job.best.spread, 1)
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
     done = f"{job.counters.ended}{total}"
     return (job.name, str(job.status), str(job.spec.strategy), done, best, created, remark)
@@ -114,12 +114,14 @@ def best(name: str, *, as_json: bool) -> int | None:
             say(text)
         return FAILED
     values = typed(found.trial)
-    path = model_path(engine, found.trial.model)
+    path = model_path(engine, found.trial.artifacts)
     if as_json:
-        emit(_best_shape(engine, found, values, path))
+        emit({**_best_shape(engine, found, values, path), **_mean_shape(view.job)})
         return None
     objective = found.spec.definitions[found.trial.definition].objective
     say(f"{found.trial.name}  {objective.metric if objective else 'value'} {found.trial.value!r}")
+    if (top := view.job.best) is not None and top.runs > 1:
+        say(f"  the best of its configuration, whose value is {mean_text(top.value, top.spread, top.runs)}")
     width = max(map(len, values), default=0)
     for key, value in values.items():
         say(f"  {key.ljust(width)}  {value if isinstance(value, str) else repr(value)}")
@@ -127,9 +129,16 @@ def best(name: str, *, as_json: bool) -> int | None:
     return None
 
 
+def _mean_shape(job: Job) -> dict[str, object]:
+    """With replicates, the mean that made its configuration the best, and the spread around it."""
+    if job.best is None or job.best.runs < 2:
+        return {}
+    return {"Tunewright": {"Mean": job.best.value, **spread_of(job.best)}}
+
+
 def _best_shape(engine: Engine, view: TrialView, values: Mapping[str, object], path: str) -> dict[str, object]:
     shape = training_job(view, Arns.of(engine.settings))
-    artifacts = {"S3ModelArtifacts": view.trial.model} if view.trial.model else None
+    artifacts = {"S3ModelArtifacts": view.trial.artifacts} if view.trial.artifacts else None
     return {**shape, "HyperParameters": dict(values), "ModelArtifacts": artifacts, "ModelPath": path or None}
 
 

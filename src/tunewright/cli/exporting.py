@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from tunewright.cli.views import iso
 from tunewright.core.job import Job
 from tunewright.core.ports import Reads, TrialQuery, TrialView
+from tunewright.core.replicates import Configuration, configuration_of, configurations
 from tunewright.core.space import Value, decode_value
 from tunewright.core.trial import TrialStatus
 
@@ -26,6 +27,10 @@ FIXED = (
     "FailureReason",
     "S3ModelArtifacts",
 )
+
+
+REPLICATED = ("Configuration", "ConfigurationMean", "ConfigurationSpread")
+"""Further columns of a job with replicates: the number of the configuration, its mean so far, and the spread."""
 
 
 def rows(reads: Reads, job: Job) -> Iterator[TrialView]:
@@ -54,7 +59,7 @@ def record(view: TrialView) -> dict[str, Value | None]:
         None if trial.ended is None else iso(trial.ended),
         took,
         trial.reason or trial.objective_reason or None,
-        trial.model or None,
+        trial.artifacts or None,
     )
     return dict(zip(FIXED, values, strict=True))
 
@@ -64,16 +69,38 @@ def parameters(view: TrialView) -> dict[str, Value]:
     return {name: decode_value(v) if isinstance(v, str) else v for name, v in view.trial.point.items()}
 
 
+def _means(reads: Reads, job: Job) -> dict[int, Configuration]:
+    """With replicates, what each configuration came to; nothing without."""
+    objective = job.spec.definitions[0].objective
+    if job.spec.replicates == 1 or objective is None:
+        return {}
+    trials = [view.trial for view in reads.all_trials(job.uid)]
+    return {found.number: found for found in configurations(trials, job.spec.replicates, objective)}
+
+
+def _replicated(view: TrialView, job: Job, means: Mapping[int, Configuration]) -> dict[str, Value | None]:
+    """The columns of `REPLICATED`; none without replicates."""
+    if job.spec.replicates == 1:
+        return {}
+    number = configuration_of(view.trial.number, job.spec.replicates)
+    found = means.get(number)
+    result = found.result if found is not None else None
+    mean, spread = (None, None) if result is None else (result.value, result.spread)
+    return dict(zip(REPLICATED, (number, mean, spread), strict=True))
+
+
 def write_csv(reads: Reads, job: Job, out: TextIO) -> int:
     """One line a training job: its hyperparameters, then the fixed columns. How many were written."""
     names = list(dict.fromkeys(name for d in job.spec.definitions for name in d.space.parameters))
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*names, *FIXED])
+    means = _means(reads, job)
+    writer.writerow([*names, *FIXED, *(REPLICATED if job.spec.replicates > 1 else ())])
     count = 0
     for view in rows(reads, job):
         values = parameters(view)
         cells: list[Value | None] = [values.get(name) for name in names]
-        writer.writerow([_cell(value) for value in [*cells, *record(view).values()]])
+        more = _replicated(view, job, means).values()
+        writer.writerow([_cell(value) for value in [*cells, *record(view).values(), *more]])
         count += 1
     return count
 
@@ -88,10 +115,10 @@ def _cell(value: Value | None) -> str:
 
 def write_json(reads: Reads, job: Job, out: TextIO) -> int:
     """A JSON array with one object a line. How many were written."""
-    count = 0
+    count, means = 0, _means(reads, job)
     out.write("[")
     for view in rows(reads, job):
-        shape = {**record(view), "HyperParameters": parameters(view)}
+        shape = {**record(view), **_replicated(view, job, means), "HyperParameters": parameters(view)}
         out.write(",\n" if count else "\n")
         out.write(json.dumps(shape, allow_nan=False, ensure_ascii=False))
         count += 1

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 from tunewright.core.ports import JobView
-from tunewright.core.space import CategoricalParameter, Parameter, decode_value
+from tunewright.core.space import CategoricalParameter, Parameter, Space, decode_value
 from tunewright.core.spec import JobSpec
-from tunewright.sdk.progress import duration
+from tunewright.sdk.progress import duration, mean_text
 from tunewright.sdk.values import short
 
 
@@ -21,7 +21,9 @@ def portrait(view: JobView, *, charge: bool, now: float, warm: str = "") -> list
     for definition in job.spec.definitions:
         lines.append(f"Parameters{f' of {definition.name}' if definition.name else ''}")
         longest = max(map(len, definition.space.parameters), default=0)
-        lines += [f"  {name.ljust(longest)}  {_range(p)}" for name, p in definition.space.parameters.items()]
+        for name, parameter in definition.space.parameters.items():
+            lines.append(f"  {name.ljust(longest)}  {_range(parameter)}{_only_if(definition.space, name)}")
+        lines += [f"  never {text}" for text in definition.space.forbidden]
     return lines
 
 
@@ -34,7 +36,7 @@ def _state(view: JobView, charge: bool, now: float) -> Iterator[tuple[str, str]]
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     yield "Training jobs", f"{job.counters.ended}{total} ended ({words or 'none yet'})"
     if job.best is not None:
-        yield "Best", f"{short(job.best.value)} by {job.best.name}"
+        yield "Best", f"{mean_text(job.best.value, job.best.spread, job.best.runs)} by {job.best.name}"
     if job.ending is not None:
         yield "Ended because", job.ending.why
     yield "Failure reason", job.reason
@@ -54,6 +56,8 @@ def _asked(spec: JobSpec, warm: str) -> Iterator[tuple[str, str]]:
         if definition.objective is not None:
             yield "Objective", f"{definition.objective.direction} {definition.objective.metric}"
     yield "At a time", str(spec.limits.max_parallel)
+    yield "Keeps", "" if spec.keep_best is None else f"the models of the best {spec.keep_best} training jobs"
+    yield "Replicates", "" if spec.replicates == 1 else f"{spec.replicates} training jobs for each configuration"
     yield "Early stopping", "Auto" if spec.early_stopping else "Off"
     if spec.hyperband is not None:
         yield "Hyperband", f"{spec.hyperband.min_resource} to {spec.hyperband.max_resource} values"
@@ -74,7 +78,12 @@ def _range(parameter: Parameter) -> str:
         values = [decode_value(value) if isinstance(value, str) else value for value in parameter.values]
         return f"one of {', '.join(map(short, values))}"
     kind = type(parameter).__name__.removesuffix("Parameter").lower()
-    return f"{kind} {short(parameter.min_value)} to {short(parameter.max_value)}, {parameter.scaling_type}"
+    step = "" if parameter.step is None else f" in steps of {short(parameter.step)}"
+    return f"{kind} {short(parameter.min_value)} to {short(parameter.max_value)}{step}, {parameter.scaling_type}"
+
+
+def _only_if(space: Space, name: str) -> str:
+    return f", only if {space.conditions[name]}" if name in space.conditions else ""
 
 
 def _clock(seconds: float) -> str:

@@ -60,7 +60,8 @@ def remark(row: TrialView) -> str:
         return _cut(cause(trial.reason))
     if trial.value is None and not trial.status.live:
         return _cut(trial.objective_reason)
-    return _cut(trial.reason) if trial.cause is not None else ""
+    gone = "model removed (keep_best)" if trial.discarded else ""
+    return _cut(trial.reason) if trial.cause is not None else gone
 
 
 def _cut(text: str, limit: int = 50) -> str:

@@ -41,6 +41,7 @@ def facts_of(job: Job) -> Facts:
         maximize=direction(spec) is Direction.MAXIMIZE,
         total=job.budget,
         judged=spec.judged,
+        replicates=spec.replicates,
     )
 
 
@@ -170,7 +171,7 @@ class Story(ProgressModel):
         """What is said when the user leaves before the end."""
         if self.best is None:
             return ["No training job has brought a value yet."]
-        return [f"Best so far: {short(self.best.value)} by {self.best.name}  {self.best.text()}"]
+        return [f"Best so far: {self.best.worth()} by {self.best.name}  {self.best.text()}"]
 
     def end(self, job: Job, now: float, model: str | None) -> list[str]:
         """What is said at the end: the reason in words, failures, the best, where to go from here."""

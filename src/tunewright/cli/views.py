@@ -13,6 +13,7 @@ from tunewright.aws.translate_job import job_summary
 from tunewright.aws.translate_trial import tuning_summary
 from tunewright.cli.engine import Engine, best_of
 from tunewright.core.ports import JobView, TrialView
+from tunewright.core.replicates import Best
 from tunewright.core.space import Value, decode_value
 from tunewright.core.trial import Trial
 
@@ -62,9 +63,16 @@ def training_job(view: TrialView, arns: Arns) -> Shape:
 def tuning_job(view: JobView, arns: Arns, *, in_charge: bool) -> Shape:
     """HyperParameterTuningJobSummary, and beside it what AMT has no member for."""
     job = view.job
-    best = None if job.best is None else {"TrainingJobName": job.best.name, "Value": job.best.value}
+    best = (
+        None if job.best is None else {"TrainingJobName": job.best.name, "Value": job.best.value, **spread_of(job.best)}
+    )
     own = {"InCharge": in_charge, "EndReason": job.ending.why if job.ending else None, "Best": best}
     return {**job_summary(job, arns), "Tunewright": {key: value for key, value in own.items() if value is not None}}
+
+
+def spread_of(best: Best) -> Shape:
+    """With replicates, how many training jobs a value is the mean of, and their standard deviation."""
+    return {} if best.runs < 2 else {"Runs": best.runs, "Spread": best.spread}
 
 
 def described(engine: Engine, name: str) -> Shape:

@@ -18,9 +18,9 @@ from tunewright.control.recorder import Recorder
 from tunewright.control.tasks import make_task
 from tunewright.control.watch import INLINE, Watch
 from tunewright.core.completion import deadline
-from tunewright.core.effects import Judge, Kill, Launch, Propose
-from tunewright.core.errors import NoCapacity, NotFound
-from tunewright.core.events import Event, Exited, Judged, Launched, Proposed, Ticked
+from tunewright.core.effects import Discard, Judge, Kill, Launch, Propose
+from tunewright.core.errors import Invalid, NoCapacity, NotFound
+from tunewright.core.events import Discarded, Event, Exited, Judged, Launched, Proposed, Ticked
 from tunewright.core.history import History
 from tunewright.core.job import Job
 from tunewright.core.machine import todo
@@ -45,6 +45,7 @@ class LoopOptions:
     region: what training programs are told.
     capacity_seconds: how long each of several instance types is waited for before the next one is tried as well.
     dead: whether a lease's owner is surely gone.
+    discard: removes the model (its URI) and the checkpoints of a task that is over; again is harmless.
     """
 
     arn: Callable[[str], str]
@@ -52,6 +53,7 @@ class LoopOptions:
     capacity_seconds: float = 30.0
     lease_seconds: float = 30.0
     dead: Callable[[Owner], bool] = is_dead
+    discard: Callable[[Task, str], None] | None = None
 
 
 class Loop:
@@ -245,8 +247,9 @@ class Loop:
     def _act(self, held: Held, now: float) -> None:
         held.add(self._acts(held, now), now)
 
-    def _acts(self, held: Held, now: float) -> list[Launched | Exited | Judged]:
-        events: list[Launched | Exited | Judged] = []
+    def _acts(self, held: Held, now: float) -> list[Launched | Exited | Judged | Discarded]:
+        events: list[Launched | Exited | Judged | Discarded] = []
+        removed = {e.number for e in held.pending if isinstance(e, Discarded)}
         told = {(e.number, e.attempt) for e in held.pending if isinstance(e, Launched | Judged | Exited)}
         for effect in todo(held.job):
             match effect:
@@ -259,9 +262,22 @@ class Loop:
                 case Judge() if (effect.number, effect.attempt) not in told:
                     verdict = self.advisor.judge(self._history(held), effect.number, effect.upto)
                     events.append(Judged(now, effect.number, effect.attempt, effect.upto, verdict))
+                case Discard() if effect.number not in removed:
+                    events.append(self._discard(held.job, held.job.dropped[effect.number], now))
                 case _:
                     pass
         return events
+
+    def _discard(self, job: Job, trial: Trial, now: float) -> Discarded:
+        """Remove what a training job left behind; what cannot be removed stays, and is said."""
+        if self.options.discard is None:
+            return Discarded(now, trial.number, done=False)
+        try:
+            self.options.discard(make_task(job, trial, self.options.arn, self.options.region), trial.model)
+        except (OSError, Invalid) as error:
+            _LOG.warning("%s: the model of %s could not be removed: %s", job.name, trial.name, error)
+            return Discarded(now, trial.number, done=False)
+        return Discarded(now, trial.number)
 
     def _watch(self, held: Held, trial: Trial) -> Watch:
         watch = held.watches.get(trial.number)

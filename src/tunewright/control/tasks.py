@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tunewright.core.job import Job
 from tunewright.core.ports import Task
+from tunewright.core.replicates import replicate_of
+from tunewright.core.spec import Training
 from tunewright.core.trial import Trial
+
+REPLICATE = "TUNEWRIGHT_REPLICATE"
+"""The variable that holds a training job's number among those of its configuration, from 1."""
 
 OBJECTIVE_KEY = "_tuning_objective_metric"
 
@@ -17,6 +23,15 @@ def hyperparameters(job: Job, trial: Trial) -> dict[str, str]:
     tuned = definition.space.texts(trial.point) if job.spec.tuning else {}
     named = {OBJECTIVE_KEY: definition.objective.metric} if definition.objective else {}
     return {**definition.training.static, **tuned, **named}
+
+
+def _training(job: Job, trial: Trial) -> Training:
+    """How to train; with replicates the program is told which of them it is, say for its seed."""
+    training = job.spec.definitions[trial.definition].training.chosen(trial.choice)
+    if job.spec.replicates == 1:
+        return training
+    place = str(replicate_of(trial.number, job.spec.replicates))
+    return replace(training, environment={**training.environment, REPLICATE: place})
 
 
 def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) -> Task:
@@ -30,7 +45,7 @@ def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) ->
         name=trial.name,
         attempt=trial.attempt,
         number=trial.number,
-        training=definition.training.chosen(trial.choice),
+        training=_training(job, trial),
         hyperparameters=hyperparameters(job, trial),
         objective=definition.objective.metric if definition.objective else "",
         grace=job.spec.stop_grace,

@@ -6,7 +6,7 @@ state meets (budget, exhaustion, run time, five attempts) whenever the job settl
 
 from __future__ import annotations
 
-from tunewright.core.job import SPARE_SECONDS, Best, Ending, Job, JobStatus
+from tunewright.core.job import SPARE_SECONDS, Best, Ending, Group, Job, JobStatus
 from tunewright.core.spec import Objective
 from tunewright.core.trial import StopCause, Trial, TrialStatus
 
@@ -28,12 +28,17 @@ def improves(job: Job, value: float) -> bool:
     return gain > 0 and gain >= IMPROVEMENT * max(abs(job.best.value), 1e-12)
 
 
-def better_best(job: Job, trial: Trial, value: float) -> Best | None:
-    """The best after this trial ended with `value`."""
-    best, mine = job.best, Best(trial.number, trial.name, value)
-    if best is None or _objective(job).better(value, best.value):
+def better_best(job: Job, mine: Best) -> Best:
+    """The best after this configuration ended."""
+    best = job.best
+    if best is None or _objective(job).better(mine.value, best.value):
         return mine
-    return mine if value == best.value and trial.number < best.number else best
+    return mine if mine.value == best.value and mine.number < best.number else best
+
+
+def result_of(job: Job, group: Group, least: int) -> Best | None:
+    """What a configuration's training jobs come to, with at least so many objectives."""
+    return group.result(_objective(job), least)
 
 
 def reached_target(job: Job, value: float) -> bool:
@@ -44,6 +49,15 @@ def reached_target(job: Job, value: float) -> bool:
 def target_ending(job: Job, trial: Trial, value: float, at: float) -> Ending:
     why = f"target reached: {trial.name} has {value!r}, the target is {job.spec.completion.target!r}"
     return Ending(JobStatus.COMPLETED, why, at, spared=trial.number)
+
+
+def mean_ending(job: Job, mine: Best, at: float) -> Ending | None:
+    """The ending that a configuration brings whose mean over several training jobs reaches the target, if any."""
+    if mine.runs < 2 or not reached_target(job, mine.value):
+        return None
+    target = job.spec.completion.target
+    why = f"target reached: the mean of {mine.runs} training jobs is {mine.value!r}, the target is {target!r}"
+    return Ending(JobStatus.COMPLETED, why, at)
 
 
 def result_ending(job: Job, at: float) -> Ending | None:

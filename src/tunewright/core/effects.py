@@ -35,4 +35,11 @@ class Kill:
     attempt: int
 
 
-Effect: TypeAlias = Propose | Launch | Judge | Kill
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Remove the model and the checkpoints of an ended trial."""
+
+    number: int
+
+
+Effect: TypeAlias = Propose | Launch | Judge | Kill | Discard

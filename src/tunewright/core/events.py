@@ -121,6 +121,15 @@ class StopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Discarded:
+    """The model and the checkpoints of an ended trial are gone; with `done` False they could not be removed."""
+
+    at: float
+    number: int
+    done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TrialStopAsked:
     """A user asked to stop one training job."""
 
@@ -151,6 +160,7 @@ Event: TypeAlias = (
     | Reported
     | Judged
     | Exited
+    | Discarded
     | StopAsked
     | TrialStopAsked
     | Resumed

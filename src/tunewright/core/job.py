@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from tunewright.core.replicates import Best, Group
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Failure, ObjectiveStatus, Trial, TrialStatus
+
+__all__ = ["SPARE_SECONDS", "Best", "Counters", "Ending", "Group", "Job", "JobStatus"]
 
 
 class JobStatus(StrEnum):
@@ -57,15 +60,6 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """The best trial so far by final objective; ties go to the earliest."""
-
-    number: int
-    name: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """A decision to end: nothing is proposed any more and live trials are stopped.
 
@@ -95,6 +89,9 @@ class Job:
         added: training jobs granted beyond the spec's limit, by resuming.
         granted: seconds granted beyond the spec's run time: resuming a job that had used it up begins it anew.
         attempts: ended trials that count for the five-attempts rule and brought no success.
+        groups: with replicates, the configurations some of whose trials have ended and some have not, by number.
+        kept: with `keep_best`, the ended trials whose models stay for now.
+        dropped: ended trials whose models are to be removed.
         not_improving: ended trials with a value since the best improved by 1 %.
         hint: the reason of the latest failed trial, for the job's own FailureReason.
     """
@@ -114,6 +111,9 @@ class Job:
     live: Mapping[int, Trial] = field(default_factory=dict)
     counters: Counters = Counters()
     best: Best | None = None
+    groups: Mapping[int, Group] = field(default_factory=dict)
+    kept: Mapping[int, Trial] = field(default_factory=dict)
+    dropped: Mapping[int, Trial] = field(default_factory=dict)
     exhausted: bool = False
     attempts: int = 0
     not_improving: int = 0

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tunewright.core import completion
+from tunewright.core import completion, keeping
 from tunewright.core.change import Change, CurvePoint, Draft
-from tunewright.core.effects import Effect, Judge, Kill, Launch, Propose
+from tunewright.core.effects import Discard, Effect, Judge, Kill, Launch, Propose
 from tunewright.core.events import (
     Created,
+    Discarded,
     Event,
     Exited,
     Judged,
@@ -36,7 +37,8 @@ from tunewright.core.events import (
     TrialStopAsked,
 )
 from tunewright.core.history import Appeared, Emitted, Ended, Restarted
-from tunewright.core.job import SPARE_SECONDS, Ending, Job, JobStatus
+from tunewright.core.job import SPARE_SECONDS, Best, Ending, Group, Job, JobStatus
+from tunewright.core.replicates import configuration_of, needed
 from tunewright.core.space import Point
 from tunewright.core.trial import (
     Cursor,
@@ -86,7 +88,7 @@ def step(job: Job | None, event: Event) -> Change:
 
 
 def todo(job: Job) -> list[Effect]:
-    """What is owed: kills first, then launches and verdicts in launch order, then proposals."""
+    """What is owed: kills first, then launches and verdicts in launch order, files to remove, then proposals."""
     if job.status.terminal:
         return []
     kills: list[Effect] = []
@@ -98,6 +100,7 @@ def todo(job: Job) -> list[Effect]:
             others.append(Launch(trial.number, trial.attempt))
         elif job.spec.judged and trial.epoch > trial.judged:
             others.append(Judge(trial.number, trial.attempt, trial.epoch))
+    others += [Discard(number) for number in job.dropped]
     room = job.room()
     return kills + others + ([Propose(job.next_number, room)] if room else [])
 
@@ -151,6 +154,8 @@ def _resumed(draft: Draft, event: Resumed) -> None:
         return
     limit = job.spec.limits.max_runtime
     used_up = limit is not None and job.ran >= limit + job.granted
+    # A best that stood in for a configuration which goes on now has won nothing yet.
+    part = job.best is not None and configuration_of(job.best.number, job.spec.replicates) in job.groups
     draft.job = replace(
         job,
         granted=job.ran if used_up else job.granted,
@@ -163,6 +168,7 @@ def _resumed(draft: Draft, event: Resumed) -> None:
         exhausted=False,
         not_improving=0,
         converged_at=None,
+        best=None if part else job.best,
     )
 
 
@@ -225,7 +231,13 @@ def _emitted(draft: Draft, trial: Trial, seen: Observation) -> Trial:
     epoch = trial.epoch + 1 if seen.step is None else seen.step
     draft.points.append(_point(trial, seen, epoch, objective=True))
     draft.facts.append(Emitted(trial.number, epoch, seen.value))
-    if draft.job.ending is None and math.isfinite(seen.value) and completion.reached_target(draft.job, seen.value):
+    alone = draft.job.spec.replicates == 1
+    if (
+        draft.job.ending is None
+        and alone
+        and math.isfinite(seen.value)
+        and completion.reached_target(draft.job, seen.value)
+    ):
         draft.end(completion.target_ending(draft.job, trial, seen.value, draft.at))
     return replace(trial, epoch=max(trial.epoch, epoch), last=seen.value)
 
@@ -312,15 +324,45 @@ def _finish(draft: Draft, trial: Trial) -> None:
         counts = failed and trial.cause not in (StopCause.ENDING, StopCause.USER)
         hint = f"{trial.name}: {trial.reason or trial.objective_reason}"
         draft.job = replace(job, attempts=job.attempts + counts, hint=hint if counts else job.hint)
-    else:
-        _succeeded(draft, trial, value)
+    elif job.spec.replicates == 1:
+        _succeeded(draft, Best(trial.number, trial.name, value))
+    if not job.spec.tuning:
+        return
+    if job.spec.replicates > 1:
+        _replicated(draft, trial)
+    draft.job = keeping.with_ended(draft.job, trial)
 
 
-def _succeeded(draft: Draft, trial: Trial, value: float) -> None:
+def _discarded(draft: Draft, event: Discarded) -> None:
+    trial = draft.job.dropped.get(event.number)
+    if trial is None:
+        return
+    left = {number: other for number, other in draft.job.dropped.items() if number != event.number}
+    draft.job = replace(draft.job, dropped=left)
+    if event.done:
+        draft.trials[trial.number] = replace(trial, discarded=True)
+
+
+def _replicated(draft: Draft, trial: Trial) -> None:
+    """One more of a configuration's training jobs ended; the last one makes the configuration's result."""
+    job, count = draft.job, draft.job.spec.replicates
+    number = configuration_of(trial.number, count)
+    group = job.groups.get(number, Group()).add(trial)
+    others = {place: other for place, other in job.groups.items() if place != number}
+    if group.ended < count:
+        draft.job = replace(job, groups={**others, number: group})
+        return
+    draft.job = replace(job, groups=others)
+    mine = completion.result_of(job, group, needed(count))
+    if mine is not None:
+        _succeeded(draft, mine)
+
+
+def _succeeded(draft: Draft, mine: Best) -> None:
     job = draft.job
-    count = 0 if completion.improves(job, value) else job.not_improving + 1
-    draft.job = replace(job, best=completion.better_best(job, trial, value), not_improving=count)
-    ending = completion.result_ending(draft.job, draft.at)
+    count = 0 if completion.improves(job, mine.value) else job.not_improving + mine.runs
+    draft.job = replace(job, best=completion.better_best(job, mine), not_improving=count)
+    ending = completion.mean_ending(draft.job, mine, draft.at) or completion.result_ending(draft.job, draft.at)
     if ending is not None:
         draft.end(ending)
 
@@ -357,8 +399,19 @@ def _settle(draft: Draft) -> None:
     for trial in list(draft.job.live.values()):
         if trial.status is not TrialStatus.STOPPING and (cause := _cause_to_stop(draft, trial)):
             draft.put(_stopping(trial, cause, draft.at))
-    if draft.job.ending is not None and not draft.job.live:
-        _close(draft, draft.job.ending)
+    if (decided := draft.job.ending) is not None and not draft.job.live:
+        draft.job = keeping.at_the_end(_with_any_best(draft.job))
+        if not draft.job.dropped:
+            _close(draft, decided)
+
+
+def _with_any_best(job: Job) -> Job:
+    """Where no configuration was run to its end, what there is of them is better than nothing."""
+    if job.best is None:
+        for group in job.groups.values():
+            if (mine := completion.result_of(job, group, 1)) is not None:
+                job = replace(job, best=completion.better_best(job, mine))
+    return job
 
 
 def _cause_to_stop(draft: Draft, trial: Trial) -> StopCause | None:
@@ -386,6 +439,7 @@ _HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
     Reported: _reported,
     Judged: _judged,
     Exited: _exited,
+    Discarded: _discarded,
     StopAsked: _stop_asked,
     TrialStopAsked: _trial_stop_asked,
     Resumed: _resumed,

@@ -294,6 +294,10 @@ class Objects(Protocol):
         """Store every file of a directory under a prefix; how many."""
         ...
 
+    def remove(self, uri: str) -> None:
+        """Remove the file, or the directory with all that is in it; nothing happens when there is none."""
+        ...
+
 
 # ---- read models ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -254,6 +255,18 @@ class JobSpec:
     def tuning(self) -> bool:
         """Whether this is a tuning job rather than a plain training job."""
         return self.strategy is not None
+
+    @property
+    def replicates(self) -> int:
+        """How many training jobs each configuration gets."""
+        told = self.options.get("replicates")
+        return 1 if told is None else int(json.loads(told))
+
+    @property
+    def keep_best(self) -> int | None:
+        """How many training jobs' models are kept; None keeps all."""
+        told = self.options.get("keep_best")
+        return None if told is None else int(json.loads(told))
 
     @property
     def judged(self) -> bool:

@@ -140,6 +140,7 @@ class Trial:
         cursor: how far its streams were scraped.
         note: what the scraper saw that explains a missing objective.
         reason: FailureReason, or why it was stopped.
+        discarded: its model and checkpoints were removed, since others are better (`keep_best`).
     """
 
     number: int
@@ -168,6 +169,7 @@ class Trial:
     objective_reason: str = ""
     verdict: Verdict | None = None
     model: str = ""
+    discarded: bool = False
     transitions: tuple[Transition, ...] = ()
 
     def runtime(self, now: float) -> float:
@@ -192,6 +194,11 @@ class Trial:
         """Ended with a last objective that is NaN or infinite."""
         ended_well = self.status in (TrialStatus.COMPLETED, TrialStatus.STOPPED)
         return ended_well and self.last is not None and not math.isfinite(self.last)
+
+    @property
+    def artifacts(self) -> str:
+        """The URI of its model; "" when there is none, or none any more."""
+        return "" if self.discarded else self.model
 
     @property
     def phase(self) -> Phase:

@@ -46,6 +46,28 @@ def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = Fals
     return f"{base}/model.tar.gz"
 
 
+def discard(task: Task, model: str, workdir: Workdir, objects: Objects) -> None:
+    """Remove the model and the checkpoints of a training job that is over; its log and further output stay.
+
+    Args:
+        model: the URI that `store` gave.
+
+    Raises:
+        Invalid: the URI is not of this training job.
+        OSError: something cannot be removed.
+    """
+    if model:
+        base = f"{task.training.output_path.rstrip('/')}/{task.name}/output/"
+        if not model.startswith(base):
+            raise Invalid.one(model, f"is no model of {task.name}, whose output lies under {base}; it is left alone.")
+        objects.remove(model)
+    if task.checkpoint_uri is not None and task.checkpoint_uri.endswith(f"/{task.name}"):
+        objects.remove(task.checkpoint_uri)
+        with contextlib.suppress(FileNotFoundError):
+            if not os.path.islink(workdir.checkpoints):
+                _empty(workdir.checkpoints)
+
+
 def _put(directory: str, archive: str, uri: str, objects: Objects) -> None:
     packing.pack(directory, archive)
     objects.put_file(Path(archive), uri, move=True)

@@ -93,6 +93,25 @@ class LocalObjects:
             count += 1
         return count
 
+    def remove(self, uri: str) -> None:
+        """Remove the file of this name, or the directory with all that is in it; links are not followed.
+
+        Nothing happens when there is none.
+
+        Raises:
+            Invalid: as `path` does, and for a whole bucket.
+            OSError: it cannot be removed.
+        """
+        name = parse(uri)
+        if isinstance(name, S3Name) and not name.key:
+            raise Invalid.one(uri, "names a whole bucket; remove what is in it by its keys.")
+        path = self._locate(uri).rstrip("/")
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+
     # ---- where things are ----
 
     def _locate(self, uri: str) -> str:

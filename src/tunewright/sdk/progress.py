@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from tunewright.core.ports import LogTail
+from tunewright.core.replicates import configuration_of, mean_and_spread, needed
+from tunewright.sdk.extensions import join_extension
 from tunewright.sdk.values import short, short_text
 
 STAGNANT = 10
@@ -30,6 +32,7 @@ class Row:
         parameters: tuned values as the wire's strings.
         started, ended: seconds since the epoch, or None.
         full: it was stopped only because it had reached its maximum resource.
+        runs: training jobs of its configuration that `value` is the mean of; `spread` is their standard deviation.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Row:
     started: float | None = None
     ended: float | None = None
     full: bool = False
+    runs: int = 1
+    spread: float | None = None
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], value: float | None = None, *, full: bool = False) -> Row:
@@ -78,6 +83,10 @@ class Row:
         found = _NUMBER.search(self.name)
         return found.group(1) if found else self.name
 
+    def worth(self) -> str:
+        """Its objective for people: the value, with replicates their mean and spread."""
+        return mean_text(self.value, self.spread, self.runs)
+
     def text(self) -> str:
         """Its tuned values as `name=value` for people."""
         return " ".join(f"{name}={short_text(text)}" for name, text in self.parameters.items())
@@ -104,6 +113,7 @@ class Facts:
     maximize: bool
     total: int | None
     judged: bool
+    replicates: int = 1
 
     @classmethod
     def of(cls, job: Mapping[str, Any]) -> Facts:
@@ -122,7 +132,9 @@ class Facts:
         judged = config.get("TrainingJobEarlyStoppingType") == "Auto" or config.get("Strategy") == "Hyperband"
         total = config.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
         name = job["HyperParameterTuningJobName"]
-        return cls(name, objectives, patterns, kind == "Maximize", total, judged)
+        told = join_extension(definitions[0].get("StaticHyperParameters", {}))[1].get("replicates", 1)
+        replicates = told if isinstance(told, int) else 1
+        return cls(name, objectives, patterns, kind == "Maximize", total, judged, replicates)
 
     def better(self, one: float, other: float) -> bool:
         return one > other if self.maximize else one < other
@@ -147,6 +159,7 @@ class ProgressModel:
         self.facts = facts
         self.best: Row | None = None
         self.rows: dict[str, Row] = {}
+        self._groups: dict[int, list[Row]] = {}
         self._logs, self._quiet = logs, quiet
         self._causes: dict[str, int] = {}
         self._since_best = 0
@@ -159,6 +172,7 @@ class ProgressModel:
         lines: list[str] = []
         for row in sorted(new, key=lambda row: (row.ended or 0.0, row.name)):
             self.rows[row.name] = row
+            self._groups.setdefault(self._place(row), []).append(row)
             lines += self._finished(row)
         return lines
 
@@ -170,7 +184,7 @@ class ProgressModel:
         words = [f"{count} {word}" for word, count in counters.items() if count]
         lines = [f"{self.facts.name}  {bar}  {duration(elapsed)}{left}  {', '.join(words)}".rstrip()]
         if self.best is not None and self.best.value is not None:
-            lines.append(f"best {short(self.best.value)}  {self.best.name}  {_first(self.best.parameters, 3)}")
+            lines.append(f"best {self.best.worth()}  {self.best.name}  {_first(self.best.parameters, 3)}")
         room = LIVE_LINES - len(lines) - 1
         for job in running[:room]:
             lines.append("  " + running_text(job, self.facts.objective(), now))
@@ -187,11 +201,13 @@ class ProgressModel:
     # ---- one finished training job ----
 
     def _finished(self, row: Row) -> list[str]:
+        several = self.facts.replicates > 1
+        whole = self._configuration(row) if several else row if row.counts else None
+        gain = self._gain(whole) if whole is not None else ""
         if row.status == "Failed":
             return self._failure(row)
         if not row.counts:
             return self._no_value(row)
-        gain = self._gain(row)
         took = "" if row.seconds is None else f"  {duration(row.seconds)}"
         stopped = "  stopped early" if row.status == "Stopped" and not row.full else ""
         line = f"{self._head(row)}  {short(row.value)}  {row.text()}{took}{stopped}{gain}"
@@ -208,12 +224,31 @@ class ProgressModel:
         assert row.value is not None, "only rows with a value are compared"
         before = self.best.value if self.best is not None else None
         if before is not None and not self.facts.better(row.value, before):
-            self._since_best += 1
+            self._since_best += row.runs
             return ""
         self.best, self._since_best, self._next_note = row, 0, STAGNANT
+        if row.runs > 1:
+            return f"  new best {row.worth()}"
         if before is None:
             return f"  first value {short(row.value)}" if len(self.rows) == 1 else f"  new best {short(row.value)}"
         return f"  new best {short(row.value)} ({row.value - before:+.4g})"
+
+    def _place(self, row: Row) -> int:
+        """The configuration that a training job belongs to."""
+        number = row.number()
+        return configuration_of(int(number), self.facts.replicates) if number.isdigit() else 0
+
+    def _configuration(self, row: Row) -> Row | None:
+        """The result of a training job's configuration, known by its best one; None until all of them have ended."""
+        mine = self._groups.get(self._place(row), [])
+        counted = sorted((other for other in mine if other.counts), key=lambda other: other.name)
+        if len(mine) < self.facts.replicates or len(counted) < needed(self.facts.replicates):
+            return None
+        values = [other.value for other in counted if other.value is not None]
+        top = (max if self.facts.maximize else min)(values)
+        mean, spread = mean_and_spread(values)
+        best = next(other for other in counted if other.value == top)
+        return replace(best, value=mean, runs=len(values), spread=spread)
 
     def _stagnation(self) -> list[str]:
         if self.best is None or self._since_best < self._next_note:
@@ -263,6 +298,9 @@ class ProgressModel:
         """The best rows, best first."""
         sign = -1.0 if self.facts.maximize else 1.0
         counted = [row for row in self.rows.values() if row.counts and row.value is not None]
+        if self.facts.replicates > 1:
+            found = {self._place(row): self._configuration(row) for row in counted}
+            counted = [row for row in found.values() if row is not None]
         return sorted(counted, key=lambda row: (sign * (row.value or 0.0), row.name))[:count]
 
     def summary(self, status: str, reason: str, elapsed: float, model: str | None) -> list[str]:
@@ -288,12 +326,12 @@ class ProgressModel:
         if self.best is None:
             return [f"No training job brought a value of {self.facts.objective()!r}."]
         objective = self.facts.objective(self.best.definition)
-        lines = [f"Best {objective}: {short(self.best.value)} by {self.best.name}"]
+        lines = [f"Best {objective}: {self.best.worth()} by {self.best.name}"]
         lines += [f"    {name} = {short_text(text)}" for name, text in self.best.parameters.items()]
         others = self.top(5)[1:]
         if others:
             lines.append("Next best:")
-            lines += [f"    {short(row.value):>12}  {row.name}  {row.text()}" for row in others]
+            lines += [f"    {row.worth():>12}  {row.name}  {row.text()}" for row in others]
         if model:
             lines.append(f"Best model: {model}")
         return lines
@@ -307,6 +345,14 @@ class ProgressModel:
 
 
 # ---- small texts ----
+
+
+def mean_text(value: float | None, spread: float | None, runs: int) -> str:
+    """A value for people; a mean with its spread: `0.91 ± 0.02 (mean of 3)`."""
+    if runs < 2:
+        return short(value)
+    around = "" if spread is None else f" ± {short(float(f'{spread:.2g}'))}"
+    return f"{short(value)}{around} (mean of {runs})"
 
 
 def cause_of(reason: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tunewright.core.errors import Invalid, Problem
+from tunewright.core.replicates import budget_problem
 from tunewright.core.space import Parameter, Space
 from tunewright.core.spec import Direction, Strategy
 from tunewright.sdk.configs import (
@@ -156,7 +157,22 @@ def _numbers(plan: Plan) -> list[Problem]:
             continue
         if value < minimum:
             found.append(Problem(path, f"must be at least {minimum}, got {value!r}."))
-    return found
+    return found + _counts(plan)
+
+
+def _counts(plan: Plan) -> list[Problem]:
+    """Counts among the extended features."""
+    given = {name: plan.extensions[name] for name in ("replicates", "keep_best") if name in plan.extensions}
+    wrong = [
+        Problem(name, f"must be a whole number of at least 1, got {value!r}.")
+        for name, value in given.items()
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1
+    ]
+    replicates, jobs = given.get("replicates", 1), plan.max_jobs
+    if wrong or not isinstance(replicates, int) or not isinstance(jobs, int | float) or jobs != int(jobs):
+        return wrong
+    text = budget_problem(int(jobs), replicates)
+    return [Problem("max_jobs", text)] if text else []
 
 
 def _part_problems(plan: Plan, part: Part, strict: bool) -> list[Problem]:

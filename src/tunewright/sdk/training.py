@@ -43,7 +43,7 @@ class TrainingJob:
         self.session.client.stop_training_job(TrainingJobName=self.name)
 
     def model_data(self) -> str | None:
-        """The URI of model.tar.gz, or None while there is none."""
+        """The URI of model.tar.gz, or None while there is none, and where `keep_best` removed it."""
         return self.describe().get("ModelArtifacts", {}).get("S3ModelArtifacts") or None
 
     def log(self, lines: int = 1000) -> str:

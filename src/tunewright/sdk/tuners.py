@@ -26,6 +26,7 @@ from tunewright.sdk.names import fresh_name
 from tunewright.sdk.options import Options, check_known, extensions
 from tunewright.sdk.progress import Row
 from tunewright.sdk.render import card, one_line
+from tunewright.sdk.replicated import ConfigurationResult, configuration_results, count_in, mean_of
 from tunewright.sdk.request import (
     MAX_NAME,
     Part,
@@ -55,7 +56,7 @@ class HyperparameterTuner:
         metric_definitions: how metrics are read from the log; None takes the estimator's.
         strategy: Bayesian, Random, Grid or Hyperband.
         objective_type: Maximize or Minimize.
-        max_jobs: training jobs in all; None is 1, and for Grid the whole grid.
+        max_jobs: training jobs in all; None is 1 (one configuration), and for Grid the whole grid.
         max_parallel_jobs: training jobs at the same time.
         max_runtime_in_seconds: wall clock of the tuning job.
         tags, base_tuning_job_name, warm_start_config, strategy_config, completion_criteria_config,
@@ -98,7 +99,8 @@ class HyperparameterTuner:
         part = Part(estimator, objective_metric_name, ranges, estimator_name, metrics, hyperparameters_to_keep_static)
         self.parts = [part]
         self.strategy, self.objective_type = strategy, objective_type
-        self.max_jobs = 1 if max_jobs is None and strategy != "Grid" else max_jobs
+        self.extensions = extensions(options)
+        self.max_jobs = self.replicates if max_jobs is None and strategy != "Grid" else max_jobs
         self.max_parallel_jobs, self.max_runtime_in_seconds = max_parallel_jobs, max_runtime_in_seconds
         self.tags = tag_list(tags)
         self.base_tuning_job_name = base_tuning_job_name
@@ -107,7 +109,6 @@ class HyperparameterTuner:
         self.completion_criteria_config = completion_criteria_config
         self.early_stopping_type = early_stopping_type
         self.random_seed, self.autotune = random_seed, autotune
-        self.extensions = extensions(options)
         self.strict = bool(options.get("strict", False))
         self._client, self._session = options.get("client"), options.get("session")
         self.latest_tuning_job: TuningJob | None = None
@@ -308,12 +309,24 @@ class HyperparameterTuner:
         return natives(self._part_of(best).ranges, best["TunedHyperParameters"])
 
     def best_value(self) -> float:
-        """The best training job's objective. Raises NoBestTrainingJob."""
+        """The best training job's objective, with replicates its configuration's mean. Raises NoBestTrainingJob."""
         best = self._best()
-        value = self.session.exact_value(best)
+        several, name = self.replicates > 1, best["TrainingJobName"]
+        value = mean_of(self.configurations(), name) if several else self.session.exact_value(best)
         if value is None:
             raise NoBestTrainingJob(self._job().name, "no value")
         return value
+
+    @property
+    def replicates(self) -> int:
+        """How many training jobs each configuration gets."""
+        return count_in(self.extensions)
+
+    def configurations(self) -> list[ConfigurationResult]:
+        """The configurations tried so far in launch order, each with the mean and spread of its training jobs."""
+        summaries = self.session.summaries(self._job().name, SortBy="CreationTime", SortOrder="Ascending")
+        rows = [(self.session.row(each), self._part_of(each).ranges) for each in summaries]
+        return configuration_results([(row, natives(ranges, row.parameters)) for row, ranges in rows], self.replicates)
 
     def best_estimator(self, best_training_job: Mapping[str, Any] | None = None) -> EstimatorBase:
         """An estimator that stands for the best training job: its hyperparameters, its model, its log.
@@ -336,8 +349,7 @@ class HyperparameterTuner:
 
     def deploy(self, *args: object, **kwargs: object) -> None:
         """There is no hosting here: says where the best model lies."""
-        model = self.best_estimator().model_data if self.latest_tuning_job is not None else None
-        raise NotImplementedError(no_hosting(model))
+        raise NotImplementedError(no_hosting(self.best_estimator().model_data if self.latest_tuning_job else None))
 
     # ---- further tuners ----
 

@@ -16,6 +16,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.events import Proposal
 from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
+from tunewright.core.replicates import configuration_of, replicate_of
 from tunewright.core.space import Point
 from tunewright.core.spec import JobSpec
 from tunewright.core.spec import Strategy as Name
@@ -27,6 +28,7 @@ from tunewright.search.hyperband import SuccessiveHalving
 from tunewright.search.initial import next_point
 from tunewright.search.median import MedianRule
 from tunewright.search.random import RandomSearch
+from tunewright.search.replicate import merged
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
 from tunewright.search.table import Tables, sign_of
 
@@ -64,6 +66,7 @@ class Engine:
         self._tables = Tables()
         self._strategies: dict[str, Strategy] = {}
         self._parts: OrderedDict[int, tuple[JobSpec, list[JobSpec]]] = OrderedDict()
+        self._singles: OrderedDict[int, tuple[JobSpec, JobSpec]] = OrderedDict()
         self._median = MedianRule()
         self._halving = SuccessiveHalving()
         self._lock = threading.Lock()
@@ -76,6 +79,13 @@ class Engine:
         """
         if count < 1:
             return Proposals(())
+        replicates = history.spec.replicates
+        if replicates > 1:
+            return self._replicated(history, first, count, replicates)
+        return self._distinct(history, first, count)
+
+    def _distinct(self, history: History, first: int, count: int) -> Proposals:
+        """Configurations, each for one trial."""
         if len(history.spec.definitions) > 1:
             return self._several(history, first, count)
         return self._single(history, first, count)
@@ -119,6 +129,40 @@ class Engine:
             _BY_MODEL: lambda: _by_model(self._tables),
             Name.BAYESIAN: lambda: _bayesian(self._tables),
         }
+
+    # ---- replicates ----
+
+    def _replicated(self, history: History, first: int, count: int, replicates: int) -> Proposals:
+        """Each configuration for as many trials as it is to have; those under way are completed first."""
+        spec = self._once(history.spec)
+        known = {configuration_of(r.number, replicates): r for r in history.records.values()}
+        numbers = range(first, first + count)
+        new = sorted({configuration_of(n, replicates) for n in numbers} - set(known))
+        answer = Proposals(())
+        if new:
+            answer = self._distinct(merged(history, spec, replicates), new[0], len(new))
+        points = {number: (record.point, record.definition) for number, record in known.items()}
+        points |= {one.number: (one.point, one.definition) for one in answer.proposals}
+        found: list[Proposal] = []
+        for number in numbers:
+            point = points.get(configuration_of(number, replicates))
+            if point is None:
+                break
+            found.append(Proposal(number, *point))
+        # The last configuration of a used-up space is run as often as all others.
+        whole = not found or replicate_of(found[-1].number, replicates) == replicates
+        return replace(answer, proposals=tuple(found), exhausted=answer.exhausted and whole)
+
+    def _once(self, spec: JobSpec) -> JobSpec:
+        """The spec without replicates; the same object while the job's spec is the same object."""
+        with self._lock:
+            known = self._singles.get(id(spec))
+            if known is None or known[0] is not spec:
+                options = {name: text for name, text in spec.options.items() if name != "replicates"}
+                known = self._singles[id(spec)] = (spec, replace(spec, options=options))
+                while len(self._singles) > 32:
+                    self._singles.popitem(last=False)
+            return known[1]
 
     # ---- points that come first ----
 

@@ -22,6 +22,7 @@ from tunewright.core.spec import (
 )
 from tunewright.search.advisor import Engine
 from tunewright.search.initial import points_in, read_points
+from tunewright.search.replicate import merged
 from tunewright.search.table import State, sign_of, state_of
 
 
@@ -44,7 +45,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A configuration with its finite objective."""
+    """A configuration with its finite objective; with replicates, their first number and their mean."""
 
     number: int
     values: Mapping[str, Value]
@@ -67,6 +68,7 @@ class Search:
         conditions: name of a parameter to the condition under which it is there: `{"beta1": "optimizer == 'adam'"}`.
         steps: name of a numeric parameter to the distance between its values.
         forbidden: conditions that no suggestion meets: `["optimizer == 'sgd' and lr > 0.1"]`.
+        replicates: how many suggestions in a row each configuration gets; the model learns their mean.
         options: further extended options by name, each as JSON text (`hyperband_proposals`, ...).
 
     Raises:
@@ -89,12 +91,17 @@ class Search:
         conditions: Mapping[str, str] | None = None,
         steps: Mapping[str, float] | None = None,
         forbidden: Sequence[str] = (),
+        replicates: int = 1,
         options: Mapping[str, str] | None = None,
     ) -> None:
         checked, wrong = with_rules(space, steps, conditions, forbidden)
+        if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
+            wrong.append(Problem("replicates", f"{replicates!r} is not a whole number >= 1."))
         _check(checked, wrong, strategy, objective_type, seed, max_resource)
         extended = dict(options or {})
         initial = read_points(checked, initial_points) or points_in(extended, checked)
+        if replicates != 1:
+            extended["replicates"] = json.dumps(replicates)
         known = strategy in set(Strategy)
         if not known:
             extended["strategy"] = json.dumps(strategy)
@@ -168,8 +175,11 @@ class Search:
         """A result from elsewhere, inside or outside the ranges; the number it got.
 
         Raises:
-            Invalid: a parameter is missing, unknown or of the wrong kind.
+            Invalid: a parameter is missing, unknown or of the wrong kind, or there are replicates.
         """
+        if self._history.spec.replicates > 1:
+            text = "results from elsewhere have no place among replicates; give them as parents."
+            raise Invalid.one("replicates", text)
         number = self._next
         point = self._cast(values)
         self._history.apply([Appeared(number, 0, point), _ended(number, value, stopped=False)])
@@ -177,8 +187,14 @@ class Search:
 
     @property
     def best(self) -> Result | None:
-        """The best result told so far, the earliest of equals; None until a finite value was told."""
-        sign = sign_of(self._history.spec)
+        """The best result told so far, the earliest of equals; None until a finite value was told.
+
+        With replicates it is the mean of the best configuration whose results have all been told.
+        """
+        spec = self._history.spec
+        if spec.replicates > 1:
+            return _best_mean(self._history, spec)
+        sign = sign_of(spec)
         good = [r for r in self._history.records.values() if state_of(r) is State.GOOD and r.value is not None]
         if not good:
             return None
@@ -219,6 +235,15 @@ class Search:
         if problems:
             raise Invalid(problems)
         return {name: point[name] for name in space.parameters if name in active}
+
+
+def _best_mean(history: History, spec: JobSpec) -> Result | None:
+    sign, found = sign_of(spec), merged(history, spec, spec.replicates)
+    good = [r for r in found.records.values() if state_of(r) is State.GOOD and r.value is not None]
+    if not good:
+        return None
+    top = min(good, key=lambda r: (sign * (r.value or 0.0), r.number))
+    return Result((top.number - 1) * spec.replicates + 1, dict(top.point), top.value or 0.0)
 
 
 def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:

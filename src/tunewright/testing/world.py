@@ -86,12 +86,14 @@ class Disk:
         program: what a task's program does.
         room: whether there are slots for a task now; may raise NoCapacity.
         starts: how often each (name, attempt) was really started; more than once is a fault.
+        removed: training jobs whose models were removed.
     """
 
     program: Callable[[Task], Program]
     room: Callable[[Task], bool] = lambda _: True
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
     starts: dict[tuple[str, int], int] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
 
     def live(self, now: float) -> int:
         """Programs running at a moment."""
@@ -154,6 +156,12 @@ class SimulatedExecutor:
         self._watched.setdefault(key, False)
         self.border()
 
+    def discard(self, task: Task, model: str) -> None:
+        """Remove a training job's model, as `LoopOptions.discard` does."""
+        self.border()
+        self._disk.removed.add(task.name)
+        self.border()
+
     def poll(self) -> list[Report]:
         self.border()
         now = self._clock.now()
@@ -202,7 +210,10 @@ class SimulatedExecutor:
 def _exit(run: Run) -> ExitReport:
     name, attempt, code = run.task.name, run.task.attempt, run.program.code
     if run.killed():
-        return ExitReport(name, attempt, None if run.started is None else -15, killed=True, ended=run.ends())
+        begun = run.started is not None
+        return ExitReport(
+            name, attempt, -15 if begun else None, model=_model(run) if begun else "", killed=True, ended=run.ends()
+        )
     if code == -9:
         return ExitReport(name, attempt, None, Failure.INTERNAL, "worker lost", ended=run.ends())
     if code == -15:
@@ -211,7 +222,12 @@ def _exit(run: Run) -> ExitReport:
         )
     failure = None if code == 0 else Failure.ALGORITHM
     reason = "" if code == 0 else f"exit code {code}"
-    return ExitReport(name, attempt, code, failure, reason, started=run.started, ended=run.ends())
+    model = _model(run) if code == 0 else ""
+    return ExitReport(name, attempt, code, failure, reason, model, started=run.started, ended=run.ends())
+
+
+def _model(run: Run) -> str:
+    return f"sim://{run.task.name}"
 
 
 class HostileAdvisor:
