@@ -34,7 +34,7 @@ EXTENSIONS = {
     "bad step": ('{"steps": {"lr": -1}}', "lr: its step must be a number above 0, got -1"),
     "wide step": ('{"steps": {"lr": 5}}', "lr: the step 5 is larger than the range"),
     "step of nobody": ('{"steps": {"lrr": 1}}', "_tunewright.steps.lrr: 'lrr' is not a tuned parameter. Did you mean"),
-    "odd budget": ('{"replicates": 3}', "maxNumberOfTrainingJobs: 2 is not a multiple of replicates 3"),
+    "odd budget": ('{"replicates": 3}', "maxNumberOfTrainingJobs: 4 is not a multiple of replicates 3"),
     "circle": ('{"conditions": {"lr": "lr > 0"}}', "_tunewright.conditions.lr: goes round in a circle"),
     "forbidden number": ('{"forbidden": [7]}', "_tunewright.forbidden[0]: must be a condition such as"),
     "all forbidden": ('{"forbidden": ["lr >= 0"]}', "_tunewright.forbidden: leaves nothing"),

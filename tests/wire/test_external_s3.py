@@ -86,6 +86,18 @@ def test_files_and_trees_there_and_back(tmp_path: Path, objects: RemoteObjects, 
     assert not (tmp_path / "secret").exists() and objects.exists(f"s3://{bucket}/moved")
 
 
+def test_objects_and_folders_are_removed(tmp_path: Path, objects: RemoteObjects, bucket: str) -> None:
+    for key in ("job/model.tar.gz", "job/model/a", "job/model/sub/b", "job/modelling"):
+        objects.put_file(write(tmp_path / "in", key), f"s3://{bucket}/{key}")
+    for uri in (f"s3://{bucket}/job/model.tar.gz", f"s3://{bucket}/job/model/", f"s3://{bucket}/job/never"):
+        for _ in range(2):
+            objects.remove(uri)
+    assert not objects.exists(f"s3://{bucket}/job/model/") and objects.exists(f"s3://{bucket}/job/modelling")
+    assert not objects.exists(f"s3://{bucket}/job/model.tar.gz")
+    with pytest.raises(Invalid, match="names a whole bucket"):
+        objects.remove(f"s3://{bucket}")
+
+
 def test_large_files_go_in_parts(
     tmp_path: Path, objects: RemoteObjects, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,23 @@ class RemoteObjects:
                 count += 1
         return count
 
+    def remove(self, uri: str) -> None:
+        """Remove the object of this name, and all below it as a folder; nothing happens when there is none.
+
+        Raises:
+            Invalid: as `exists` does, and for a whole bucket.
+            OSError: it cannot be removed.
+        """
+        name = parse(uri)
+        if not isinstance(name, S3Name):
+            self._here.remove(uri)
+            return
+        if not name.key:
+            raise Invalid.one(uri, "names a whole bucket; remove what is in it by its keys.")
+        with _told(uri):
+            for key in [*([] if name.folder else [name.key]), *self._keys(name.bucket, f"{name.key}/")]:
+                self._client.delete_object(Bucket=name.bucket, Key=key)
+
     # ---- objects ----
 
     def _find(self, name: S3Name) -> Iterator[tuple[str, str]]:
