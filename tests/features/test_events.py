@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,18 @@ class Hook:
             return list(self.heard)
 
 
+ALWAYS = repeat(204)
+
+
 @contextmanager
-def listening() -> Iterator[tuple[Hook, str]]:
+def listening(answers: Iterator[int] = ALWAYS) -> Iterator[tuple[Hook, str]]:
+    """A hook and its address; what it answers it has heard all the same."""
     hook = Hook()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             hook.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
+            self.send_response(next(answers))
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -95,6 +100,24 @@ def test_a_deaf_webhook_holds_nothing_up(tmp_path: Path) -> None:
         assert real.run(real.tune("job", "print('acc=1;')", jobs=1))["HyperParameterTuningJobStatus"] == "Completed"
     finally:
         real.close()
+
+
+def test_a_webhook_that_stumbles_is_told_again_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.aws.announce.PAUSES", (0.0, 0.0, 0.0))
+    with listening(chain([500, 429], repeat(204))) as (hook, url):
+        [told] = targets_of(url, tmp_path)
+        for number in (1, 2):
+            told(json.dumps({"number": number}))
+        assert [event["number"] for event in hook.until(4)] == [1, 1, 1, 2]
+
+
+def test_a_refusal_is_final_and_many_stumbles_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.aws.announce.PAUSES", (0.0, 0.0, 0.0))
+    with listening(chain([404], [500] * 4, repeat(204))) as (hook, url):
+        [told] = targets_of(url, tmp_path)
+        for number in (1, 2, 3):
+            told(json.dumps({"number": number}))
+        assert [event["number"] for event in hook.until(6)] == [1, 2, 2, 2, 2, 3]
 
 
 def test_other_addresses_are_refused(tmp_path: Path) -> None:

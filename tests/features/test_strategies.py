@@ -31,6 +31,10 @@ def test_row_19_random(sim: Sim) -> None:
     points = [point["x"] for point in sim.points("job")]
     assert len(points) == len(set(points)) == 12
     assert sim.most == 5
+    sim.run(sim.request("many", jobs=200, parallel=10))
+    drawn = [float(point["x"]) for point in sim.points("many")]
+    for apart in (1, 2, 10):
+        assert stats.spearmanr(drawn[apart:], drawn[:-apart]).pvalue > 0.01, "a draw tells nothing of later ones"
 
 
 def branin(x: float, y: float) -> float:

@@ -1,7 +1,8 @@
 """State changes told to the outside, in the form in which EventBridge tells SageMaker's.
 
 Each change of a tuning job's or a training job's status becomes one JSON object: a line of a file, or the body of
-a POST to a webhook. Telling never holds up a job: what cannot be delivered is tried once more, then logged.
+a POST to a webhook. Telling never holds up a job: what cannot be delivered is tried again a few times, later each
+time, then logged and left. A webhook hears of an event at least once, and of events in their order.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import threading
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from tunewright.aws.names import Arns
 from tunewright.aws.protocol import Wire
@@ -33,6 +36,8 @@ TRAINING = "SageMaker Training Job State Change"
 WAITING = 10_000
 """Events that may wait for a webhook; later ones are dropped with a word in the log."""
 POST_SECONDS = 5.0
+PAUSES = (1.0, 3.0, 9.0)
+"""Seconds before each further try of a webhook that is out of reach, busy (429) or broken (5xx)."""
 _TIMES = ("Time", "Timestamp")
 _LOG = logging.getLogger("tunewright")
 
@@ -122,6 +127,7 @@ class Webhook:
         self._url = url
         self._queue: queue.Queue[str] = queue.Queue(WAITING)
         self._lock = threading.Lock()
+        self._never = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __call__(self, line: str) -> None:
@@ -137,17 +143,36 @@ class Webhook:
     def _deliver(self) -> None:
         while True:
             line = self._queue.get()
-            if not self._post(line) and not self._post(line):
-                _LOG.warning("%s did not take a state change", self._url)
+            trouble = self._post(line)
+            for pause in PAUSES:
+                if trouble is None or not trouble.passing:
+                    break
+                self._never.wait(pause)
+                trouble = self._post(line)
+            if trouble is not None:
+                _LOG.warning("%s did not take a state change: %s", self._url, trouble.why)
 
-    def _post(self, line: str) -> bool:
+    def _post(self, line: str) -> _Trouble | None:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._url, line.encode(), headers, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=POST_SECONDS):
-                return True
-        except (URLError, OSError, ValueError):
-            return False
+                return None
+        except HTTPError as error:
+            with error:
+                return _Trouble(f"it answered {error.code}", error.code == 429 or error.code >= 500)
+        except (URLError, OSError, HTTPException) as error:
+            return _Trouble(str(error), passing=True)
+        except ValueError as error:
+            return _Trouble(str(error), passing=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why a webhook did not take an event, and whether it may take it later."""
+
+    why: str
+    passing: bool
 
 
 def targets_of(setting: str, home: Path) -> list[Callable[[str], None]]:
