@@ -1,16 +1,18 @@
 """Plug-in for `hpobench_suite` (named in `HPOBENCH_PLUGINS`): strategies of ours under names of their own.
 
 The suite has an adapter for Bayesian search, `tunewright`; this adds `tunewright-random` and
-`tunewright-local`, the same as `tunewright` but for the import of the search room alone.
+`tunewright-local`, the same as `tunewright` but for the import of the search room alone. Schedulers for its
+learning curves are `tunewright-model` (Hyperband, the model proposing), `tunewright-random` (as in strict mode),
+and the median rule with either strategy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hpobench_suite.optimizers import INTERPRETER_VARIABLES, Optimizer  # type: ignore[import-not-found]
-from hpobench_suite.space import Categorical, Int  # type: ignore[import-not-found]
 
 
 class Local(Optimizer):  # type: ignore[misc]
@@ -18,18 +20,10 @@ class Local(Optimizer):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, strategy: str = "Bayesian") -> None:
         super().__init__(*arguments)
-        from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
+        from benchmarks.quality.suite_curves import our_space
         from tunewright.search import Search
 
-        parameters: dict[str, Any] = {}
-        for name, parameter in self.space.items():
-            if isinstance(parameter, Categorical):
-                parameters[name] = CategoricalParameter(list(parameter.choices))
-            else:
-                kind = IntegerParameter if isinstance(parameter, Int) else ContinuousParameter
-                scaling = "Logarithmic" if parameter.log else "Linear"
-                parameters[name] = kind(parameter.low, parameter.high, scaling)
-        self._search = Search(parameters, strategy=strategy, seed=self.seed)
+        self._search = Search(our_space(self.space), strategy=strategy, seed=self.seed)
 
     def suggest(self) -> tuple[int, dict[str, Any]]:
         suggestion = self._search.ask()
@@ -39,6 +33,7 @@ class Local(Optimizer):  # type: ignore[misc]
         self._search.tell(token, value)
 
     def load(self, configs: list[dict[str, Any]], values: list[float]) -> None:
+        """Results from elsewhere, before the first suggestion: linear in their number."""
         for config, value in zip(configs, values, strict=True):
             self._search.add(config, value)
 
@@ -49,3 +44,30 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 ENVIRONMENTS = {name: "tunewright" for name in OPTIMIZERS}
 INTERPRETER_VARIABLES.update({name: "TUNEWRIGHT_PYTHON" for name in OPTIMIZERS})
+
+
+class Halving:
+    """One of our schedulers as the suite drives them."""
+
+    def __init__(self, problem: Any, seed: int, parallel: int, name: str) -> None:
+        from benchmarks.quality.schedulers import SCHEDULERS as ours
+        from benchmarks.quality.schedulers import Order
+        from benchmarks.quality.suite_curves import our_space
+
+        self._scheduler, self._go = ours[name](our_space(problem.space), problem.max_fidelity, seed), Order.GO
+
+    def start(self) -> tuple[int, dict[str, Any]]:
+        started = self._scheduler.start()
+        return started.token, dict(started.values)
+
+    def report(self, token: int, epoch: int, value: float) -> bool:
+        return self._scheduler.report(token, epoch, value) is not self._go
+
+    def finish(self, token: int, epoch: int, value: float, stopped: bool) -> None:
+        """The search knows: it gave the verdict, or saw the last epoch."""
+
+
+SCHEDULERS = {
+    f"tunewright-{name}": partial(Halving, name=name)
+    for name in ("model", "random", "bayesian+median", "random+median")
+}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tunewright.core.errors import Invalid
-from tunewright.core.history import Appeared, History
+from tunewright.core.history import Appeared, Emitted, History
 from tunewright.core.space import CategoricalParameter, ContinuousParameter
 from tunewright.search import Engine, Search
-from tunewright.search.bayesian.fidelity import Ladder
+from tunewright.search.bayesian.ladder import Ladder, linked_targets
 from tunewright.search.table import Table
 
 SPACE = {
@@ -68,7 +68,7 @@ def test_every_rung_is_an_observation() -> None:
     search.tell(failed, None)
     table = Table(search.history.spec)
     table.update(search.history)
-    ladder = Ladder(table, search.history)
+    ladder = Ladder.of(table, search.history)
     assert ladder.values[:2].tolist() == pytest.approx([1.0, 1 / 3])
     assert ladder.levels.tolist() == pytest.approx([1.0, 2 / 3, 0.0])
     assert np.isnan(ladder.values[2])
@@ -77,3 +77,75 @@ def test_every_rung_is_an_observation() -> None:
 def test_another_word_is_refused() -> None:
     with pytest.raises(Invalid, match="neither model nor random"):
         Search(SPACE, strategy="Hyperband", max_resource=9, options={"hyperband_proposals": '"guess"'})
+
+
+def test_a_level_stands_where_its_trials_stood_before() -> None:
+    levels = np.array([1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.0])
+    values = np.array([0.9, 0.8, 0.7, 0.6, 0.3, 0.2, 0.1])
+    targets = linked_targets(levels, values, np.array([0, 1, 2, 3, 2, 3, 3]))
+    assert (np.diff(targets[:4]) < 0).all(), "at one level the order is that of the objectives"
+    # Objectives of the second level are far below those of the first; the trials are not.
+    assert targets[4:6].mean() == pytest.approx(targets[2:4].mean())
+    assert targets[6] == pytest.approx(targets[5]), "one trial alone stays where it stood"
+
+
+def test_failures_are_as_bad_as_the_worst() -> None:
+    levels, owner = np.array([1.0, 1.0, 1.0, 0.0]), np.array([0, 1, 2, 3])
+    targets = linked_targets(levels, np.array([0.5, 0.4, 0.3, np.nan]), owner)
+    assert targets[3] == targets[:3].max()
+
+
+def late_bloomer(v: dict[str, object], epoch: int) -> float:
+    """The smaller x, the slower and the better in the end."""
+    x = float(str(v["x"]))
+    return 0.2 + 0.6 * x + (1.0 - x) * float(np.exp(-epoch / (1.0 + 8.0 * (1.0 - x))))
+
+
+def crossing(search: Search, count: int) -> int:
+    """Full trainings of x below 0.3 among so many trials."""
+    full = 0
+    for _ in range(count):
+        suggestion = search.ask()
+        values = dict(suggestion.values)
+        epoch = 1
+        while search.report(suggestion.number, epoch, late_bloomer(values, epoch)):
+            epoch += 1
+        full += epoch == 27 and float(str(values["x"])) < 0.3
+    return full
+
+
+def test_slow_starters_are_spared_where_curves_cross() -> None:
+    space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
+    search = Search(space, strategy="Hyperband", seed=3, max_resource=27)
+    assert crossing(search, 24) > 0
+    assert search.best is not None and search.best.value < 0.45
+    record = next(r for r in search.history.records.values() if 27 in r.curve and float(str(r.point["x"])) < 0.3)
+    assert record.value is not None
+
+
+def test_who_is_spared_is_told_and_follows_from_the_history() -> None:
+    space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
+    search = Search(space, strategy="Hyperband", seed=3, max_resource=27)
+    reasons = []
+    for _ in range(16):
+        suggestion = search.ask()
+        values = dict(suggestion.values)
+        for epoch in range(1, 28):
+            search.history.apply([Emitted(suggestion.number, epoch, late_bloomer(values, epoch))])
+            verdict = Engine().judge(search.history, suggestion.number, epoch)
+            assert search._engine.judge(search.history, suggestion.number, epoch) == verdict
+            reasons.append(verdict.why)
+            if verdict.stop:
+                break
+        search.tell(suggestion.number, late_bloomer(values, epoch))
+    spared = [why for why in reasons if "spared, with a chance of" in why]
+    assert spared and all(why.startswith("goes on at epoch") for why in spared)
+
+
+def test_halving_alone_where_chance_proposes() -> None:
+    search = Search(SPACE, strategy="Hyperband", seed=0, max_resource=27, options={"hyperband_proposals": '"random"'})
+    play(search, 12)
+    number = search.ask().number
+    search.history.apply([Emitted(number, 1, 99.0)])
+    verdict = Engine().judge(search.history, number, 1)
+    assert verdict.stop and "spared" not in verdict.why

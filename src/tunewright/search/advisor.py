@@ -105,7 +105,8 @@ class Engine:
         """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""
         if history.spec.early_stopping:
             return self._median.judge(history, number, upto)
-        if history.spec.strategy is Name.HYPERBAND and "strategy" not in history.spec.options:
+        halving = history.spec.strategy is Name.HYPERBAND and "strategy" not in history.spec.options
+        if halving and (not proposals_by_model(history.spec) or len(history.spec.definitions) > 1):
             return self._halving.judge(history, number, upto)
         strategy = self.strategy(history.spec)
         return strategy.judge(history, number, upto) if isinstance(strategy, Judge) else Verdict(False)

@@ -1,34 +1,39 @@
-"""Proposals for Hyperband in extended mode: one model of the objective over configuration and epochs.
+"""Hyperband in extended mode: one model of the objective over configuration and epochs.
 
-Every rung that a trial has passed gives an observation; its epoch is one more feature, log(R / r) / log R, 0 at
-the full resource R and 1 at one epoch, with a length scale of its own (Klein et al. 2017, "FABOLAS"; Klein et
-al. 2020, "MOBSTER"). Trials are chosen by expected improvement at the full resource.
+Every rung that a trial has passed gives an observation; its epoch is one more feature (`ladder`) with a length
+scale of its own (Klein et al. 2017, "FABOLAS"; Klein et al. 2020, "MOBSTER"). Trials are chosen by expected
+improvement at the full resource. A trial that successive halving would stop is spared while the model gives it
+a chance to end as the best: early ranks say little where curves cross.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import numpy as np
+from scipy.special import ndtr
 
-from tunewright.core.history import History, Record
+from tunewright.core.history import History
 from tunewright.core.ports import Proposals
-from tunewright.core.spec import Hyperband
+from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
-from tunewright.search.bayesian.evidence import FIT_MOST, KEEP_MOST, Fits, subset
-from tunewright.search.bayesian.model import Data
+from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
+from tunewright.search.bayesian.ladder import Ladder
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
-from tunewright.search.bayesian.priors import Layout
 from tunewright.search.bayesian.strategy import Views, free_row
-from tunewright.search.bayesian.transforms import model_targets
-from tunewright.search.curves import Curve
-from tunewright.search.encode import Floats
-from tunewright.search.hyperband import rungs
+from tunewright.search.encode import Floats, Ints
+from tunewright.search.hyperband import SuccessiveHalving
 from tunewright.search.random import Taken, fill, random_row
-from tunewright.search.table import State, Table, Tables, state_of
+from tunewright.search.table import State, Table, Tables
 from tunewright.search.threads import one_blas_thread
+
+FIT_MOST = 120
+"""Observations that theta is fitted to: several of one trial say less than as many of different ones."""
+
+SPARED = 0.1
+"""A trial with this chance to end as the best is not stopped."""
 
 _SALT = 5_000_011
 
@@ -39,12 +44,14 @@ class FidelitySearch:
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables()
         self._fits = Fits()
+        self._halving = SuccessiveHalving()
+        self._latest: tuple[bytes, Posterior, Ints] | None = None
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
         """Configurations for trials `first` to `first + count - 1`, each knowing of those before it."""
         table = self._tables.of(history)
         with table.lock, one_blas_thread():
-            ladder = Ladder(table, history)
+            ladder = Ladder.of(table, history)
             new: list[Floats] = []
 
             def choose(number: int, taken: Taken) -> Floats | None:
@@ -74,10 +81,7 @@ class FidelitySearch:
         self, table: Table, ladder: Ladder, every: Floats, taken: Taken, rng: np.random.Generator
     ) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
-        targets = model_targets(ladder.values)
-        fitted, kept = subset(targets, FIT_MOST, seed), subset(targets, KEEP_MOST, seed)
-        theta = self._fits.theta(ladder.data(targets, fitted), len(fitted))
-        posterior = Posterior.of(ladder.data(targets, kept), theta)
+        posterior, kept = self._posterior(ladder, seed)
         view = Views(cube, 1)
         good = np.unique(ladder.rows[kept], axis=0)
         means = posterior.predict(view(good))[0][:, 0]
@@ -91,58 +95,47 @@ class FidelitySearch:
         found = hunt.best(good[np.argsort(means, kind="stable")], np.empty((0, cube.d)), rng)
         return None if found is None else found[0]
 
+    def judge(self, history: History, number: int, upto: int) -> Verdict:
+        """Successive halving's verdict, unless the model spares the trial."""
+        verdict = self._halving.judge(history, number, upto)
+        if not verdict.stop or verdict.cause is StopCause.MAX_RESOURCE:
+            return verdict
+        table = self._tables.of(history)
+        with table.lock, one_blas_thread():
+            chance = self._chance(table, Ladder.of(table, history), table.numbers.index(number))
+        if chance is None or chance < SPARED:
+            return verdict
+        why = verdict.why.replace("stopped", "goes on", 1)
+        return replace(verdict, stop=False, why=f"{why}; spared, with a chance of {chance:.0%} to end as the best")
 
-class Ladder:
-    """What was observed at each rung.
+    def _chance(self, table: Table, ladder: Ladder, place: int) -> float | None:
+        """The probability that a trial ends better than the best expected end of all; None: nobody can tell."""
+        owners, lines = np.unique(ladder.owner, return_index=True)
+        if ladder.blind or len(owners) < design.initial_size(table.cube.d) or place not in owners:
+            return None
+        posterior, _ = self._posterior(ladder, table.spec.seed)
+        means, deviations = posterior.predict(Views(table.cube, 1)(ladder.rows[lines]))
+        mine = int(np.searchsorted(owners, place))
+        return float(ndtr((means.min() - means[mine, 0]) / deviations[mine]))
 
-    Attributes:
-        rows: of the configuration, shape (n, d); one line for each rung that a trial passed.
-        levels: log(R / epoch) / log R, shape (n,).
-        values: objectives to minimise, NaN for trials that failed, shape (n,).
-    """
+    def _posterior(self, ladder: Ladder, seed: int) -> tuple[Posterior, Ints]:
+        """The posterior, and which lines of the ladder it rests on; kept, since verdicts ask for it again."""
+        parts = (ladder.rows, ladder.levels, ladder.values, ladder.owner, np.array([seed, ladder.trials]))
+        key = b"".join(part.tobytes() for part in parts)
+        known = self._latest
+        if known is None or known[0] != key:
+            data, kept = ladder.data(KEEP_MOST, seed)
+            known = self._latest = (key, Posterior.of(data, self._theta(ladder, seed)), kept)
+        return known[1], known[2]
 
-    def __init__(self, table: Table, history: History) -> None:
-        self._table = table
-        settings = history.spec.hyperband or Hyperband()
-        self._most = settings.max_resource or max(
-            (max(r.curve, default=1) for r in history.records.values()), default=1
-        )
-        rows, levels, values = [], [], []
-        for place, record in enumerate(history.records.values()):
-            if not np.isfinite(table.rows[place]).all():
-                continue
-            for epoch, value in self._observations(record, settings):
-                rows.append(table.rows[place])
-                levels.append(self._level(epoch))
-                values.append(table.sign * value)
-        self.rows = np.array(rows).reshape(len(rows), table.cube.d)
-        self.levels = np.array(levels)
-        self.values = np.array(values)
+    def _theta(self, ladder: Ladder, seed: int) -> Floats:
+        """Fitted from scratch to the first trials, a round number of them, and adjusted to more in between."""
+        trials = ladder.trials
+        coarse = ladder.first(trials - trials % max(COARSE_LEAST, trials // COARSE))
+        fine = ladder.first(trials - trials % max(1, trials // FINE))
+        start = self._fit(coarse, seed) if len(coarse.values) < len(fine.values) else None
+        return self._fit(fine, seed, start)
 
-    @property
-    def blind(self) -> bool:
-        """Whether there are not even two different results."""
-        finite = self.values[np.isfinite(self.values)]
-        return len(finite) < 2 or float(np.ptp(finite)) == 0.0
-
-    def data(self, targets: Floats, kept: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Data:
-        cube = self._table.cube
-        features = np.hstack([cube.features(self.rows[kept]), self.levels[kept][:, None]])
-        return Data(features, targets[kept], Layout.of(cube, 1))
-
-    def _observations(self, record: Record, settings: Hyperband) -> list[tuple[int, float]]:
-        if state_of(record) is State.BAD:
-            return [(self._most, math.nan)]
-        curve = Curve.of(record)
-        epochs = set(rungs(settings, curve.last))
-        if not record.live and curve.last:
-            epochs.add(curve.last)
-        found = [(epoch, curve.value_at(epoch)) for epoch in sorted(epochs)]
-        if not found and record.value is not None:
-            found = [(self._most, record.value)]
-        return [(epoch, value) for epoch, value in found if value is not None]
-
-    def _level(self, epoch: int) -> float:
-        if self._most <= 1:
-            return 0.0
-        return max(0.0, math.log(self._most / epoch)) / math.log(self._most)
+    def _fit(self, part: Ladder, seed: int, start: Floats | None = None) -> Floats:
+        data, kept = part.data(FIT_MOST, seed)
+        return self._fits.theta(data, len(kept), start)
