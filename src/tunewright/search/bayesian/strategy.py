@@ -81,6 +81,9 @@ class Turn:
         pooled = len(self._warm.pooled.rows) > 0 and not seen.blind
         if not tasks and not pooled and len(seen.every) < initial:
             row = design.initial_rows(cube, seed)[len(seen.every)]
+        elif tasks and len(seen.every) < initial and len(seen.every) % 2:
+            # Every other one of the first trials owes the parents nothing: what they say is put to the test.
+            row = design.initial_rows(cube, seed)[len(seen.every) // 2]
         elif not tasks and seen.blind:
             row = design.far_row(cube, seen.every, seed, number)
         else:
