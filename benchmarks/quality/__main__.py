@@ -68,26 +68,31 @@ def main() -> None:
     parser.add_argument("--problems", default="twenty")
     parser.add_argument("--optimizer", default="tunewright-local")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--parallel-seeds", type=int, default=3, help="seeds with four pending trials; 0 for none")
+    parser.add_argument("--parallel-seeds", type=int, default=3, help="seeds with several pending trials; 0 for none")
+    parser.add_argument("--pending", type=int, default=4, help="how many are pending at a time in those runs")
+    parser.add_argument("--budget", type=int, default=50, help="trials of a run; figures are those at 20 and at 50")
     parser.add_argument("--peers", type=Path, nargs="*", default=[], help="results of peers (.jsonl or .jsonl.gz)")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    if given.budget < 50 or given.pending < 2:
+        parser.error("--budget is at least 50 and --pending at least 2")
     if given.suite is None:
         parser.error("say where hpobench_suite is: --suite DIR or HPOBENCH_SUITE")
     name = commit()
     work = given.out.absolute().parent / f"{given.out.stem}-{name}"
     work.mkdir(parents=True, exist_ok=True)
     variables = environment(given.suite.absolute())
-    for parallel, seeds in ((1, given.seeds), (4, given.parallel_seeds)):
+    for parallel, seeds in ((1, given.seeds), (given.pending, given.parallel_seeds)):
         if seeds:
             run = ["--optimizers", given.optimizer, "--problems", given.problems, "--seeds", str(seeds)]
+            run += ["--budget", str(given.budget)]
             command = [given.python, "-m", "hpobench_suite.run", *run, "--parallel", str(parallel)]
             subprocess.run([*command, "--out", f"{work}/p{parallel}.jsonl"], env=variables, check=True)
     figures = work / "figures.json"
     command = [given.python, "-W", "ignore", "-m", "benchmarks.quality.compare", f"{work}/p1.jsonl"]
     command += ["--json", str(figures)]
     if given.parallel_seeds:
-        command += ["--parallel", f"{work}/p4.jsonl"]
+        command += ["--parallel", f"{work}/p{given.pending}.jsonl"]
     if given.peers:
         command += ["--peers", *(str(plain(peer, work)) for peer in given.peers)]
     subprocess.run(command, env=variables, check=True)

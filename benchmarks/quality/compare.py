@@ -109,7 +109,7 @@ def show(made: dict[str, Any]) -> None:
         print(f"{problem:32s} {early}  {late}")
     print("NR above 1 at 50:", [(p, s, round(v, 2)) for p, s, v in made["above 1 at 50"]])
     if "parallel GM" in made:
-        print("P = 4 over P = 1:", made["parallel over sequential"], "GM", made["parallel GM"])
+        print("several pending over sequential:", made["parallel over sequential"], "GM", made["parallel GM"])
 
 
 def main() -> None:
