@@ -15,7 +15,7 @@ from tunewright.control.aside import Aside
 from tunewright.control.held import Held
 from tunewright.control.owner import is_dead
 from tunewright.control.recorder import Recorder
-from tunewright.control.tasks import make_task
+from tunewright.control.tasks import make_task, training_of
 from tunewright.control.watch import INLINE, Watch
 from tunewright.core.completion import deadline
 from tunewright.core.effects import Discard, Judge, Kill, Launch, Propose
@@ -319,7 +319,7 @@ class Loop:
             if choice - len(refused) >= turns:
                 return None, 0
             try:
-                handle = self.executor.launch(replace(task, training=training.chosen(choice)))
+                handle = self.executor.launch(replace(task, training=training_of(held.job, trial, choice)))
             except NoCapacity as error:
                 refused.append(str(error))
                 continue

@@ -25,9 +25,9 @@ def hyperparameters(job: Job, trial: Trial) -> dict[str, str]:
     return {**definition.training.static, **tuned, **named}
 
 
-def _training(job: Job, trial: Trial) -> Training:
-    """How to train; with replicates the program is told which of them it is, say for its seed."""
-    training = job.spec.definitions[trial.definition].training.chosen(trial.choice)
+def training_of(job: Job, trial: Trial, choice: int) -> Training:
+    """How to train on a choice of instances; with replicates the program is told which of them it is, for its seed."""
+    training = job.spec.definitions[trial.definition].training.chosen(choice)
     if job.spec.replicates == 1:
         return training
     place = str(replicate_of(trial.number, job.spec.replicates))
@@ -45,7 +45,7 @@ def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) ->
         name=trial.name,
         attempt=trial.attempt,
         number=trial.number,
-        training=_training(job, trial),
+        training=training_of(job, trial, trial.choice),
         hyperparameters=hyperparameters(job, trial),
         objective=definition.objective.metric if definition.objective else "",
         grace=job.spec.stop_grace,
