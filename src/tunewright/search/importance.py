@@ -19,7 +19,7 @@ from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats
-from tunewright.search.table import State, Table
+from tunewright.search.table import State, Table, state_of
 from tunewright.search.threads import one_blas_thread
 from tunewright.search.transfer import ranks_of
 
@@ -48,17 +48,17 @@ def importance(history: History) -> list[Importance]:
     """The parameters of a history with one definition, the most important first.
 
     With fewer than 5 finite results, or results that are all equal, every share is 0. A parameter that never
-    varied has share 0. Failed and diverged trials count as bad results.
+    varied has share 0. Trials that failed, diverged or ended in an infinite value are left out (`left_out`): how
+    bad a place they stand for is nobody's measurement, and shares of variance would rest on a guess.
     """
     table = Table(history.spec)
     table.update(history)
     cube = table.cube
     usable = np.isfinite(table.rows).all(axis=1)
-    usable &= (table.states == State.GOOD) | (table.states == State.BAD)
+    usable &= table.states == State.GOOD
     rows, values = table.rows[usable], table.values[usable]
-    finite = values[np.isfinite(values)]
     zeros = np.zeros(cube.d)
-    if len(finite) < LEAST or (np.ptp(finite) == 0 and len(finite) == len(values)):
+    if len(values) < LEAST or np.ptp(values) == 0:
         shares = checks = zeros
     else:
         varied = np.ptp(rows, axis=0) > 0
@@ -68,6 +68,11 @@ def importance(history: History) -> list[Importance]:
         checks = _scaled(np.where(varied, _explained(cube, rows, targets), 0.0))
     listed = [Importance(n, float(s), float(c)) for n, s, c in zip(cube.names, shares, checks, strict=True)]
     return sorted(listed, key=lambda entry: -entry.share)
+
+
+def left_out(history: History) -> int:
+    """How many trials of a history ended without a finite result, and so have no part in `importance`."""
+    return sum(state_of(record) is State.BAD for record in history.records.values())
 
 
 def _scaled(effects: Floats) -> Floats:
