@@ -26,8 +26,10 @@ from tunewright.control.loop import Loop, LoopOptions
 from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Resumed
-from tunewright.core.ports import Executor, JobView, LogTail, Objects, Reads, Task
+from tunewright.core.history import History
+from tunewright.core.ports import Advisor, Executor, JobView, LogTail, Objects, Proposals, Reads, Task
 from tunewright.core.spec import Function
+from tunewright.core.trial import Verdict
 from tunewright.executors.artifacts import discard
 from tunewright.executors.bell import Bell
 from tunewright.executors.function_store import store_function
@@ -50,6 +52,22 @@ if TYPE_CHECKING:
 IDLE_END_SECONDS = 60.0
 POLL_SECONDS = 0.25
 """How often a job that another process runs is looked at."""
+
+
+class LateEngine:
+    """The strategies, imported when a job first asks: they bring numpy, which a server that only answers can spare."""
+
+    @cached_property
+    def _engine(self) -> Advisor:
+        from tunewright.search.advisor import Engine
+
+        return Engine()
+
+    def propose(self, history: History, first: int, count: int) -> Proposals:
+        return self._engine.propose(history, first, count)
+
+    def judge(self, history: History, number: int, upto: int) -> Verdict:
+        return self._engine.judge(history, number, upto)
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -87,9 +105,6 @@ class Host:
         return RoutedExecutor(scripts, functions, bell, Offer(self.settings.instances, slots))
 
     def make_loop(self) -> Loop:
-        # Strategies bring numpy and scipy: they are imported when a loop starts, not when a face only reads.
-        from tunewright.search.advisor import Engine
-
         settings = self.settings
         options = LoopOptions(
             arn=Arns.of(settings).training,
@@ -98,7 +113,7 @@ class Host:
             lease_seconds=settings.lease_seconds,
             discard=self.discard,
         )
-        return Loop(self.recorder, self.make_executor(), Engine(), this_process(), options)
+        return Loop(self.recorder, self.make_executor(), LateEngine(), this_process(), options)
 
     def discard(self, task: Task, model: str) -> None:
         """Remove the model and the checkpoints of a training job that is over."""

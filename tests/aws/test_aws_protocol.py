@@ -22,8 +22,12 @@ from tunewright.aws.protocol import (
     read_request,
     service,
 )
+from tunewright.aws.protocol import (
+    OPERATIONS as ANSWERED,
+)
 
 from .test_aws_fuzz import OPERATIONS
+from .world import World
 
 FILLERS = {
     "RoleArn": "arn:aws:iam::123456789012:role/",
@@ -316,3 +320,7 @@ def test_an_answer_is_read_back_by_botocores_own_parser() -> None:
 
 def test_operations_without_output_answer_nothing() -> None:
     assert encode_answer("StopHyperParameterTuningJob", {}) == b""
+
+
+def test_the_model_is_kept_for_what_is_answered(world: World) -> None:
+    assert set(ANSWERED) == {*world.strict.methods, *world.strict.creations} == set(OPERATIONS)

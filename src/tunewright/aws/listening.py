@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,8 +17,14 @@ from tunewright.core.errors import Invalid
 
 HEAD_SECONDS = 30.0
 MAX_HEAD = 64 * 1024
+PER_LINE = 32
+"""What each line of a head counts for beside its bytes."""
 MAX_CONNECTIONS = 1000
 GRACE_SECONDS = 10
+WAITING_BYTES = 128 * 1024
+"""How much of an answer waits in memory for a slow client before no more is read from the disk."""
+TLS_BYTES = 32 * 1024
+"""How much is taken off a TLS connection at once: a record and a bit, where asyncio sets aside 256 KiB for each."""
 FAREWELL_SECONDS = 1.0
 """How long an idle client may take to answer the end of a TLS connection; pools of clients never do."""
 
@@ -27,10 +34,13 @@ class PatientProtocol(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _size = 0
+    _in_head = True
+    _arrived = 0
 
     def connection_made(self, transport: Any) -> None:
         # Else an answer's body waits until the client acknowledged its head, which clients put off by 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.set_write_buffer_limits(high=WAITING_BYTES)
         super().connection_made(transport)
         self._arm()
 
@@ -38,9 +48,16 @@ class PatientProtocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """The parser tells a header when it is complete, so that one without an end is counted here."""
+        self._arrived += len(data)
+        super().data_received(data)
+        if self._in_head and self._arrived > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._size = 0
+        self._size, self._in_head, self._arrived = 0, True, 0
         self._arm()
 
     def on_url(self, url: bytes) -> None:
@@ -52,11 +69,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._disarm()
         super().on_headers_complete()
 
     def _count(self, data: bytes) -> None:
-        self._size += len(data)
+        self._size += len(data) + PER_LINE
         if self._size > MAX_HEAD:
             raise ValueError("the head of the request is too large")
 
@@ -113,6 +131,8 @@ def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn
         ssl_keyfile=str(key) if key else None,
     )
     check: Callable[[], None] = config.load
+    if certificate is not None:
+        asyncio.sslproto.SSLProtocol.max_size = TLS_BYTES
     try:
         check()
     except (OSError, ssl.SSLError) as error:

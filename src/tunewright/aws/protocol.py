@@ -27,6 +27,23 @@ MATCH_SECONDS = 1.0
 SHOWN = 120
 # A self-hosted service maps any instance type (and SDK v2's "local") to this machine.
 OPEN_ENUMS = {"TrainingInstanceType": r"ml\..+|local|local_gpu"}
+OPERATIONS = (
+    "CreateHyperParameterTuningJob",
+    "DescribeHyperParameterTuningJob",
+    "ListHyperParameterTuningJobs",
+    "ListTrainingJobsForHyperParameterTuningJob",
+    "StopHyperParameterTuningJob",
+    "DeleteHyperParameterTuningJob",
+    "CreateTrainingJob",
+    "DescribeTrainingJob",
+    "ListTrainingJobs",
+    "StopTrainingJob",
+    "DeleteTrainingJob",
+    "AddTags",
+    "ListTags",
+    "DeleteTags",
+)
+"""What is answered here."""
 INTEGER_BITS = {"integer": 31, "long": 63}
 
 
@@ -63,13 +80,48 @@ class Violation:
 
 @functools.cache
 def loader() -> Loader:
-    """One loader for the process: it keeps the parsed model. The user's own model directories are not read."""
+    """One loader for the process's clients: it keeps the parsed model. The user's own models are not read."""
+    return _new_loader()
+
+
+def _new_loader() -> Loader:
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 @functools.cache
 def service() -> ServiceModel:
-    return ServiceModel(loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+    """SageMaker's model, of which only what our operations are made of is kept: a fiftieth of it.
+
+    A process that has a client as well shares that one's model.
+    """
+    if loader.cache_info().currsize:
+        return ServiceModel(_ours(loader()), "sagemaker")
+    # Written and read again, what is kept lies together, and the memory of all the rest is free.
+    return ServiceModel(json.loads(json.dumps(_ours(_new_loader()))), "sagemaker")
+
+
+def _ours(source: Loader) -> Wire:
+    """The model without what no operation of ours needs; the others' names stay."""
+    whole = source.load_service_model("sagemaker", "service-2")
+    operations = {name: body if name in OPERATIONS else {} for name, body in whole["operations"].items()}
+    return {**whole, "operations": operations, "shapes": _reached(whole["shapes"], operations.values())}
+
+
+def _reached(shapes: Wire, operations: Iterable[Wire]) -> Wire:
+    """The shapes that inputs, outputs and errors of operations refer to, however far away."""
+    found: Wire = {}
+    todo: list[Any] = list(operations)
+    while todo:
+        match todo.pop():
+            case dict() as body:
+                name = body.get("shape")
+                if isinstance(name, str) and name not in found:
+                    found[name] = shapes[name]
+                    todo.append(shapes[name])
+                todo += body.values()
+            case list() as items:
+                todo += items
+    return found
 
 
 def operation_model(name: str) -> OperationModel:

@@ -172,6 +172,8 @@ class Router:
             answer = await self._do(self._answer, call, operation, body, visitor)
         except Denied as denied:
             answer = self._refused(call, denied, JSON_CODES)
+        except (Gone, Slow):
+            raise
         except Exception as error:
             # Told in this protocol's own form; what is not the client's fault is logged there.
             answer = self._failed(call, error)
@@ -216,6 +218,8 @@ class Router:
             answer = await self._do(self._act, call, form, visitor)
         except Denied as denied:
             answer = self._refused(call, denied, QUERY_CODES)
+        except (Gone, Slow):
+            raise
         except Exception as error:
             # Told as XML; what is not the client's fault is logged.
             fault = fault_of(error)

@@ -17,7 +17,7 @@ from tunewright.aws.s3_uploads import Uploads
 
 T = TypeVar("T")
 
-BLOCK = 256 * 1024
+BLOCK = 128 * 1024
 MAX_OBJECT = 5 * 1024**4
 MAX_DOCUMENT = 2 << 20
 
@@ -32,7 +32,7 @@ class Desk:
     def __init__(self, store: S3Store, region: str, now: Callable[[], float]) -> None:
         self.store, self.region, self.now = store, region, now
         self.uploads = Uploads(store)
-        self._threads = ThreadPoolExecutor(8, "tunewright-s3")
+        self._threads = ThreadPoolExecutor(4, "tunewright-s3")
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)

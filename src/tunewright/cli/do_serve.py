@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -20,6 +22,7 @@ from tunewright.aws.app import Options, Ports, make_app
 from tunewright.aws.gate import is_loopback
 from tunewright.aws.keys import Key, load_keys
 from tunewright.aws.listening import make_server
+from tunewright.aws.protocol import service
 from tunewright.cli.out import say, warn
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
@@ -28,6 +31,7 @@ from tunewright.settings import Settings
 
 CONFIGURATION = "sagemaker-config.yaml"
 SWITCH_SECONDS = 0.0005
+M_ARENA_MAX = -8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Wanted:
 
 def serve(wanted: Wanted) -> int | None:
     """Serve until told to end. Training goes on when the server ends; the next one takes it over."""
+    _share_memory()
     keys = load_keys(wanted.keys) if wanted.keys else {}
     _check(wanted, keys)
     settings = Settings.load()
@@ -118,12 +123,19 @@ def _announce(wanted: Wanted, settings: Settings, listening: socket.socket, keys
     sys.stdout.flush()
 
 
+def _share_memory() -> None:
+    """Let all threads take memory from one place, where the C library would set some aside for each (glibc alone)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
 def _settle() -> None:
     """Make threads take turns quickly, and leave what was loaded at the start out of every collection of garbage.
 
     A request changes threads twice; beside a loop that computes, each change would wait for Python's usual 5 ms.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    service()
     gc.collect()
     gc.freeze()
 

@@ -25,7 +25,7 @@ from tunewright.store.tables import curve, journal, point, trial
 
 TUNING_JOB = "tuning job"
 TRAINING_JOB = "training job"
-_MOST_SPECS = 512
+_MOST_SPECS = 128
 
 
 class SqlReads:

@@ -21,7 +21,7 @@ from tunewright.store.statements import Statements
 
 TUNING_JOB = "tuning job"
 TRAINING_JOB = "training job"
-_MOST_SPECS = 512
+_MOST_SPECS = 128
 
 
 def open_store(url: str) -> SqlStore:
