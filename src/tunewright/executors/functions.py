@@ -10,35 +10,32 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
-from tunewright.core.ports import ExitReport, Objects, PhaseReport, Report, Task
-from tunewright.core.trial import Cursor, Failure, Phase
+from tunewright.core.ports import ExitReport, Objects, PhaseReport, Task
+from tunewright.core.trial import Failure, Phase
 from tunewright.executors import functions_end, processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.codec import task_to_json
 from tunewright.executors.functions_call import Call, handle, release, report_of
 from tunewright.executors.functions_pool import Pool
 from tunewright.executors.listener import Listener
-from tunewright.executors.slots import WANT_SECONDS, Held, Slots
+from tunewright.executors.news import News
+from tunewright.executors.slots import Held, Slots
 from tunewright.executors.workdir import Workdir
 from tunewright.executors.worker_place import sweep
 from tunewright.executors.worker_process import Kind, WorkerProcess
 
 IDLE_SECONDS = 120.0
 """A worker that had nothing to do for so long ends."""
-STARVED_SECONDS = 0.25
-"""How long `wait` lasts at most while a launch waits for slots that other controllers may free."""
-
 TRIES = 3
 """How many workers may be gone before they see a call, until the call is given up."""
 
 _Key = tuple[str, int]
 
 
-class FunctionExecutor:
+class FunctionExecutor(News):
     """Runs tasks that have a `training.function`.
 
     Args:
@@ -49,16 +46,12 @@ class FunctionExecutor:
     """
 
     def __init__(self, home: Path, objects: Objects, slots: Slots, bell: Bell) -> None:
-        self._home = Path(home)
+        super().__init__(home, bell)
         self._objects = objects
         self._slots = slots
-        self._bell = bell
-        self._guard = threading.RLock()
         self._calls: dict[_Key, Call] = {}
-        self._reports: deque[Report] = deque()
         self._listener = Listener()
         self._pool: Pool[Call] = Pool(self._home, objects)
-        self._starved_until = 0.0
         self._looking = False
         self._timer: threading.Timer | None = None
         self._closed = False
@@ -94,7 +87,7 @@ class FunctionExecutor:
                 return handle(task)
             call.held = self._slots.acquire(training.cpus, training.gpus)
             if call.held is None:
-                self._starved_until = time.monotonic() + WANT_SECONDS
+                self._starve()
                 return None
             try:
                 self._assign(call, call.held)
@@ -133,30 +126,6 @@ class FunctionExecutor:
             call.kill_at = deadline if call.kill_at is None else min(call.kill_at, deadline)
             self._signal(call, signal.SIGTERM if task.grace > 0 else signal.SIGKILL)
             self._look()
-
-    def poll(self) -> list[Report]:
-        """What happened since the last poll, per task in order."""
-        with self._guard:
-            reports = list(self._reports)
-            self._reports.clear()
-            return reports
-
-    def sizes(self, name: str, attempt: int) -> Cursor:
-        """How many bytes each stream of a task holds now."""
-        return Workdir.of(self._home, name, attempt).sizes()
-
-    def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
-        """Bytes of a stream from an offset, at most `limit`."""
-        return Workdir.of(self._home, name, attempt).read(stream, offset, limit)
-
-    def wake(self) -> None:
-        """Make a `wait` in another thread return."""
-        self._bell.ring()
-
-    def wait(self, timeout: float) -> None:
-        """Return when `poll` may have something, when woken, or after `timeout` seconds."""
-        starved = time.monotonic() < self._starved_until
-        self._bell.wait(min(timeout, STARVED_SECONDS) if starved else timeout)
 
     def forget(self, name: str, attempt: int) -> None:
         """Drop what is held in memory about a task whose exit is committed."""
@@ -266,7 +235,7 @@ class FunctionExecutor:
             phase = Phase(message["phase"])
             if phase is Phase.UPLOADING:
                 call.kill_at, call.uploading = None, True
-            self._add(PhaseReport(call.task.name, call.task.attempt, phase, message["at"]))
+            self._tell(PhaseReport(call.task.name, call.task.attempt, phase, message["at"]))
         elif "taken" in message:
             worker.call = call.worker = None
             self._give_back(worker)
@@ -397,9 +366,4 @@ class FunctionExecutor:
             held, call.held = call.held, None
             if held is not None:
                 release(held)
-            self._add(report)
-
-    def _add(self, report: Report) -> None:
-        with self._guard:
-            self._reports.append(report)
-        self._bell.ring()
+            self._tell(report)

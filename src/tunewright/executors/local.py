@@ -6,27 +6,24 @@ import contextlib
 import os
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunewright.core.ports import ExitReport, PhaseReport, Report, Task
-from tunewright.core.trial import Cursor, Failure, Phase
+from tunewright.core.ports import ExitReport, PhaseReport, Task
+from tunewright.core.trial import Failure, Phase
 from tunewright.executors import containers, processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.clock import now
 from tunewright.executors.cluster import MAX_HOSTS, Cluster
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
+from tunewright.executors.news import News
 from tunewright.executors.program import ORDER
 from tunewright.executors.runtime import Runtime
-from tunewright.executors.slots import WANT_SECONDS, Held, Slots
+from tunewright.executors.slots import Held, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
 BEGIN_SECONDS = 5.0
-STARVED_SECONDS = 0.25
-"""How long `wait` lasts at most while a launch waits for slots that other controllers may free."""
-
 LOST = "worker lost: the process that looked after the training job ended without a word (killed, or a restart)."
 
 _Key = tuple[str, int]
@@ -52,7 +49,7 @@ class _Entry:
     lost: str = LOST
 
 
-class LocalExecutor:
+class LocalExecutor(News):
     """Runs scripts and commands as processes of this machine.
 
     Args:
@@ -74,16 +71,12 @@ class LocalExecutor:
         runtime: Runtime | None = None,
         begin_seconds: float = BEGIN_SECONDS,
     ) -> None:
-        self._home = Path(home)
+        super().__init__(home, bell)
         self._slots = slots
         self._begin_seconds = begin_seconds
-        self._bell = bell
         self._launching = threading.Lock()
-        self._guard = threading.RLock()
         self._entries: dict[_Key, _Entry] = {}
-        self._reports: deque[Report] = deque()
         self._rest = b""
-        self._starved_until = 0.0
         self._listener = Listener()
         reading, self._writing = os.pipe()
         os.set_blocking(reading, False)
@@ -134,7 +127,7 @@ class LocalExecutor:
             return _handle(task)
         held = self._slots.acquire(cpus, gpus)
         if held is None:
-            self._starved_until = time.monotonic() + WANT_SECONDS
+            self._starve()
             return None
         entry.own = True
         devices = held.devices if self._slots.capacity.gpus else None
@@ -186,33 +179,6 @@ class LocalExecutor:
                 return
         self._conclude_unheld(entry)
 
-    def poll(self) -> list[Report]:
-        """What happened since the last poll, per task in order."""
-        with self._guard:
-            reports = list(self._reports)
-            self._reports.clear()
-            return reports
-
-    def sizes(self, name: str, attempt: int) -> Cursor:
-        """How many bytes each stream of a task holds now."""
-        return Workdir.of(self._home, name, attempt).sizes()
-
-    def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
-        """Bytes of a stream from an offset, at most `limit`."""
-        return Workdir.of(self._home, name, attempt).read(stream, offset, limit)
-
-    def wake(self) -> None:
-        """Make a `wait` in another thread return."""
-        self._bell.ring()
-
-    def wait(self, timeout: float) -> None:
-        """Return when `poll` may have something, when woken, or after `timeout` seconds.
-
-        While a launch found no free slot it returns sooner: nobody tells when another controller frees one.
-        """
-        starved = time.monotonic() < self._starved_until
-        self._bell.wait(min(timeout, STARVED_SECONDS) if starved else timeout)
-
     def forget(self, name: str, attempt: int) -> None:
         """Drop what is held in memory about a task whose exit is committed."""
         with self._guard:
@@ -242,7 +208,9 @@ class LocalExecutor:
             if entry is None or entry.done:
                 continue
             if kind == "phase":
-                self._add(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])), entry)
+                with self._guard:
+                    entry.phases += 1
+                    self._tell(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])))
             else:
                 self._settle(entry)
         return True
@@ -351,13 +319,7 @@ class LocalExecutor:
         finally:
             os.close(lock)
 
-    # ---- news ----
-
-    def _add(self, report: Report, entry: _Entry) -> None:
-        with self._guard:
-            entry.phases += isinstance(report, PhaseReport)
-            self._reports.append(report)
-        self._bell.ring()
+    # ---- the end ----
 
     def _finish(self, entry: _Entry, report: ExitReport) -> None:
         with self._guard:
@@ -365,10 +327,8 @@ class LocalExecutor:
                 return
             entry.done = True
             name, attempt = entry.task.name, entry.task.attempt
-            for phase, at in tasklock.read_state(entry.workdir).phases[entry.phases :]:
-                self._reports.append(PhaseReport(name, attempt, phase, at))
-            self._reports.append(report)
-        self._bell.ring()
+            late = tasklock.read_state(entry.workdir).phases[entry.phases :]
+            self._tell(*(PhaseReport(name, attempt, phase, at) for phase, at in late), report)
 
     def _signal(self, workdir: Workdir) -> None:
         """Tell the shim to look at the tombstone. One that has not said who it is will look by itself."""

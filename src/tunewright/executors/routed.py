@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from tunewright.core.ports import Executor, Report, Task
 from tunewright.core.trial import Cursor
 from tunewright.executors.bell import Bell
 from tunewright.executors.instances import Offer
-from tunewright.executors.slots import WANT_SECONDS
-
-STARVED_SECONDS = 0.25
-"""How long `wait` lasts at most while a launch waits for slots: nobody tells when other controllers free some."""
+from tunewright.executors.news import Waiting
 
 
-class RoutedExecutor:
+class RoutedExecutor(Waiting):
     """`core.ports.Executor` over an executor for scripts and one for functions.
 
     Args:
@@ -25,12 +20,11 @@ class RoutedExecutor:
     """
 
     def __init__(self, scripts: Executor, functions: Executor, bell: Bell, offer: Offer | None = None) -> None:
+        super().__init__(bell)
         self._scripts = scripts
         self._functions = functions
-        self._bell = bell
         self._offer = offer
         self._routes: dict[tuple[str, int], Executor] = {}
-        self._starved_until = 0.0
 
     def _route(self, task: Task) -> Executor:
         executor = self._scripts if task.training.function is None else self._functions
@@ -50,7 +44,7 @@ class RoutedExecutor:
         task = task if self._offer is None else self._offer.sized(task)
         handle = self._route(task).launch(task)
         if handle is None:
-            self._starved_until = time.monotonic() + WANT_SECONDS
+            self._starve()
         return handle
 
     def watch(self, task: Task, handle: str | None) -> None:
@@ -72,15 +66,6 @@ class RoutedExecutor:
     def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
         """Bytes of a stream from an offset, at most `limit`."""
         return self._known(name, attempt).read(name, attempt, stream, offset, limit)
-
-    def wake(self) -> None:
-        """Make a `wait` in another thread return."""
-        self._bell.ring()
-
-    def wait(self, timeout: float) -> None:
-        """Return when `poll` may have something, when woken, or after `timeout` seconds."""
-        starved = time.monotonic() < self._starved_until
-        self._bell.wait(min(timeout, STARVED_SECONDS) if starved else timeout)
 
     def forget(self, name: str, attempt: int) -> None:
         """Drop what is held in memory about a task whose exit is committed."""
