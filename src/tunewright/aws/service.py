@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tunewright.aws.faults import invalid
 from tunewright.aws.limits import LIMITS, QUOTAS
 from tunewright.aws.names import Arns
-from tunewright.aws.protocol import Wire
+from tunewright.aws.protocol import Violation, Wire
 from tunewright.aws.translate_request import Manner
 from tunewright.control.recorder import Recorder
-from tunewright.core.errors import Invalid, Problem
+from tunewright.core.errors import Problem
 from tunewright.core.ports import Objects, Reads, Store
 
 STRICT_GRACE, EXTENDED_GRACE = 120.0, 30.0
@@ -48,10 +49,15 @@ class Service:
         return self.recorder.clock.now()
 
 
-def tags_of(request: Wire) -> dict[str, str]:
-    """Raises Invalid when a key is given more than once."""
-    keys = [tag["Key"] for tag in request.get("Tags", [])]
+def checked_tags(request: Wire, violations: Sequence[Violation], problems: Sequence[Problem]) -> dict[str, str]:
+    """The tags of a request in which nothing is wrong.
+
+    Raises:
+        Fault: with all that is wrong: breaches of the model, what was found already, and tags given twice.
+    """
+    keys = [tag["Key"] for tag in request.get("Tags", []) if "Key" in tag]
     repeated = sorted({key for key in keys if keys.count(key) > 1})
-    if repeated:
-        raise Invalid([Problem("tags", f"the key {key!r} is given more than once.") for key in repeated])
+    found = [*problems, *(Problem("tags", f"the key {key!r} is given more than once.") for key in repeated)]
+    if violations or found:
+        raise invalid(violations, found)
     return {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}

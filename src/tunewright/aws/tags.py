@@ -9,7 +9,7 @@ from tunewright.aws.limits import LIMITS
 from tunewright.aws.names import parse_arn
 from tunewright.aws.paging import position
 from tunewright.aws.protocol import Wire
-from tunewright.aws.service import Service, tags_of
+from tunewright.aws.service import Service, checked_tags
 from tunewright.core.errors import LimitExceeded, NotFound
 
 
@@ -20,7 +20,7 @@ class TagOperations:
         self._service = service
 
     def add(self, request: Wire) -> Wire:
-        added = tags_of(request)
+        added = checked_tags(request, (), ())
         kind, name = parse_arn(request["ResourceArn"])
         total = {**self._tags(kind, name), **added}
         if len(total) > LIMITS["tags"].strict:

@@ -8,10 +8,10 @@ from tunewright.aws.faults import TRAINING_NOT_FOUND, Fault, invalid, training_e
 from tunewright.aws.paging import next_token, position
 from tunewright.aws.protocol import Violation, Wire, has_structure
 from tunewright.aws.rules_training import training_problems
-from tunewright.aws.service import PAGE, Service, tags_of
+from tunewright.aws.service import PAGE, Service, checked_tags
 from tunewright.aws.translate_request import training_spec
 from tunewright.aws.translate_trial import describe_trial, plain_summary, wire_status
-from tunewright.core.errors import AlreadyExists, Invalid, NotFound, WrongState
+from tunewright.core.errors import AlreadyExists, NotFound, WrongState
 from tunewright.core.events import TrialStopAsked
 from tunewright.core.ports import TrialQuery, TrialView
 from tunewright.core.trial import TrialStatus
@@ -31,13 +31,7 @@ class TrainingOperations:
             raise invalid(violations)
         static = request.get("HyperParameters", {})
         problems = list(training_problems("", request, static, service.objects, strict=service.strict))
-        tags = {}
-        try:
-            tags = tags_of(request)
-        except Invalid as error:
-            problems += error.problems
-        if violations or problems:
-            raise invalid(violations, problems)
+        tags = checked_tags(request, violations, problems)
         spec = training_spec(request, service.manner)
         arn = service.arns.training(spec.name)
         try:

@@ -10,12 +10,12 @@ from tunewright.aws.faults import invalid, tuning_exists, tuning_not_found
 from tunewright.aws.paging import next_token, position
 from tunewright.aws.protocol import Violation, Wire, has_structure
 from tunewright.aws.rules import check_quotas, tuning_problems
-from tunewright.aws.service import PAGE, Service, tags_of
+from tunewright.aws.service import PAGE, Service, checked_tags
 from tunewright.aws.translate_job import describe_job, job_summary
 from tunewright.aws.translate_request import tuning_spec
 from tunewright.aws.translate_trial import tuning_summary
 from tunewright.aws.warmstart_rules import find_parents, inherited_metrics, warm_start_problems
-from tunewright.core.errors import AlreadyExists, Invalid, NotFound, WrongState
+from tunewright.core.errors import AlreadyExists, NotFound, WrongState
 from tunewright.core.events import StopAsked
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import JobQuery, JobView, TrialQuery
@@ -40,13 +40,7 @@ class TuningOperations:
         parents, problems = find_parents(request, service.reads)
         inherited = inherited_metrics(request, parents)
         problems += tuning_problems(request, service.objects, inherited, strict=service.strict)
-        tags = {}
-        try:
-            tags = tags_of(request)
-        except Invalid as error:
-            problems += error.problems
-        if violations or problems:
-            raise invalid(violations, problems)
+        tags = checked_tags(request, violations, problems)
         spec = tuning_spec(request, inherited, service.manner)
         problems = warm_start_problems(spec, request, parents)
         if problems:

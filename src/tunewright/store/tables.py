@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql.compiler import TypeCompiler
 
 
@@ -94,19 +95,34 @@ DELETED = "Deleting"
 """The status column of a trial that was dropped while its tuning job is still there: nobody sees it any more, its
 name is free, and the strategies go on with what it brought."""
 
+
+def _of_trial() -> tuple[Column[str], Column[int]]:
+    """The first part of the key of what a trial emitted."""
+    return (
+        Column("job_uid", Text, primary_key=True),
+        Column("number", Integer, primary_key=True, autoincrement=False),
+    )
+
+
+def _observed() -> tuple[SchemaItem, ...]:
+    """One value of one metric of a trial."""
+    return (
+        Column("metric", Text, nullable=False),
+        Column("value", Double),
+        Column("mark", Text),
+        Column("at", Double, nullable=False),
+        ForeignKeyConstraint(["job_uid", "number"], ["trial.job_uid", "trial.number"]),
+    )
+
+
 curve = Table(
     "curve",
     metadata,
-    Column("job_uid", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    *_of_trial(),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
-    Column("metric", Text, nullable=False),
-    Column("value", Double),
-    Column("mark", Text),
-    Column("at", Double, nullable=False),
-    ForeignKeyConstraint(["job_uid", "number"], ["trial.job_uid", "trial.number"]),
+    *_observed(),
     sqlite_with_rowid=False,
     comment="Objective values by epoch. `mark` names a value that is not finite; `seq` is the order of emission.",
 )
@@ -114,16 +130,11 @@ curve = Table(
 point = Table(
     "point",
     metadata,
-    Column("job_uid", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    *_of_trial(),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("attempt", Integer, nullable=False),
     Column("epoch", BigInteger),
-    Column("metric", Text, nullable=False),
-    Column("value", Double),
-    Column("mark", Text),
-    Column("at", Double, nullable=False),
-    ForeignKeyConstraint(["job_uid", "number"], ["trial.job_uid", "trial.number"]),
+    *_observed(),
     sqlite_with_rowid=False,
     comment="Values of all other metrics, in order of emission.",
 )
