@@ -118,3 +118,10 @@ def test_each_definition_has_rules_of_its_own(world: World) -> None:
     spec = world.job(world.create(several(one, two), strict=False)).spec
     assert [d.space.size() is None for d in spec.definitions] == [False, True]
     assert spec.definitions[1].space.forbidden == ("lr > 0.05",)
+
+
+def test_a_function_cannot_be_isolated(world: World) -> None:
+    static = {"_tunewright": json.dumps({"function": {"reference": "os:getpid", "pickled": False}})}
+    request = changed(of_static(static), "TrainingJobDefinition.EnableNetworkIsolation", True)
+    _, message = world.refused(CREATE, request, strict=False)
+    assert "enableNetworkIsolation: a Python function has the network of its worker" in message

@@ -61,6 +61,14 @@ def of_metrics(*definitions: tuple[str, str], objective: str = "loss") -> dict[s
     return changed(request, "TrainingJobDefinition.AlgorithmSpecification.MetricDefinitions", listed)
 
 
+P5, M5 = ({"InstanceType": kind, "InstanceCount": 1} for kind in ("ml.p5.48xlarge", "ml.m5.large"))
+
+
+def preferring(resources: dict[str, Any], *preferences: dict[str, Any]) -> dict[str, Any]:
+    given = {"VolumeSizeInGB": 1, **resources, "InstancePreferences": list(preferences)}
+    return changed(tuning(), "TrainingJobDefinition.ResourceConfig", given)
+
+
 HYPERBAND = {"Strategy": "Hyperband"}
 
 
@@ -163,6 +171,16 @@ BOTH = {
         ),
         "InstanceConfigs and also InstanceCount",
     ),
+    "preferences beside a type": (preferring({"InstanceType": "ml.m5.large"}, P5, M5), "combined with InstanceType"),
+    "preferences and spot": (
+        changed(preferring({}, P5, M5), "TrainingJobDefinition.EnableManagedSpotTraining", True),
+        "can't be combined with EnableManagedSpotTraining",
+    ),
+    "a count here and there": (preferring({}, P5, {"InstanceType": "ml.m5.large"}), "1 of 2 preferences have"),
+    "counts twice": (preferring({"InstanceCount": 2}, P5, M5), "2 of 2 preferences have InstanceCount"),
+    "no count": (preferring({}, {"InstanceType": "ml.m5.large"}), "0 of 1 preferences have InstanceCount"),
+    "a preference twice": (preferring({}, M5, M5), "has ml.m5.large more than once"),
+    "a selected type": (preferring({"SelectedInstanceType": "ml.m5.large"}, M5), "is chosen by the service"),
     "image and algorithm": (
         changed(tuning(), "TrainingJobDefinition.AlgorithmSpecification.AlgorithmName", "xgboost"),
         "both TrainingImage",

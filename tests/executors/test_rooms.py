@@ -214,7 +214,7 @@ def test_the_mount_point_is_there_or_is_made(tmp_path: Path, there: bool) -> Non
     """In a view of its own with another /opt: with a directory, a file and a link in it, with or without `ml`."""
     code = f"""
     way = rooms.Rooms()
-    way._settle()
+    way.settle()
     rooms._mount("tmpfs", "/opt", 0, "tmpfs")
     os.mkdir("/opt/tool")
     open("/opt/tool/x", "w").write("x")

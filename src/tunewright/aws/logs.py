@@ -165,7 +165,7 @@ class Logs:
 def hosts_of(view: TrialView) -> list[str]:
     """The names of a training job's hosts."""
     training = view.spec.definitions[view.trial.definition].training
-    return [f"algo-{number}" for number in range(1, min(training.hosts, MOST_STREAMS) + 1)]
+    return training.chosen(view.trial.choice).host_names[:MOST_STREAMS]
 
 
 def stream_of(view: TrialView, host: str = FIRST_HOST) -> str:

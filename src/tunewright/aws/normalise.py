@@ -98,16 +98,31 @@ def with_objective(definition: Definition) -> tuple[MetricDefinition, ...]:
     return (*metrics, MetricDefinition(OBJECTIVE_METRIC, patterns[0]))
 
 
-def resource_config(body: Wire, choice: int | None = None) -> Wire | None:
-    """ResourceConfig; the tuning form's flat fields come back under this name, of its list only the one `choice`."""
+def resource_config(body: Wire, choice: int | None = None, *, launched: bool = False) -> Wire | None:
+    """ResourceConfig; the tuning form's flat fields come back under this name.
+
+    Args:
+        choice: which of several instances a training job is for; None for a definition.
+        launched: whether it runs on them.
+    """
     given: Wire | None = body.get("ResourceConfig")
     if given is not None:
-        return given
+        return {**given, **_selected(given, choice or 0)} if launched else given
     tuned: Wire = body.get("HyperParameterTuningResourceConfig", {})
     if "InstanceConfigs" in tuned:
         listed: list[Wire] = tuned["InstanceConfigs"]
         return None if choice is None else {**without(tuned, "AllocationStrategy", "InstanceConfigs"), **listed[choice]}
     return without(tuned, "AllocationStrategy") or None
+
+
+def _selected(resources: Wire, choice: int) -> Wire:
+    """What became of InstancePreferences; nothing where there are none."""
+    listed: list[Wire] = resources.get("InstancePreferences", [])
+    if not listed:
+        return {}
+    one = listed[choice]
+    count = one.get("InstanceCount", resources.get("InstanceCount"))
+    return {"SelectedInstanceType": one["InstanceType"], "SelectedInstanceCount": count}
 
 
 def with_algorithm_arn(specification: Wire, arns: Arns) -> Wire:

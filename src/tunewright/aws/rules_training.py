@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,8 @@ from tunewright.core.ports import Objects
 DAY = 86_400.0
 SOURCES = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
 FLAT_FIELDS = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
+ONE_KIND = ("InstanceType", "InstanceGroups", "InstancePlacementConfig")
+SELECTED = ("SelectedInstanceType", "SelectedInstanceCount")
 
 
 def training_problems(
@@ -34,10 +37,12 @@ def training_problems(
     yield from _algorithm(at("algorithmSpecification"), body.get("AlgorithmSpecification", {}), static)
     yield from _metrics(at("algorithmSpecification.metricDefinitions"), body.get("AlgorithmSpecification", {}))
     yield from _extension(at("staticHyperParameters") if path else "hyperParameters", static, strict=strict)
+    yield from _isolation(at("enableNetworkIsolation"), body, static)
     yield from _channels(at("inputDataConfig"), body.get("InputDataConfig", []), objects)
     yield from _serving(at("inputDataConfig"), body)
     yield from _uris(at, body)
     yield from _resources(at, body)
+    yield from _preferences(at, body)
     yield from _times(at, body, strict=strict)
 
 
@@ -81,6 +86,16 @@ def _extension(path: str, static: dict[str, str], *, strict: bool) -> Iterator[P
         unpack(static)
     except Invalid as error:
         yield from (Problem(f"{path}.{problem.path}", problem.message) for problem in error.problems)
+
+
+def _isolation(path: str, body: Wire, static: dict[str, str]) -> Iterator[Problem]:
+    if not body.get("EnableNetworkIsolation"):
+        return
+    with contextlib.suppress(Invalid):  # which is told of by `_extension`
+        if unpack(static).function is not None:
+            yield Problem(
+                path, "a Python function has the network of its worker; leave it out, or train with a script."
+            )
 
 
 def _channels(path: str, channels: list[Wire], objects: Objects) -> Iterator[Problem]:
@@ -183,6 +198,29 @@ def _resources(at: Callable[[str], str], body: Wire) -> Iterator[Problem]:
     flat = [name for name in FLAT_FIELDS if name in tuned]
     if "InstanceConfigs" in tuned and flat:
         yield Problem(path, f"has InstanceConfigs and also {', '.join(flat)}; give one of the two forms.")
+
+
+def _preferences(at: Callable[[str], str], body: Wire) -> Iterator[Problem]:
+    """InstancePreferences: instance types in the order in which they are tried."""
+    given = body.get("ResourceConfig", {})
+    for name in (name for name in SELECTED if name in given):
+        yield Problem(at(f"resourceConfig.{name[0].lower()}{name[1:]}"), "is chosen by the service; leave it out.")
+    listed = given.get("InstancePreferences")
+    if listed is None:
+        return
+    path = at("resourceConfig.instancePreferences")
+    others = [name for name in ONE_KIND if name in given]
+    if others:
+        yield Problem(path, f"can't be combined with {', '.join(others)}; give one of them.")
+    if body.get("EnableManagedSpotTraining"):
+        yield Problem(path, "can't be combined with EnableManagedSpotTraining; give one of them.")
+    counted = [each["InstanceType"] for each in listed if "InstanceCount" in each]
+    if counted if "InstanceCount" in given else len(counted) < len(listed):
+        text = "InstanceCount belongs on every preference, or once on ResourceConfig and on none of them."
+        yield Problem(path, f"{len(counted)} of {len(listed)} preferences have InstanceCount; {text}")
+    types = [each["InstanceType"] for each in listed]
+    if twice := sorted({kind for kind in types if types.count(kind) > 1}):
+        yield Problem(path, f"has {', '.join(twice)} more than once.")
 
 
 def _times(at: Callable[[str], str], body: Wire, *, strict: bool) -> Iterator[Problem]:

@@ -106,7 +106,7 @@ def _training(
     specification = body.get("AlgorithmSpecification", {})
     input_mode = specification.get("TrainingInputMode", "File")
     checkpoint = body.get("CheckpointConfig", {})
-    resources = _resources(body)
+    resources, offers = _resources(body), _offers(body)
     stopping = body.get("StoppingCondition", {})
     wait = stopping.get("MaxWaitTimeInSeconds")
     return Training(
@@ -119,13 +119,14 @@ def _training(
         compression=body["OutputDataConfig"].get("CompressionType", "GZIP"),
         static=static,
         environment=body.get("Environment", {}),
-        instance_type=resources.get("InstanceType"),
-        instance_count=resources.get("InstanceCount", 1),
+        instance_type=offers[0].kind if offers else resources.get("InstanceType"),
+        instance_count=offers[0].count if offers else resources.get("InstanceCount", 1),
         instance_groups=tuple(
             InstanceGroup(group["InstanceGroupName"], group["InstanceType"], group["InstanceCount"])
             for group in resources.get("InstanceGroups", [])
         ),
-        alternatives=tuple(Instances(one["InstanceType"], one["InstanceCount"]) for one in _instance_configs(body)[1:]),
+        alternatives=tuple(offers[1:]),
+        isolated=body.get("EnableNetworkIsolation", False),
         max_runtime=float(stopping.get("MaxRuntimeInSeconds", DAY)),
         max_wait=None if wait is None else float(wait),
         spot=body.get("EnableManagedSpotTraining", False),
@@ -142,17 +143,17 @@ def _training(
 
 
 def _resources(body: Wire) -> Wire:
-    """The resources in force: ResourceConfig, the tuning form's flat fields, or its first configuration."""
-    listed = _instance_configs(body)
-    flat: Wire = body.get("HyperParameterTuningResourceConfig", {})
-    return body.get("ResourceConfig") or (listed[0] if listed else flat)
+    """The resources in force: ResourceConfig, or the tuning form."""
+    found: Wire = body.get("ResourceConfig") or body.get("HyperParameterTuningResourceConfig", {})
+    return found
 
 
-def _instance_configs(body: Wire) -> list[Wire]:
-    """The configurations of a tuning job's definition that are to be tried in their order."""
-    tuned: Wire = body.get("HyperParameterTuningResourceConfig", {})
-    listed: list[Wire] = tuned.get("InstanceConfigs", [])
-    return listed
+def _offers(body: Wire) -> list[Instances]:
+    """The instances that are to be tried in their order; none when only one kind is asked for."""
+    resources = _resources(body)
+    listed = resources.get("InstancePreferences") or resources.get("InstanceConfigs", [])
+    count = resources.get("InstanceCount", 1)
+    return [Instances(each["InstanceType"], each.get("InstanceCount", count)) for each in listed]
 
 
 def _channel(channel: Wire, input_mode: str) -> Channel:

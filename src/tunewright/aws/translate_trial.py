@@ -83,7 +83,7 @@ def describe_trial(view: TrialView, metrics: Sequence[MetricValue], arns: Arns) 
         "HyperParameters": _hyperparameters(view, body),
         "AlgorithmSpecification": _algorithm(view, body),
         "OutputDataConfig": {"KmsKeyId": "", **body["OutputDataConfig"]},
-        "ResourceConfig": resource_config(body, trial.choice),
+        "ResourceConfig": resource_config(body, trial.choice, launched=trial.handle is not None),
         "SecondaryStatusTransitions": _transitions(trial.transitions),
         "FinalMetricDataList": _final_metrics(view, metrics),
     }

@@ -146,6 +146,7 @@ class Training:
         alternatives: instances to try, in this order, while there is no capacity for the first.
         spot: managed spot training: what interrupts the program is shown as an interruption.
         retries: further attempts after an infrastructure error.
+        isolated: the program has no network but its own hosts.
         entrypoint, arguments: a plain training job's own command (ContainerEntrypoint, ContainerArguments).
         python: interpreter that runs a script; None is the one Tunewright runs in.
         function: a Python function instead of a script.
@@ -169,6 +170,7 @@ class Training:
     max_wait: float | None = None
     spot: bool = False
     retries: int = 0
+    isolated: bool = False
     checkpoint_uri: str | None = None
     checkpoint_path: str = "/opt/ml/checkpoints"
     entrypoint: tuple[str, ...] = ()
@@ -190,6 +192,11 @@ class Training:
         """How many hosts the training job runs on; a Python function runs on one."""
         counts = [group.count for group in self.instance_groups] or [self.instance_count]
         return 1 if self.function is not None else sum(max(1, count) for count in counts)
+
+    @property
+    def host_names(self) -> list[str]:
+        """The hosts by name, in order of their numbers."""
+        return [f"algo-{number}" for number in range(1, self.hosts + 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ class ContainerStage(Stage):
         words = ["run", "--rm", "--name", name]
         for label, value in labels(self._home, task).items():
             words += ["--label", f"{label}={value}"]
+        words += ["--network", "none"] if training.isolated else []
         words += self._mounts()
         for variable, value in training.environment.items():
             words += ["--env", f"{variable}={value}" if _is_plain(variable) else variable]

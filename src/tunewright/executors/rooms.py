@@ -44,6 +44,11 @@ def _call(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones. Raises OSError."""
+    _call("unshare", flags)
+
+
 def _mount(source: str, target: str, flags: int, kind: str = "none", data: str = "") -> None:
     texts = [os.fsencode(text) for text in (source, target, kind)]
     _call("mount", *texts, ctypes.c_ulong(flags), os.fsencode(data))
@@ -71,8 +76,8 @@ class Rooms:
         Raises:
             OSError: the kernel refuses; then this process is where it was.
         """
-        home = self._home if self._home is not None else self._settle()
-        _call("unshare", _NEWNS)
+        home = self.settle()
+        unshare(_NEWNS)
         try:
             # What is mounted outside later on shows in here too, never the other way round.
             _mount("none", "/", _REC | _SLAVE)
@@ -88,13 +93,15 @@ class Rooms:
         finally:
             _call("setns", home, _NEWNS)
 
-    def _settle(self) -> int:
-        """Gain the right to make rooms; the namespace to come back to."""
+    def settle(self) -> int:
+        """Gain the right to make rooms, once; the namespace to come back to. Raises OSError."""
+        if self._home is not None:
+            return self._home
         try:
-            _call("unshare", _NEWNS)
+            unshare(_NEWNS)
         except PermissionError:
             user, group = os.geteuid(), os.getegid()
-            _call("unshare", _NEWUSER | _NEWNS)
+            unshare(_NEWUSER | _NEWNS)
             for name, text in (
                 ("setgroups", "deny"),
                 ("uid_map", f"{user} {user} 1"),

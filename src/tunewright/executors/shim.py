@@ -8,6 +8,7 @@ lock is its shim; a second one finds the lock taken and leaves.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from tunewright.executors.cluster import Cluster, merge, write_names
 from tunewright.executors.codec import task_from_json
 from tunewright.executors.containers import ContainerStage
 from tunewright.executors.crew import Crew, Ended
+from tunewright.executors.networks import Networks
 from tunewright.executors.program import ORDER, Program
 from tunewright.executors.reasons import Refused
 from tunewright.executors.runtime import Runtime
@@ -72,12 +74,12 @@ def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
         os.setsid()
         processes.adopt_orphans()
         identity = processes.identity(os.getpid())
-        ways = rooms.Rooms()
+        networks = Networks(rooms.Rooms())
         for _ in range(JOBS):
             request = wire.receive(line)
             if request is None:
                 break
-            shim = _Shim(json.loads(request[0]), surroundings, identity, ways)
+            shim = _Shim(json.loads(request[0]), surroundings, identity, networks)
             news = shim.run(request[1])
             # In this order the fork server knows of an idle shim before the controller asks for the next job.
             with contextlib.suppress(OSError):
@@ -91,7 +93,7 @@ def serve(line: socket.socket, surroundings: Surroundings) -> NoReturn:
 class _Shim:
     """One job: `message` holds the task, the GPUs it may use (or None), and changes to the environment."""
 
-    def __init__(self, message: dict[str, Any], surroundings: Surroundings, identity: str, ways: rooms.Rooms) -> None:
+    def __init__(self, message: dict[str, Any], surroundings: Surroundings, identity: str, networks: Networks) -> None:
         self._task = task_from_json(message["task"])
         self._devices: list[str] | None = message["devices"]
         self._changes: dict[str, str | None] = message["environment"]
@@ -99,7 +101,7 @@ class _Shim:
         self._objects = surroundings.objects
         self._workdir = Workdir.of(surroundings.home, self._task.name, self._task.attempt)
         self._identity = identity
-        self._rooms = ways
+        self._networks = networks
         self._lock = -1
         self._stages: list[Stage] = []
         self._started: float | None = None
@@ -160,9 +162,13 @@ class _Shim:
     def _started_crew(self, names: str | None) -> Crew:
         """The programs of all hosts, started; none is left when one of them cannot be."""
         started: list[Program] = []
+        alone = self._task.training.isolated and not isinstance(self._stages[0], ContainerStage)
+        if alone:
+            self._networks.renew()
         try:
             for stage in self._stages:
-                started.append(stage.start(self._rooms, names))
+                start = functools.partial(stage.start, self._networks.ways, names)
+                started.append(self._networks.inside(start) if alone else start())
                 if len(started) == 1:
                     self._enter(Phase.TRAINING)
                 tasklock.note(self._lock, f"program {started[-1].pid} {started[-1].identity}")
