@@ -78,6 +78,27 @@ def test_logs_are_followed_until_the_training_job_ends(logged: StillEngine, cli:
     assert cli("logs", "digits", "-f").stdout == "a\nb\ncd\n"
 
 
+def test_logs_of_several_hosts(engine: StillEngine, request_of: Callable[..., dict[str, Any]], cli: Run) -> None:
+    training = {"entry_point": "train.py", "metrics": {"acc": "acc=(.*)"}, "instance_count": 2}
+    engine.call("CreateHyperParameterTuningJob", **request_of(training=training))
+    engine.begin("digits", A)
+    engine.log("digits", 1, "one\ntwo")
+    name = engine.job("digits").live[1].name
+    stdout, stderr = engine.log_paths(name, "algo-2")
+    stdout.parent.mkdir(parents=True)
+    stdout.write_text("other\n")
+    stderr.write_text("oops\n")
+    result = cli("logs", "digits")
+    assert (result.stdout, result.stderr) == ("algo-1  one\nalgo-2  other\nalgo-1  two\n", "algo-2  oops\n")
+    assert cli("logs", "digits", "--host", "algo-2").stdout == "other\n"
+    assert len(cli("logs", "digits", "--path").stdout.splitlines()) == 4
+    assert cli("logs", "digits", "--path", "--host", "algo-2").stdout.splitlines() == [str(stdout), str(stderr)]
+    hosts = json.loads(cli("logs", "digits", "--json").stdout)["Hosts"]
+    assert [(host["Host"], host["Output"]) for host in hosts] == [("algo-1", "one\ntwo"), ("algo-2", "other\n")]
+    wrong = cli("logs", "digits", "--host", "algo-3")
+    assert wrong.exit_code == 2 and "ran on algo-1 to algo-2" in wrong.stderr
+
+
 @settings(max_examples=30)
 @given(
     st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")), max_size=12), st.integers(1, 9), st.booleans()

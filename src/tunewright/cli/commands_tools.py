@@ -17,18 +17,20 @@ def logs(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the training job runs.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Only the last lines; 0 is all of them.")] = 0,
+    host: Annotated[str | None, typer.Option("--host", help="One host, such as algo-2; all by default.")] = None,
     path: Annotated[bool, typer.Option("--path", help="Print where the files lie instead.")] = False,
     as_json: AsJson = False,
 ) -> int | None:
     """Print what a training job wrote.
 
-    Its output goes to standard output, its errors to standard error.
+    Its output goes to standard output, its errors to standard error. Of several hosts all are printed, with the
+    host's name before each line.
     """
     from tunewright.cli import do_tools
 
     if path or as_json:
-        return do_tools.log_files(name, training_job, as_json=as_json)
-    return do_tools.logs(name, training_job, follow=follow, lines=lines)
+        return do_tools.log_files(name, training_job, host=host, as_json=as_json)
+    return do_tools.logs(name, training_job, host=host, follow=follow, lines=lines)
 
 
 def test_metric(

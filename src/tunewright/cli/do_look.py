@@ -12,7 +12,6 @@ from tunewright.aws.names import Arns
 from tunewright.cli.command import FAILED
 from tunewright.cli.engine import Engine, best_of, connect, find
 from tunewright.cli.exporting import write_csv, write_json
-from tunewright.cli.inherited import line as warm_line
 from tunewright.cli.out import print_table, say
 from tunewright.cli.portrait import portrait
 from tunewright.cli.ranking import HEADERS, columns, model_path, ordered
@@ -21,7 +20,8 @@ from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Invalid
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import JobQuery, JobView, TrialView
-from tunewright.sdk.progress import mean_text
+from tunewright.sdk.facts import mean_text
+from tunewright.sdk.inherited import line as warm_line
 
 LIST_HEADERS = ("NAME", "STATUS", "STRATEGY", "DONE", "BEST", "CREATED", "")
 

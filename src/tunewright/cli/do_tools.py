@@ -12,36 +12,48 @@ from tunewright.cli.follow import Interrupts
 from tunewright.cli.out import print_table, say
 from tunewright.cli.replaying import replayed
 from tunewright.cli.supposing import supposed
-from tunewright.cli.tailing import chosen, tail
+from tunewright.cli.tailing import Labelled, Out, chosen, hosts_of, tail
 from tunewright.cli.trying import tried
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
 
 
-def logs(name: str, training_job: str | None, *, follow: bool, lines: int) -> int | None:
+def logs(name: str, training_job: str | None, *, host: str | None, follow: bool, lines: int) -> int | None:
     """Print a training job's log, and with `follow` what is added while it runs."""
     engine = connect()
     training = chosen(engine, find(engine, name).job, training_job)
-    stdout, stderr = engine.log_paths(training)
-    files = ((Path(stdout), sys.stdout), (Path(stderr), sys.stderr))
+    hosts = hosts_of(engine, training, host)
+    streams: list[tuple[Path, Out]] = []
+    labels: list[Labelled] = []
+    for each in hosts:
+        for path, out in zip(engine.log_paths(training, each), (sys.stdout, sys.stderr), strict=True):
+            labels.append(Labelled(out, each))
+            streams.append((path, labels[-1] if len(hosts) > 1 else out))
     with Interrupts().heard() as interrupts:
-        tail(engine, training, files, lines=lines, going_on=lambda: follow and not interrupts.count)
+        tail(engine, training, streams, lines=lines, going_on=lambda: follow and not interrupts.count)
+        for label in labels:
+            label.end()
         return INTERRUPTED if interrupts.count else None
 
 
-def log_files(name: str, training_job: str | None, *, as_json: bool) -> int | None:
+def log_files(name: str, training_job: str | None, *, host: str | None, as_json: bool) -> int | None:
     """Where a training job's log lies, and with `as_json` what is in it."""
     engine = connect()
     training = chosen(engine, find(engine, name).job, training_job)
-    files = [Path(path) for path in engine.log_paths(training)]
+    hosts = hosts_of(engine, training, host)
+    files = {each: engine.log_paths(training, each) for each in hosts}
     if not as_json:
-        for file in files:
+        for file in (file for pair in files.values() for file in pair):
             say(str(file))
         return None
-    texts = [file.read_text("utf-8", "replace") if file.is_file() else "" for file in files]
-    paths = {"OutputPath": str(files[0]), "ErrorsPath": str(files[1])}
-    emit({"TrainingJobName": training, **paths, "Output": texts[0], "Errors": texts[1]})
+    shapes = [{"Host": each, **_log_shape(*pair)} for each, pair in files.items()]
+    emit({"TrainingJobName": training, **(shapes[0] if len(shapes) == 1 else {"Hosts": shapes})})
     return None
+
+
+def _log_shape(stdout: Path, stderr: Path) -> dict[str, str]:
+    texts = [file.read_text("utf-8", "replace") if file.is_file() else "" for file in (stdout, stderr)]
+    return {"OutputPath": str(stdout), "ErrorsPath": str(stderr), "Output": texts[0], "Errors": texts[1]}
 
 
 def test_metric(regex: str, logfile: Path, *, as_json: bool) -> int | None:

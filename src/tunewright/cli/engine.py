@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunewright.assembly import local
-from tunewright.cli.inherited import Inherited, inherited
 from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
 from tunewright.core.job import Job
 from tunewright.core.ports import JobQuery, JobView, LogTail, Objects, Reads, TrialView
+from tunewright.sdk.inherited import Inherited, inherited
 from tunewright.settings import Settings
 
 
@@ -66,7 +66,7 @@ class Engine(Protocol):
         ...
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail: ...
-    def log_paths(self, training_job: str) -> tuple[Path, Path]: ...
+    def log_paths(self, training_job: str, host: str = ...) -> tuple[Path, Path]: ...
 
 
 class _Joined:
@@ -94,7 +94,7 @@ class _Joined:
         return [(each.name, each.share) for each in found if each.share > 0]
 
     def inherited(self, job: Job) -> list[Inherited]:
-        return inherited(job, self._local.reads, self._local.host.store)
+        return inherited(job, self._local.reads, self._local.history)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """Raises the rooms' own errors, which the client would turn into botocore's."""

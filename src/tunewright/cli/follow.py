@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 
 from tunewright.aws.names import Arns
 from tunewright.cli.engine import Engine, best_of
-from tunewright.cli.inherited import line as warm_line
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
 from tunewright.control.clock import SteadyClock
@@ -21,6 +20,7 @@ from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import TrialView
 from tunewright.core.trial import Trial, trial_name
 from tunewright.sdk.display import Display, Lines
+from tunewright.sdk.inherited import line as warm_line
 
 POLL_SECONDS = 0.25
 FORCED_SECONDS = 1.5

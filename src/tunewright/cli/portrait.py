@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tunewright.core.ports import JobView
 from tunewright.core.space import CategoricalParameter, Parameter, Space, decode_value
 from tunewright.core.spec import JobSpec
-from tunewright.sdk.progress import duration, mean_text
+from tunewright.sdk.facts import mean_text
+from tunewright.sdk.phrases import duration
 from tunewright.sdk.values import short
 
 

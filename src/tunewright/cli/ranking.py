@@ -12,7 +12,7 @@ from tunewright.core.ports import TrialView
 from tunewright.core.space import decode_value
 from tunewright.core.spec import Direction, JobSpec
 from tunewright.core.trial import TrialStatus
-from tunewright.sdk.progress import duration
+from tunewright.sdk.phrases import duration
 from tunewright.sdk.values import short
 
 HEADERS = ("#", "TRAINING JOB", "STATUS", "VALUE", "TIME", "REMARK")

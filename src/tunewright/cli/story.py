@@ -13,7 +13,8 @@ from tunewright.cli.causes import cause, failure_lines, in_short, kind
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.spec import Direction, JobSpec, Strategy
 from tunewright.core.trial import StopCause, Trial, TrialStatus
-from tunewright.sdk.progress import Facts, Logs, ProgressModel, Row, Running
+from tunewright.sdk.facts import Facts, Row, Running
+from tunewright.sdk.progress import Logs, ProgressModel
 from tunewright.sdk.values import short
 
 SHOWN = 8

@@ -13,7 +13,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.job import Job
 from tunewright.core.ports import Reads
 from tunewright.core.spec import Hyperband, JobSpec, Strategy
-from tunewright.sdk.progress import duration
+from tunewright.sdk.phrases import duration
 from tunewright.sdk.values import short
 
 OPTION = "--early-stopping"

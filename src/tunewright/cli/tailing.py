@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from tunewright.cli.engine import Engine
 from tunewright.cli.names import did_you_mean
@@ -14,6 +14,13 @@ from tunewright.core.trial import trial_name
 
 POLL_SECONDS = 0.25
 CHUNK = 1 << 16
+
+
+class Out(Protocol):
+    """Where a log is printed."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> None: ...
 
 
 def chosen(engine: Engine, job: Job, wanted: str | None) -> str:
@@ -39,10 +46,45 @@ def chosen(engine: Engine, job: Job, wanted: str | None) -> str:
     return view.trial.name
 
 
+def hosts_of(engine: Engine, training_job: str, wanted: str | None) -> list[str]:
+    """The hosts whose logs are meant: the one that is wanted, else all of the training job's.
+
+    Raises:
+        NotFound: it has no host of that name.
+    """
+    view = engine.reads.trial(training_job)
+    names = view.spec.definitions[view.trial.definition].training.chosen(view.trial.choice).host_names
+    if wanted is None:
+        return names
+    if wanted not in names:
+        known = f"{names[0]} to {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
+        raise NotFound("host", wanted, f"{training_job} ran on {known}.")
+    return [wanted]
+
+
+class Labelled:
+    """Whole lines with a host's name before each, so that several hosts can be printed together."""
+
+    def __init__(self, out: TextIO, label: str) -> None:
+        self._out, self._label, self._rest = out, label, ""
+
+    def write(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        self._out.write("".join(f"{self._label}  {line}\n" for line in lines))
+
+    def flush(self) -> None:
+        self._out.flush()
+
+    def end(self) -> None:
+        """Print a last line that has no end."""
+        if self._rest:
+            self.write("\n")
+
+
 def tail(
     engine: Engine,
     training_job: str,
-    files: Sequence[tuple[Path, TextIO]],
+    files: Sequence[tuple[Path, Out]],
     *,
     lines: int,
     going_on: Callable[[], bool],
@@ -58,7 +100,7 @@ def tail(
         engine.wait(view.job_name, POLL_SECONDS)
 
 
-def _copy(path: Path, out: TextIO, place: int) -> int:
+def _copy(path: Path, out: Out, place: int) -> int:
     """Print a file from a byte on; where it ends. Bytes that are not UTF-8 are replaced."""
     try:
         with path.open("rb") as file:
