@@ -64,6 +64,10 @@ def report(
         raise ValueError(f"metrics are given twice: {', '.join(twice)}.")
     given.update(metrics)
     _emit(entry(given, step))
+    handler: Any = signal.getsignal(signal.SIGTERM)
+    if hasattr(handler, "tunewright_reported"):
+        # The handler of a worker that runs functions: a report is where one that is to end can be ended.
+        handler.tunewright_reported()
 
 
 def entry(metrics: Mapping[Any, Any], step: Any = None) -> str:

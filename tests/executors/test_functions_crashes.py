@@ -220,6 +220,45 @@ def test_a_function_that_asks_is_not_interrupted(bench: FunctionBench) -> None:
     assert bench.seen.exit("asks-2").killed
 
 
+def reporter() -> Callable[..., object]:
+    def train(gate: str) -> None:
+        import os
+        import time
+
+        from tunewright.script import report
+
+        try:
+            report(step=0, loss=0.5)
+            print("started", flush=True)
+            while not os.path.exists(gate):
+                time.sleep(0.01)
+            report(step=1, loss=0.25)
+            print("went on", flush=True)
+        finally:
+            print("cleaned up", flush=True)
+
+    return train
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_function_that_reports_is_stopped_at_its_next_report(bench: FunctionBench, again: bool) -> None:
+    """Then nothing was broken into, and its worker serves the next call; one that reports no more is broken into."""
+    gate = bench.root / "gate"
+    task = bench.task("reports-1", reporter(), gate=str(gate))
+    bench.executor.launch(task)
+    bench.seen.said("reports-1", b"started")
+    before = bench.executor.worker_pids()
+    bench.executor.kill(task)
+    if again:
+        gate.touch()
+    report = bench.seen.exit("reports-1")
+    assert (report.killed, report.failure, report.exit_code) == (True, None, -15)
+    assert bench.text("reports-1", "stdout") == "started\ncleaned up\n"
+    assert ('"loss": 0.25' in bench.text("reports-1", "metrics")) is again
+    assert bench.run("reports-2", lambda: 1.0).failure is None
+    assert (bench.executor.worker_pids() == before) is again
+
+
 def test_a_function_that_swallows_the_stop_is_killed_with_its_model_kept(bench: FunctionBench) -> None:
     def train() -> None:
         import os

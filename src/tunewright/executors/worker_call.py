@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import inspect
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,15 +26,23 @@ UNNAMED = "objective"
 """The metric that a returned number is when the training job has no objective (a plain training job)."""
 
 
+REPORT_SECONDS = 2.0
+"""How long a function that is to end, and has reported before, is given until its next report."""
+
+
 class Stopped(BaseException):
     """SIGTERM came while a function ran that does not ask `should_stop()`."""
 
 
 class Terminator:
-    """SIGTERM's handler: breaks into a running call, unless the function asks for itself; else only remembers.
+    """SIGTERM's handler: ends a running call, unless the function asks for itself; else only remembers.
 
-    Raising lets the function's `finally` blocks run and its model be kept, which ending the process would not.
-    `script.should_stop` knows this handler by `tunewright_asked`.
+    Raising lets the function's `finally` blocks run and its model be kept, which ending the process would not. A
+    function that has reported is given until its next report, for there no library is in the middle of anything, and
+    the process is as good as before. Where that takes too long, or in a function that never reported, the exception
+    comes wherever it stands.
+
+    `tunewright.script` knows this handler by the names that begin with `tunewright_`.
     """
 
     def __init__(self) -> None:
@@ -40,6 +50,8 @@ class Terminator:
         self.came = False
         self.broke_in = False
         self._running = False
+        self._reports = False
+        self._over = threading.Event()
 
     @property
     def replaced(self) -> bool:
@@ -47,19 +59,40 @@ class Terminator:
         return signal.getsignal(signal.SIGTERM) is not self
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
-        if self._running and not self.tunewright_asked:
+        first, self.came = not self.came, True
+        if not self._running or self.tunewright_asked:
+            return
+        if first and self._reports:
+            # Not threading.Thread: the signal may have come while its locks are held.
+            _thread.start_new_thread(_insist, (self._over,))
+            return
+        self._running = False
+        self.broke_in = True
+        raise Stopped
+
+    def tunewright_reported(self) -> None:
+        """The function has reported: if it was to end, it ends here."""
+        self._reports = True
+        mine = threading.get_ident() == threading.main_thread().ident
+        if self.came and self._running and not self.tunewright_asked and mine:
             self._running = False
-            self.broke_in = True
             raise Stopped
 
     def __enter__(self) -> None:
-        self.tunewright_asked = self.came = self.broke_in = False
+        self.tunewright_asked = self.came = self.broke_in = self._reports = False
+        self._over = threading.Event()
         signal.signal(signal.SIGTERM, self)
         self._running = True
 
     def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
         self._running = False
+        self._over.set()
+
+
+def _insist(over: threading.Event) -> None:
+    """Send the signal again when a call that waits for its next report is not over in time."""
+    if not over.wait(REPORT_SECONDS):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
