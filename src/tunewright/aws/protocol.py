@@ -268,18 +268,23 @@ class _Reader:
         if low is not None and len(value) < low:
             self._add(path, value, f"Member must have length greater than or equal to {low}")
         if high is not None and len(value) > high:
-            lifted = extended_maximum(shape.name, high)
-            relaxed = lifted is None or len(value) <= lifted
-            self._add(path, value, f"Member must have length less than or equal to {high} (has {len(value)})", relaxed)
+            most, relaxed = self._most(shape.name, high, len(value))
+            self._add(path, value, f"Member must have length less than or equal to {most} (has {len(value)})", relaxed)
+
+    def _most(self, shape: str, high: int, size: float) -> tuple[int, bool]:
+        """The maximum that a size is over in this mode, and whether extended mode takes it."""
+        lifted = extended_maximum(shape, high)
+        if lifted is None or size <= lifted:
+            return high, True
+        return (high if self.strict else lifted), False
 
     def _value(self, shape: Any, value: float, path: str) -> None:
         low, high = shape.metadata.get("min"), shape.metadata.get("max")
         if low is not None and value < low:
             self._add(path, value, f"Member must have value greater than or equal to {low}")
         if high is not None and value > high:
-            lifted = extended_maximum(shape.name, high)
-            relaxed = lifted is None or value <= lifted
-            self._add(path, value, f"Member must have value less than or equal to {high}", relaxed)
+            most, relaxed = self._most(shape.name, high, value)
+            self._add(path, value, f"Member must have value less than or equal to {most}", relaxed)
 
     def _wrong(self, path: str, value: Any, kind: str) -> Any:
         hint = ""
