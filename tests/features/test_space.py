@@ -66,16 +66,19 @@ def test_row_13_linear_scaling(quick: Sim) -> None:
 def test_row_14_logarithmic_scaling(quick: Sim) -> None:
     points = draws(quick, continuous("x", "0.0001", "1", ScalingType="Logarithmic"))
     assert fit([float(np.log(float(point["x"]))) for point in points], np.log(1e-4), 0) > 0.01
-    quick.refused(quick.request("zero", ranges=continuous("x", "0", "1", ScalingType="Logarithmic")))
+    zero = quick.refused(quick.request("zero", ranges=continuous("x", "0", "1", ScalingType="Logarithmic")))
+    assert "x: Logarithmic needs MinValue > 0" in zero
 
 
 def test_row_15_reverse_logarithmic_scaling(quick: Sim) -> None:
     points = draws(quick, continuous("x", "0", "0.999", ScalingType="ReverseLogarithmic"))
     assert fit([float(-np.log1p(-float(point["x"]))) for point in points], 0, -np.log(0.001)) > 0.01
     whole = {"IntegerParameterRanges": [{"Name": "n", "MinValue": "0", "MaxValue": "1"}]}
+    quick.create(quick.request("linear", ranges=whole, jobs=2))
     whole["IntegerParameterRanges"][0]["ScalingType"] = "ReverseLogarithmic"
-    quick.refused(quick.request("whole", ranges=whole, jobs=2))
-    quick.refused(quick.request("one", ranges=continuous("x", "0", "1", ScalingType="ReverseLogarithmic")))
+    assert "continuous ranges only" in quick.refused(quick.request("whole", ranges=whole, jobs=2))
+    one = quick.refused(quick.request("one", ranges=continuous("x", "0", "1", ScalingType="ReverseLogarithmic")))
+    assert "MaxValue < 1" in one
 
 
 def test_row_16_automatic_scaling_is_the_default(quick: Sim) -> None:

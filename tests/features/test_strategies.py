@@ -68,8 +68,10 @@ def test_row_21_grid(simulate: Callable[..., Sim]) -> None:
     described = sim.run(sim.request("grid", strategy="Grid", ranges=ranges, jobs=None))
     points = {(point["a"], point["b"]) for point in sim.points("grid")}
     assert len(points) == described["TrainingJobStatusCounters"]["Completed"] == 6
-    sim.refused(sim.request("five", strategy="Grid", ranges=ranges, jobs=5))
-    sim.refused(sim.request("numbers", strategy="Grid", ranges=continuous(), jobs=None))
+    five = sim.refused(sim.request("five", strategy="Grid", ranges=ranges, jobs=5))
+    assert "number of distinct combinations, 6, got 5" in five
+    numbers = sim.refused(sim.request("numbers", strategy="Grid", ranges=continuous(), jobs=None))
+    assert "Grid takes categorical ranges only" in numbers
 
 
 def test_row_22_hyperband_stops_the_weak(simulate: Callable[..., Sim]) -> None:

