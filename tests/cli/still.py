@@ -8,7 +8,6 @@ from typing import Any
 
 from tunewright.aws.inprocess import make_client
 from tunewright.aws.operations import Operations
-from tunewright.cli.inherited import Inherited, inherited
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Reported, Resumed
 from tunewright.core.job import Job
@@ -16,6 +15,7 @@ from tunewright.core.ports import JobView, LogTail
 from tunewright.core.space import Value
 from tunewright.core.trial import Cursor, Failure, Observation
 from tunewright.objects.local import LocalObjects
+from tunewright.sdk.inherited import Inherited, inherited
 from tunewright.settings import Settings
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import open_store
@@ -96,10 +96,11 @@ class StillEngine:
         return [("units", 0.75), ("lr", 0.25)]
 
     def inherited(self, job: Job) -> list[Inherited]:
-        return inherited(job, self.reads, self.store)
+        return inherited(job, self.reads, self.store.history)
 
-    def log_paths(self, training_job: str) -> tuple[Path, Path]:
+    def log_paths(self, training_job: str, host: str = "algo-1") -> tuple[Path, Path]:
         base = self.home / "jobs" / training_job
+        base = base if host == "algo-1" else base / "hosts" / host
         return base / "stdout.log", base / "stderr.log"
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail:

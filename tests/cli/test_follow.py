@@ -91,7 +91,7 @@ def test_a_run_told_line_by_line(digits: StillEngine) -> None:
     assert "\x1b" not in told.text
 
 
-def test_each_failure_is_told_once(digits: StillEngine) -> None:
+def test_case_46_each_failure_is_told_once(digits: StillEngine) -> None:
     play(digits)
     told = Told(digits)
     told.follow()

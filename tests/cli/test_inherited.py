@@ -59,7 +59,7 @@ def test_draws_learn_from_nobody(finished: StillEngine, request_of: Request, cli
     assert "digits (0 results used, 4 dropped)" in cli("describe", "second").stdout
 
 
-def test_parents_of_parents_and_deleted_ones_are_named(finished: StillEngine, request_of: Request, cli: Run) -> None:
+def test_case_38_parents_of_parents_are_named(finished: StillEngine, request_of: Request, cli: Run) -> None:
     begun(finished, request_of, "second", [200, 512, 1000], "digits")
     cli("stop", "second", "--no-wait")
     begun(finished, request_of, "third", [200, 512, 1000], "second")

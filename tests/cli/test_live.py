@@ -195,7 +195,7 @@ def test_a_detached_job_goes_on_and_is_watched(tunewright: Command, place: Path)
     assert "Tuning job live Completed" in watched.stdout
 
 
-def test_ctrl_c_stops_and_a_stopped_job_is_resumed(place: Path, tunewright: Command) -> None:
+def test_case_43_ctrl_c_stops_and_a_stopped_job_is_resumed(place: Path, tunewright: Command) -> None:
     run = Running(place)
     run.until_said("epoch 1", 2)
     run.interrupt()
@@ -211,7 +211,7 @@ def test_ctrl_c_stops_and_a_stopped_job_is_resumed(place: Path, tunewright: Comm
     assert "all 4 training jobs have run" in resumed.stdout
 
 
-def test_ctrl_c_twice_is_gone_at_once_though_programs_are_deaf(place: Path, tunewright: Command) -> None:
+def test_case_43_ctrl_c_twice_is_gone_at_once_though_programs_are_deaf(place: Path, tunewright: Command) -> None:
     run = Running(place, DEAF="1")
     run.until_said("epoch 1", 2)
     run.interrupt()

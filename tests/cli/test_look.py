@@ -99,7 +99,7 @@ def test_jobs_are_paged_and_filtered(finished: StillEngine, cli: Run) -> None:
     assert cli("jobs", "digits", "--sort", "beauty").exit_code == 2
 
 
-def test_best_is_typed_and_says_where_the_model_lies(finished: StillEngine, cli: Run) -> None:
+def test_case_13_best_is_typed_and_says_where_the_model_lies(finished: StillEngine, cli: Run) -> None:
     result = cli("best", "digits")
     assert result.exit_code == 0
     assert "acc 0.913" in result.stdout and "units  512" in result.stdout

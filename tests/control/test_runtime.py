@@ -52,7 +52,7 @@ def ten_minutes(task: Task) -> Program:
 
 
 @pytest.mark.parametrize("jump_after", [None, 30.0], ids=["normal clock", "set back an hour"])
-def test_the_job_ends_at_its_limit(tmp_path: Path, jump_after: float | None) -> None:
+def test_case_33_the_job_ends_at_its_limit(tmp_path: Path, jump_after: float | None) -> None:
     machine = Machine(jump_after)
     store = open_store(f"sqlite:///{tmp_path / 'runtime.db'}")
     recorder = Recorder(store, machine, lambda _: None)

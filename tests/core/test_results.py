@@ -350,7 +350,7 @@ def test_a_long_name_is_cut_and_stays_a_name() -> None:
     assert "--" not in name
 
 
-def test_names_hold_no_hyperparameters() -> None:
+def test_case_45_names_hold_no_hyperparameters() -> None:
     drive = Drive(spec(parallel=1))
     number = drive.finish(0.5)
     assert str(drive.trials[number].point["x"]) not in drive.trials[number].name

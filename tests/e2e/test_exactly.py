@@ -20,7 +20,7 @@ def train(rate):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_ten_jobs_are_ten_in_a_hundred_repeats(place: Place) -> None:
+def test_case_29_ten_jobs_are_ten_in_a_hundred_repeats(place: Place) -> None:
     place.script(FUNCTION, "exactly.py")
     function = {"reference": "exactly:train", "pickled": False, "path": [str(place.code)]}
     static = {"_tunewright": json.dumps({"function": function})}

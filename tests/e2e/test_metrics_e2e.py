@@ -10,7 +10,7 @@ from tunewright.core.trial import ObjectiveStatus, TrialStatus
 from .place import Place, categories
 
 
-def test_values_on_stderr_between_carriage_returns(place: Place) -> None:
+def test_case_03_values_on_stderr_between_carriage_returns(place: Place) -> None:
     script = place.script(
         r"""
         import sys
@@ -22,7 +22,7 @@ def test_values_on_stderr_between_carriage_returns(place: Place) -> None:
     assert [p.value for p in place.host.reads.curve(job.best.name)] == [0.5, 0.25]
 
 
-def test_a_job_without_a_metric_does_not_hold_up_the_others(place: Place) -> None:
+def test_case_04_a_job_without_a_metric_does_not_hold_up_the_others(place: Place) -> None:
     script = place.script(
         """
         import os
@@ -48,7 +48,7 @@ def test_a_pattern_that_captures_nothing_says_so(place: Place) -> None:
     assert job.best is not None and job.best.value == 0.83
 
 
-def test_every_job_failing_ends_after_five_with_the_cause(place: Place) -> None:
+def test_case_05_every_job_failing_ends_after_five_with_the_cause(place: Place) -> None:
     script = place.script(
         """
         import sys
@@ -80,7 +80,7 @@ def test_nan_is_never_the_best_and_sorts_last(place: Place) -> None:
     assert [s["TrainingJobName"] for s in found] == [place.trials(job)[1].name, place.trials(job)[2].name]
 
 
-def test_infinity_is_not_used_and_every_answer_is_strict_json(place: Place) -> None:
+def test_case_08_infinity_is_not_used_and_every_answer_is_strict_json(place: Place) -> None:
     script = place.script(
         """
         import os
@@ -154,7 +154,7 @@ def test_an_out_of_memory_kill_is_tolerated_and_named(place: Place) -> None:
     assert all("likely out of memory" in t.reason for t in failed)
 
 
-def test_a_late_line_of_a_stopped_job_changes_nothing(place: Place) -> None:
+def test_case_27_a_late_line_of_a_stopped_job_changes_nothing(place: Place) -> None:
     """Two good jobs set the median; a bad one is stopped early and prints once more while it goes."""
     script = place.script(
         """

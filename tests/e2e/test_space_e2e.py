@@ -47,7 +47,7 @@ def test_quoted_categories_reach_the_script_without_quotes(place: Place) -> None
     assert {k: seen["hps"][k] for k in ("batch_size", "opt")} == {"batch_size": 32, "opt": "sgd"}  # type: ignore[index]
 
 
-def test_plain_strings_are_passed_on_unchanged(place: Place) -> None:
+def test_case_11_12_plain_strings_are_passed_on_unchanged(place: Place) -> None:
     [seen] = shown(place, "plain", jobs=1, static={"name": "resnet", "epochs": "3", "title": "a b"})
     assert {k: seen["file"][k] for k in ("name", "epochs", "title")} == {  # type: ignore[index]
         "name": "resnet",
@@ -64,7 +64,7 @@ def test_the_objective_and_our_own_keys_stay_out_of_the_arguments(place: Place) 
     assert [a for a in seen["argv"] if a.startswith("--")] == ["--rate"]  # type: ignore[attr-defined]
 
 
-def test_a_range_of_one_value_is_that_value(place: Place) -> None:
+def test_case_15_a_range_of_one_value_is_that_value(place: Place) -> None:
     ranges = {
         **integers(layers=(1, 1)),
         **categories(kind=["cat1"]),
@@ -79,7 +79,7 @@ def test_a_range_of_one_value_is_that_value(place: Place) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
-def test_a_finite_space_that_is_used_up_ends_the_job(place: Place, strategy: str) -> None:
+def test_case_16_a_finite_space_that_is_used_up_ends_the_job(place: Place, strategy: str) -> None:
     job = place.run("few", place.script(PRINT), jobs=10, strategy=strategy, ranges=categories(a=["x", "y", "z"]))
     assert job.status is JobStatus.COMPLETED and job.launched == 3
     assert job.ending is not None and job.ending.why == "search space exhausted (3)"
@@ -89,7 +89,7 @@ def test_a_finite_space_that_is_used_up_ends_the_job(place: Place, strategy: str
 @pytest.mark.parametrize(
     ("values", "parallel", "cells"), [((("a", "b", "c"), ("x", "y")), 2, 6), ((("p", "q", "r", "s", "t"),), 5, 5)]
 )
-def test_grid_visits_every_cell_once(
+def test_case_17_18_grid_visits_every_cell_once(
     place: Place, values: tuple[tuple[str, ...], ...], parallel: int, cells: int
 ) -> None:
     ranges = categories(**{f"axis{i}": v for i, v in enumerate(values)})
@@ -99,7 +99,7 @@ def test_grid_visits_every_cell_once(
 
 
 @pytest.mark.parametrize("parallel", [1, 4])
-def test_no_configuration_twice(place: Place, parallel: int) -> None:
+def test_case_22_no_configuration_twice(place: Place, parallel: int) -> None:
     script = place.script("import sys\nprint(f'acc={len(sys.argv[2])};')")
     ranges = categories(a=["1", "22", "333"], b=["1", "22", "333"], c=["1", "22", "333"])
     job = place.run("distinct", script, jobs=20, parallel=parallel, strategy="Bayesian", ranges=ranges)
@@ -107,7 +107,7 @@ def test_no_configuration_twice(place: Place, parallel: int) -> None:
     assert len(points) == job.launched == 20
 
 
-def test_random_over_few_integers_uses_each_once(place: Place) -> None:
+def test_case_23_random_over_few_integers_uses_each_once(place: Place) -> None:
     job = place.run("small", place.script(PRINT), jobs=10, parallel=3, ranges=integers(n=(1, 5)))
     assert sorted(t.point["n"] for t in place.trials(job)) == [1, 2, 3, 4, 5]
 
@@ -132,7 +132,7 @@ def numeric(kind: str, name: str, low: str, high: str, scaling: str = "Auto") ->
         (numeric("Integer", "n", "a", "3"), ["n", "a"]),
     ],
 )
-def test_bad_ranges_are_refused_before_anything_starts(
+def test_case_14_bad_ranges_are_refused_before_anything_starts(
     place: Place, ranges: dict[str, object], words: list[str]
 ) -> None:
     with pytest.raises(ClientError) as caught:
@@ -170,7 +170,7 @@ RULES = {
 }
 
 
-def test_inactive_parameters_never_reach_the_program(place: Place) -> None:
+def test_case_20_inactive_parameters_never_reach_the_program(place: Place) -> None:
     static = {"_tunewright": json.dumps(RULES)}
     seen = shown(place, "branches", jobs=12, parallel=3, ranges=BRANCHES, static=static)
     assert len(seen) == 12

@@ -283,7 +283,7 @@ def test_output_arrives_while_the_program_runs(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_children_do_not_survive(bench: Bench, stopped: bool) -> None:
+def test_case_44_children_do_not_survive(bench: Bench, stopped: bool) -> None:
     text = FORKS + ("time.sleep(600)\n" if stopped else "")
     task = replace(bench.task("forks-1", text), grace=0.1)
     bench.executor.launch(task)
@@ -363,7 +363,7 @@ def test_slots_are_free_again_when_the_exit_is_reported(bench: Bench) -> None:
         bench.seen.exit(f"turn-{number}")
 
 
-def test_paths_stay_short(bench: Bench) -> None:
+def test_case_45_paths_stay_short(bench: Bench) -> None:
     name = "j" * 63
     values = {f"hyperparameter_{number:05d}": repr(number / 7) for number in range(12)}
     assert bench.run(bench.task(name, "pass", values=values)).exit_code == 0

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tunewright.core.ports import LogTail
-from tunewright.sdk.progress import Facts, ProgressModel, Row, Running, duration, running_text, saved
+from tunewright.sdk.facts import Facts, Row, Running
+from tunewright.sdk.phrases import duration, running_text, saved
+from tunewright.sdk.progress import ProgressModel
 
 FACTS = Facts("j", {None: "acc"}, {"acc": "acc=(.*?)"}, maximize=True, total=20, judged=False)
 

@@ -118,7 +118,7 @@ def test_ranges_keep_their_scaling_through_a_description() -> None:
     assert ranges_from(ranges_shape(space_of(ranges))) == ranges
 
 
-def test_an_index_is_never_shown_for_a_category() -> None:
+def test_case_13_an_index_is_never_shown_for_a_category() -> None:
     assert native(CategoricalParameter([200, 512, 1000]), "512") == 512
 
 

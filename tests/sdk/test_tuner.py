@@ -77,7 +77,7 @@ def test_fit_tells_its_story_and_ends(script: Path, tmp_path: Path, capsys: pyte
     assert tuner.best_value() == 0.9
 
 
-def test_fit_without_waiting_names_the_job_and_leaves_a_controller(
+def test_case_46_fit_without_waiting_names_the_job_and_leaves_a_controller(
     script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = session(tmp_path / "home", SCRIPT)
@@ -128,7 +128,7 @@ def test_before_fit_everything_says_so(script: Path, tmp_path: Path) -> None:
         tuner.deploy()
 
 
-def test_it_shows_name_status_counts_and_best_never_an_address(script: Path, tmp_path: Path) -> None:
+def test_case_46_it_shows_name_status_counts_and_best_never_an_address(script: Path, tmp_path: Path) -> None:
     tuner = make(script, session(tmp_path / "home", SCRIPT))
     tuner.fit(job_name="mine", wait=False)
     assert repr(tuner) == "<HyperparameterTuner mine: InProgress, 1/4 done, best 0.5 (mine-001-0a1b2c3d)>"

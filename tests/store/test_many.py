@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tunewright.aws.inprocess import make_client
+from tunewright.aws.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Launched
 from tunewright.core.ports import JobQuery, TrialQuery
 from tunewright.core.trial import Phase, Transition, Trial, TrialStatus
+from tunewright.objects.local import LocalObjects
+from tunewright.settings import Settings
 from tunewright.store import queries
 from tunewright.store.database import writing
 from tunewright.store.queries import SqlReads
@@ -45,7 +50,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqlStore, 
     store.close()
 
 
-def test_everything_is_exported(large: tuple[SqlStore, str]) -> None:
+def test_case_32_everything_is_exported(large: tuple[SqlStore, str]) -> None:
     store, uid = large
     reads = SqlReads(store.engine)
     assert [view.trial.number for view in reads.all_trials(uid)] == list(range(1, MANY + 1))
@@ -55,7 +60,7 @@ def test_everything_is_exported(large: tuple[SqlStore, str]) -> None:
     assert len(history.finished()) == MANY and history.records[MANY].curve == {1: float(MANY)}
 
 
-def test_the_best_and_every_page_are_found(large: tuple[SqlStore, str]) -> None:
+def test_case_32_the_best_and_every_page_are_found(large: tuple[SqlStore, str]) -> None:
     store, uid = large
     reads = SqlReads(store.engine)
     best = TrialQuery(uid, sort="FinalObjectiveMetricValue", descending=True, limit=3)
@@ -69,6 +74,31 @@ def test_the_best_and_every_page_are_found(large: tuple[SqlStore, str]) -> None:
             break
         query = replace(query, after=page.after)
     assert seen == list(range(1, MANY + 1))
+
+
+def test_case_42_pages_of_a_hundred_reach_every_training_job(large: tuple[SqlStore, str], tmp_path: Path) -> None:
+    """As a client asks: no page is longer than 100, and the last one has no NextToken."""
+    store, uid = large
+    recorder = Recorder(store, FakeClock(), lambda _seconds: None)
+    settings = Settings.load({"TUNEWRIGHT_HOME": str(tmp_path)}, tmp_path)
+    reads, objects = SqlReads(store.engine), LocalObjects(tmp_path / "objects")
+    service = Operations(recorder, store, reads, objects, settings, strict=True, wake=lambda _: None)
+    client: Any = make_client(service.handle, "us-east-1")
+    ask = client.list_training_jobs_for_hyper_parameter_tuning_job
+    asked = {"HyperParameterTuningJobName": store.load(uid).job.name, "SortBy": "FinalObjectiveMetricValue"}
+    seen: list[float] = []
+    token: dict[str, str] = {}
+    while True:
+        page = ask(**asked, MaxResults=100, **token)
+        values = [each["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for each in page["TrainingJobSummaries"]]
+        assert len(values) <= 100
+        seen += values
+        if "NextToken" not in page:
+            break
+        token = {"NextToken": page["NextToken"]}
+    assert seen == [float(number) for number in range(1, MANY + 1)]
+    with pytest.raises(client.exceptions.ClientError, match="less than or equal to 100"):
+        ask(**asked, MaxResults=101)
 
 
 def test_another_job_goes_on_beside_it(large: tuple[SqlStore, str]) -> None:

@@ -46,7 +46,7 @@ def check_whole(url: str) -> None:
 
 
 @pytest.mark.parametrize("processes", [6, pytest.param(32, marks=pytest.mark.slow)])
-def test_processes_started_at_once_lose_nothing(url: str, context: ForkServerContext, processes: int) -> None:
+def test_case_30_processes_started_at_once_lose_nothing(url: str, context: ForkServerContext, processes: int) -> None:
     """Half of them write to one tuning job. Even the file and its layout are made by whoever comes first."""
     barrier = context.Barrier(processes)
     sharers = processes // 2
@@ -79,7 +79,7 @@ def test_processes_started_at_once_lose_nothing(url: str, context: ForkServerCon
     check_whole(url)
 
 
-def test_what_a_killed_process_finished_is_there(url: str, context: ForkServerContext) -> None:
+def test_case_31_what_a_killed_process_finished_is_there(url: str, context: ForkServerContext) -> None:
     process = context.Process(target=crowd.finish_five_and_die, args=(url,))
     process.start()
     process.join(crowd.TOGETHER)
