@@ -199,6 +199,10 @@ class Local:
             return False
         return not is_dead(view.owner) and view.lease_until > self.host.recorder.clock.now()
 
+    def history(self, uid: str) -> History:
+        """All that a strategy may see of a tuning job."""
+        return self.host.store.history(uid)
+
     def log_paths(self, training_job: str, host: str = FIRST_HOST) -> tuple[Path, Path]:
         """The files that hold a training job's standard output and standard error (its latest attempt)."""
         view = self.reads.trial(training_job)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tunewright.core.errors import NotFound
+from tunewright.core.history import History
 from tunewright.core.job import Job
-from tunewright.core.ports import Reads, Store
+from tunewright.core.ports import Reads
 from tunewright.core.spec import Strategy
 
 
@@ -41,8 +43,12 @@ class Inherited:
         return {**name, "ResultsUsed": self.used, "ResultsDropped": self.dropped, **ignored}
 
 
-def inherited(job: Job, reads: Reads, store: Store) -> list[Inherited]:
-    """What each parent of a job gave it; nothing for a job without parents."""
+def inherited(job: Job, reads: Reads, history: Callable[[str], History]) -> list[Inherited]:
+    """What each parent of a job gave it; nothing for a job without parents.
+
+    Args:
+        history: a tuning job's history by its uid.
+    """
     warm = job.spec.warm_start
     if warm is None:
         return []
@@ -55,7 +61,7 @@ def inherited(job: Job, reads: Reads, store: Store) -> list[Inherited]:
         except NotFound:
             found.append(Inherited(name, gone=True))
             continue
-        used, dropped = places(store.history(parent.uid), job.spec.definitions[0].space)
+        used, dropped = places(history(parent.uid), job.spec.definitions[0].space)
         if job.spec.strategy is not Strategy.BAYESIAN:
             # Draws learn from nobody.
             used, dropped = 0, used + dropped

@@ -8,140 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
 from tunewright.core.ports import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
-from tunewright.sdk.extensions import join_extension
+from tunewright.sdk.facts import Facts, Row, Running
+from tunewright.sdk.phrases import bar_of, cause_of, duration, first_of, indented, running_text, saved, says
 from tunewright.sdk.values import short, short_text
 
 STAGNANT = 10
 LIVE_LINES = 12
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b")
-_NUMBER = re.compile(r"-(\d{3,})-[0-9a-f]{8}$")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A training job as progress sees it.
-
-    Args:
-        value: its final objective, or None.
-        parameters: tuned values as the wire's strings.
-        started, ended: seconds since the epoch, or None.
-        full: it was stopped only because it had reached its maximum resource.
-        runs: training jobs of its configuration that `value` is the mean of; `spread` is their standard deviation.
-    """
-
-    name: str
-    status: str
-    objective_status: str = "Pending"
-    value: float | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    reason: str = ""
-    definition: str | None = None
-    started: float | None = None
-    ended: float | None = None
-    full: bool = False
-    runs: int = 1
-    spread: float | None = None
-
-    @classmethod
-    def of(cls, summary: Mapping[str, Any], value: float | None = None, *, full: bool = False) -> Row:
-        """From a HyperParameterTrainingJobSummary; `value` is a finer number than the wire has, or None."""
-        wire = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
-        return cls(
-            name=summary["TrainingJobName"],
-            status=summary["TrainingJobStatus"],
-            objective_status=summary.get("ObjectiveStatus", "Pending"),
-            value=wire if value is None else value,
-            parameters=summary.get("TunedHyperParameters", {}),
-            reason=summary.get("FailureReason", ""),
-            definition=summary.get("TrainingJobDefinitionName"),
-            started=_seconds(summary.get("TrainingStartTime")),
-            ended=_seconds(summary.get("TrainingEndTime")),
-            full=full,
-        )
-
-    @property
-    def finished(self) -> bool:
-        return self.status in ("Completed", "Stopped", "Failed")
-
-    @property
-    def counts(self) -> bool:
-        """Whether its value may be the best."""
-        return self.objective_status == "Succeeded" and self.value is not None
-
-    @property
-    def seconds(self) -> float | None:
-        return None if self.started is None or self.ended is None else max(0.0, self.ended - self.started)
-
-    def number(self) -> str:
-        """The number in its name, else the name itself."""
-        found = _NUMBER.search(self.name)
-        return found.group(1) if found else self.name
-
-    def worth(self) -> str:
-        """Its objective for people: the value, with replicates their mean and spread."""
-        return mean_text(self.value, self.spread, self.runs)
-
-    def text(self) -> str:
-        """Its tuned values as `name=value` for people."""
-        return " ".join(f"{name}={short_text(text)}" for name, text in self.parameters.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A live training job: its last objective and epoch, and when it began (seconds since the epoch)."""
-
-    name: str
-    value: float | None = None
-    epoch: int = 0
-    started: float | None = None
-    status: str = "InProgress"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a description says about the job as a whole."""
-
-    name: str
-    objectives: Mapping[str | None, str]
-    patterns: Mapping[str, str]
-    maximize: bool
-    total: int | None
-    judged: bool
-    replicates: int = 1
-
-    @classmethod
-    def of(cls, job: Mapping[str, Any]) -> Facts:
-        """From DescribeHyperParameterTuningJob."""
-        config = job["HyperParameterTuningJobConfig"]
-        definitions = job.get("TrainingJobDefinitions") or [job.get("TrainingJobDefinition", {})]
-        objectives: dict[str | None, str] = {}
-        patterns: dict[str, str] = {}
-        kind = "Maximize"
-        for definition in definitions:
-            objective = definition.get("TuningObjective") or config.get("HyperParameterTuningJobObjective") or {}
-            objectives[definition.get("DefinitionName")] = objective.get("MetricName", "the objective")
-            kind = objective.get("Type", kind)
-            for metric in definition.get("AlgorithmSpecification", {}).get("MetricDefinitions", []):
-                patterns.setdefault(metric["Name"], metric["Regex"])
-        judged = config.get("TrainingJobEarlyStoppingType") == "Auto" or config.get("Strategy") == "Hyperband"
-        total = config.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
-        name = job["HyperParameterTuningJobName"]
-        told = join_extension(definitions[0].get("StaticHyperParameters", {}))[1].get("replicates", 1)
-        replicates = told if isinstance(told, int) else 1
-        return cls(name, objectives, patterns, kind == "Maximize", total, judged, replicates)
-
-    def better(self, one: float, other: float) -> bool:
-        return one > other if self.maximize else one < other
-
-    def objective(self, definition: str | None = None) -> str:
-        return self.objectives.get(definition) or next(iter(self.objectives.values()))
-
 
 Logs = Callable[[str], LogTail | None]
 
@@ -179,12 +55,12 @@ class ProgressModel:
     def live(self, running: Sequence[Running], counters: Mapping[str, int], elapsed: float, now: float) -> list[str]:
         """The live region: at most twelve lines about what is going on (seconds; `now` since the epoch)."""
         done = len(self.rows)
-        bar = _bar(done, self.facts.total)
+        bar = bar_of(done, self.facts.total)
         left = self._eta(elapsed)
         words = [f"{count} {word}" for word, count in counters.items() if count]
         lines = [f"{self.facts.name}  {bar}  {duration(elapsed)}{left}  {', '.join(words)}".rstrip()]
         if self.best is not None and self.best.value is not None:
-            lines.append(f"best {self.best.worth()}  {self.best.name}  {_first(self.best.parameters, 3)}")
+            lines.append(f"best {self.best.worth()}  {self.best.name}  {first_of(self.best.parameters, 3)}")
         room = LIVE_LINES - len(lines) - 1
         for job in running[:room]:
             lines.append("  " + running_text(job, self.facts.objective(), now))
@@ -267,7 +143,7 @@ class ProgressModel:
         lines = [f"{self._head(row)}  failed: {cause}  {row.text()}"]
         lines += [f"    {line}" for line in reason.splitlines() if line.strip() and cause not in line]
         if tail is not None:
-            lines += [] if _says(reason, tail.text) else _indented(tail.text, 5)
+            lines += [] if says(reason, tail.text) else indented(tail.text, 5)
             lines.append(f"    log: {tail.path}")
         return lines
 
@@ -287,7 +163,7 @@ class ProgressModel:
             lines.append(f"    The pattern for {objective!r} is {pattern!r}. Try it with: tunewright test-metric")
         if tail is not None:
             lines.append("    The last lines of the log are:")
-            printed = _indented(tail.extra.get("stdout", ""), 8) + _indented(tail.text, 8)
+            printed = indented(tail.extra.get("stdout", ""), 8) + indented(tail.text, 8)
             lines += printed or ["      (nothing was printed)"]
             lines.append(f"    log: {tail.path}")
         return lines
@@ -342,83 +218,3 @@ class ProgressModel:
         if status in ("Stopped", "Completed"):
             lines.append(f"Go on with it: tunewright resume {name} --add-jobs 10")
         return lines
-
-
-# ---- small texts ----
-
-
-def mean_text(value: float | None, spread: float | None, runs: int) -> str:
-    """A value for people; a mean with its spread: `0.91 ± 0.02 (mean of 3)`."""
-    if runs < 2:
-        return short(value)
-    around = "" if spread is None else f" ± {short(float(f'{spread:.2g}'))}"
-    return f"{short(value)}{around} (mean of {runs})"
-
-
-def cause_of(reason: str) -> str:
-    """The line of a FailureReason that says most: its last exception, else its first line."""
-    lines = [line.strip() for line in reason.splitlines() if line.strip()]
-    exceptions = [line for line in lines[1:] if _EXCEPTION.match(line)]
-    return (exceptions or lines)[-1 if exceptions else 0]
-
-
-def running_text(job: Running, objective: str, now: float) -> str:
-    """One line about a live training job."""
-    value = "no value yet" if job.value is None else f"{objective} {short(job.value)}"
-    epoch = f" at {job.epoch}" if job.epoch else ""
-    since = "" if job.started is None else f"  {duration(max(0.0, now - job.started))}"
-    state = "" if job.status == "InProgress" else f"  {job.status}"
-    return f"{job.name}  {value}{epoch}{since}{state}"
-
-
-def saved(rows: Sequence[Row]) -> str:
-    """What early stopping or Hyperband spared: stopped jobs, and their time against that of the full ones."""
-    ended = [row for row in rows if row.seconds is not None]
-    stopped = [row.seconds or 0.0 for row in ended if row.status == "Stopped" and not row.full]
-    full = sorted(row.seconds or 0.0 for row in ended if row.status == "Completed" or row.full)
-    if not stopped:
-        return "Early stopping ended none of them before its time."
-    text = f"Early stopping ended {len(stopped)} of {len(rows)} training jobs before their time"
-    if not full:
-        return text + "."
-    typical = full[len(full) // 2]
-    spared = sum(max(0.0, typical - seconds) for seconds in stopped)
-    return f"{text} and saved about {duration(spared)} of training (a full job takes {duration(typical)})."
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `0.8 s`, `34 s`, `5 min 12 s`, `3 h 20 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _bar(done: int, total: int | None, width: int = 20) -> str:
-    if total is None:
-        return f"{done} done"
-    filled = min(width, width * done // max(1, total))
-    return f"[{'#' * filled}{'.' * (width - filled)}] {done}/{total}"
-
-
-def _first(parameters: Mapping[str, str], count: int) -> str:
-    shown = [f"{name}={short_text(text)}" for name, text in list(parameters.items())[:count]]
-    return " ".join(shown) + (" ..." if len(parameters) > count else "")
-
-
-def _indented(text: str, count: int) -> list[str]:
-    return [f"      {line}" for line in text.rstrip().splitlines()[-count:] if line.strip()]
-
-
-def _says(reason: str, log: str) -> bool:
-    """Whether the reason holds the log's last line already."""
-    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
-    return last[:80] in reason
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()

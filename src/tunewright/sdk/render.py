@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunewright.sdk.progress import Facts, Row
+from tunewright.sdk.facts import Facts, Row
 from tunewright.sdk.values import short, short_text
 
 WIDTH, HEIGHT, MARGIN = 320, 80, 6

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tunewright.core.replicates import configuration_of, mean_and_spread
 from tunewright.core.space import Value
-from tunewright.sdk.progress import Row
+from tunewright.sdk.facts import Row
 
 
 @dataclass(frozen=True, slots=True)

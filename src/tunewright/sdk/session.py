@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunewright.core.errors import NotFound
+from tunewright.core.history import History
 from tunewright.core.ports import LogTail, Objects, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import StopCause
 from tunewright.sdk.errors import InvalidArguments
-from tunewright.sdk.progress import Row, Running
+from tunewright.sdk.facts import Row, Running
+from tunewright.sdk.inherited import inherited, line
 from tunewright.sdk.shapes import Shape
 from tunewright.settings import Settings
 
@@ -61,6 +63,7 @@ class Local(Protocol):
     @property
     def strict(self) -> bool: ...
     def log_paths(self, training_job: str) -> tuple[Path, Path]: ...
+    def history(self, uid: str) -> History: ...
     def store_function(self, function: Callable[..., object]) -> Function: ...
     def start(self) -> None: ...
     def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None: ...
@@ -222,6 +225,13 @@ class Session:
         except NotFound:
             return ""
         return job.ending.why if job.ending is not None else ""
+
+    def warm_start(self, name: str) -> str:
+        """What the parents of a tuning job gave it, in a line; empty without parents, and where only a server knows."""
+        if self.local is None:
+            return ""
+        job = self.local.reads.job(name).job
+        return line(job, inherited(job, self.local.reads, self.local.history))
 
     def exact_value(self, summary: Mapping[str, Any]) -> float | None:
         """The final objective in a training job's summary: float64 where our own reads know it, else the wire's."""

@@ -7,32 +7,16 @@ from pathlib import Path
 from typing import TextIO
 
 from tunewright.sdk.errors import TrainingJobFailed
-from tunewright.sdk.session import Session, tail_of
+from tunewright.sdk.handle import Handle
+from tunewright.sdk.session import tail_of
 from tunewright.sdk.shapes import Shape
 
 POLL_SECONDS = 1.0
 LIVE = ("InProgress", "Stopping")
 
 
-class TrainingJob:
-    """A training job by name.
-
-    Args:
-        session: how it is reached.
-        name: the training job's name.
-    """
-
-    def __init__(self, session: Session, name: str) -> None:
-        self.session = session
-        self.name = name
-
-    @property
-    def job_name(self) -> str:
-        """The same as `name`, as SageMaker's SDK calls it."""
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"TrainingJob({self.name!r})"
+class TrainingJob(Handle):
+    """A training job by name."""
 
     def describe(self) -> Shape:
         """DescribeTrainingJob."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any, Self, Unpack
 
 from tunewright.core.errors import Problem
-from tunewright.core.space import Parameter, Value
+from tunewright.core.space import Parameter
 from tunewright.sdk.advice import advise
-from tunewright.sdk.analytics import HyperparameterTuningJobAnalytics
 from tunewright.sdk.configs import (
     InstanceConfig,
     StrategyConfig,
@@ -19,14 +17,11 @@ from tunewright.sdk.configs import (
     WarmStartConfig,
     WarmStartTypes,
 )
-from tunewright.sdk.errors import InvalidArguments, NoBestTrainingJob, NotStarted
-from tunewright.sdk.estimators import EstimatorBase, MetricDefinitions, Tags, metric_list, no_hosting, tag_list
+from tunewright.sdk.errors import InvalidArguments
+from tunewright.sdk.estimators import EstimatorBase, MetricDefinitions, Tags, metric_list, tag_list
 from tunewright.sdk.inputs import Inputs
 from tunewright.sdk.names import fresh_name
 from tunewright.sdk.options import Options, check_known, extensions
-from tunewright.sdk.progress import Row
-from tunewright.sdk.render import card, one_line
-from tunewright.sdk.replicated import ConfigurationResult, configuration_results, count_in, mean_of
 from tunewright.sdk.request import (
     MAX_NAME,
     Part,
@@ -36,17 +31,15 @@ from tunewright.sdk.request import (
     argument_problems,
     tuning_request,
 )
-from tunewright.sdk.revive import hyperparameters_of, parts_of_job, tuner_arguments
+from tunewright.sdk.revive import parts_of_job, tuner_arguments
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
-from tunewright.sdk.training import TrainingJob
+from tunewright.sdk.tuned import Tuned
 from tunewright.sdk.tuning import TuningJob
-from tunewright.sdk.values import natives, ranges_shape, space_of
-
-MAX_DRAWN = 2000
+from tunewright.sdk.values import ranges_shape, space_of
 
 
-class HyperparameterTuner:
+class HyperparameterTuner(Tuned):
     """Tunes an estimator's hyperparameters.
 
     Args:
@@ -285,72 +278,6 @@ class HyperparameterTuner:
         session.detach()
         print(f"It goes on without this process. Watch it: tunewright watch {name} | tuner.wait() | tuner.describe()")
 
-    def wait(self) -> None:
-        """Show the latest tuning job's progress until it ends; raises as `fit`."""
-        self._job().wait()
-
-    def stop_tuning_job(self) -> None:
-        """Ask the latest tuning job to stop; one that has ended already is left alone."""
-        self._job().stop()
-
-    def describe(self) -> Shape:
-        """DescribeHyperParameterTuningJob of the latest tuning job."""
-        return self._job().describe()
-
-    # ---- results ----
-
-    def best_training_job(self) -> str:
-        """The best training job's name so far. Raises NoBestTrainingJob."""
-        return str(self._best()["TrainingJobName"])
-
-    def best_params(self) -> dict[str, Value]:
-        """The best training job's tuned values with their types. Raises NoBestTrainingJob."""
-        best = self._best()
-        return natives(self._part_of(best).ranges, best["TunedHyperParameters"])
-
-    def best_value(self) -> float:
-        """The best training job's objective, with replicates its configuration's mean. Raises NoBestTrainingJob."""
-        best = self._best()
-        several, name = self.replicates > 1, best["TrainingJobName"]
-        value = mean_of(self.configurations(), name) if several else self.session.exact_value(best)
-        if value is None:
-            raise NoBestTrainingJob(self._job().name, "no value")
-        return value
-
-    @property
-    def replicates(self) -> int:
-        """How many training jobs each configuration gets."""
-        return count_in(self.extensions)
-
-    def configurations(self) -> list[ConfigurationResult]:
-        """The configurations tried so far in launch order, each with the mean and spread of its training jobs."""
-        summaries = self.session.summaries(self._job().name, SortBy="CreationTime", SortOrder="Ascending")
-        rows = [(self.session.row(each), self._part_of(each).ranges) for each in summaries]
-        return configuration_results([(row, natives(ranges, row.parameters)) for row, ranges in rows], self.replicates)
-
-    def best_estimator(self, best_training_job: Mapping[str, Any] | None = None) -> EstimatorBase:
-        """An estimator that stands for the best training job: its hyperparameters, its model, its log.
-
-        Args:
-            best_training_job: a training job's summary to use instead.
-
-        Raises:
-            NoBestTrainingJob: no training job has a value yet.
-        """
-        best = dict(best_training_job) if best_training_job is not None else self._best()
-        part = self._part_of(best)
-        job = TrainingJob(self.session, best["TrainingJobName"])
-        return part.estimator.attached(job, hyperparameters_of(job.describe(), part.ranges))
-
-    def analytics(self) -> HyperparameterTuningJobAnalytics:
-        """The latest tuning job's training jobs as a table."""
-        ranges = {part.name: space_of(part.ranges).parameters for part in self.parts}
-        return HyperparameterTuningJobAnalytics(self._job().name, self.session, ranges=ranges)
-
-    def deploy(self, *args: object, **kwargs: object) -> None:
-        """There is no hosting here: says where the best model lies."""
-        raise NotImplementedError(no_hosting(self.best_estimator().model_data if self.latest_tuning_job else None))
-
     # ---- further tuners ----
 
     @classmethod
@@ -403,29 +330,6 @@ class HyperparameterTuner:
         twin.latest_tuning_job = None
         return twin
 
-    # ---- how it looks ----
-
-    def __repr__(self) -> str:
-        if self.latest_tuning_job is None:
-            jobs = "whole grid" if self.max_jobs is None else f"{self.max_jobs} jobs"
-            objective = self.objective_metric_name or "objective chosen by autotune"
-            text = f"not started, {objective} {self.objective_type}, {self.strategy}, {jobs}"
-            return f"<HyperparameterTuner: {text}>"
-        try:
-            return f"<HyperparameterTuner {one_line(self.describe())}>"
-        except Exception as error:  # a look at something must not fail, whatever became of the job or the server
-            return f"<HyperparameterTuner {self.latest_tuning_job.name}: cannot be described ({error})>"
-
-    def _repr_html_(self) -> str | None:
-        if self.latest_tuning_job is None:
-            return None
-        try:
-            name = self.latest_tuning_job.name
-            summaries = self.session.summaries(name, SortBy="CreationTime", SortOrder="Ascending")
-            return card(self.describe(), [Row.of(each) for each in islice(summaries, MAX_DRAWN)])
-        except Exception:  # the text form is shown instead
-            return None
-
     # ---- inner ----
 
     def _plan(self) -> Plan:
@@ -460,22 +364,6 @@ class HyperparameterTuner:
         if not isinstance(inputs, Mapping) or not set(inputs) <= set(names):
             raise InvalidArguments.one("inputs", f"must be a dictionary by estimator name; the estimators are {names}.")
         return dict(inputs)
-
-    def _job(self) -> TuningJob:
-        if self.latest_tuning_job is None:
-            raise NotStarted("tuner")
-        return self.latest_tuning_job
-
-    def _best(self) -> Shape:
-        job = self.describe()
-        best: Shape | None = job.get("BestTrainingJob")
-        if best is None:
-            raise NoBestTrainingJob(job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"])
-        return best
-
-    def _part_of(self, summary: Mapping[str, Any]) -> Part:
-        name = summary.get("TrainingJobDefinitionName")
-        return next((part for part in self.parts if part.name == name), self.parts[0])
 
 
 def _agree(estimators: Mapping[str, object], *others: Mapping[str, object]) -> None:

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from tunewright.sdk.display import Display, choose
-from tunewright.sdk.session import Session
+from tunewright.sdk.handle import Handle
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.watch import Watcher, stop_tuning_job
 
 
-class TuningJob:
-    """A tuning job by name.
-
-    Args:
-        session: how it is reached.
-        name: the tuning job's name.
-    """
-
-    def __init__(self, session: Session, name: str) -> None:
-        self.session = session
-        self.name = name
-
-    @property
-    def job_name(self) -> str:
-        """The same as `name`, as SageMaker's SDK calls it."""
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"TuningJob({self.name!r})"
+class TuningJob(Handle):
+    """A tuning job by name."""
 
     def describe(self) -> Shape:
         """DescribeHyperParameterTuningJob."""

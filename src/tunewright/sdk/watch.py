@@ -9,7 +9,8 @@ from datetime import datetime
 from tunewright.control.clock import SteadyClock
 from tunewright.sdk.display import Display
 from tunewright.sdk.errors import TuningJobFailed
-from tunewright.sdk.progress import Facts, ProgressModel, Row
+from tunewright.sdk.facts import Facts, Row
+from tunewright.sdk.progress import ProgressModel
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
 
@@ -39,6 +40,8 @@ class Watcher:
         self.model = ProgressModel(Facts.of(job), session.log_tail)
         self._interrupts = 0
         self._asked_to_stop = False
+        if "WarmStartConfig" in job and (given := session.warm_start(name)):
+            display.say([f"Warm start: {given}"])
 
     def run(self) -> Shape:
         """Watch until the job ends; its last description.

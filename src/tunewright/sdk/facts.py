@@ -1,0 +1,146 @@
+"""What progress is told of: a tuning job as a whole, training jobs that ended, and those that run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tunewright.sdk.extensions import join_extension
+from tunewright.sdk.values import short, short_text
+
+_NUMBER = re.compile(r"-(\d{3,})-[0-9a-f]{8}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A training job as progress sees it.
+
+    Args:
+        value: its final objective, or None.
+        parameters: tuned values as the wire's strings.
+        started, ended: seconds since the epoch, or None.
+        full: it was stopped only because it had reached its maximum resource.
+        runs: training jobs of its configuration that `value` is the mean of; `spread` is their standard deviation.
+    """
+
+    name: str
+    status: str
+    objective_status: str = "Pending"
+    value: float | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    definition: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    full: bool = False
+    runs: int = 1
+    spread: float | None = None
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any], value: float | None = None, *, full: bool = False) -> Row:
+        """From a HyperParameterTrainingJobSummary; `value` is a finer number than the wire has, or None."""
+        wire = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+        return cls(
+            name=summary["TrainingJobName"],
+            status=summary["TrainingJobStatus"],
+            objective_status=summary.get("ObjectiveStatus", "Pending"),
+            value=wire if value is None else value,
+            parameters=summary.get("TunedHyperParameters", {}),
+            reason=summary.get("FailureReason", ""),
+            definition=summary.get("TrainingJobDefinitionName"),
+            started=_seconds(summary.get("TrainingStartTime")),
+            ended=_seconds(summary.get("TrainingEndTime")),
+            full=full,
+        )
+
+    @property
+    def finished(self) -> bool:
+        return self.status in ("Completed", "Stopped", "Failed")
+
+    @property
+    def counts(self) -> bool:
+        """Whether its value may be the best."""
+        return self.objective_status == "Succeeded" and self.value is not None
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.started is None or self.ended is None else max(0.0, self.ended - self.started)
+
+    def number(self) -> str:
+        """The number in its name, else the name itself."""
+        found = _NUMBER.search(self.name)
+        return found.group(1) if found else self.name
+
+    def worth(self) -> str:
+        """Its objective for people: the value, with replicates their mean and spread."""
+        return mean_text(self.value, self.spread, self.runs)
+
+    def text(self) -> str:
+        """Its tuned values as `name=value` for people."""
+        return " ".join(f"{name}={short_text(text)}" for name, text in self.parameters.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A live training job: its last objective and epoch, and when it began (seconds since the epoch)."""
+
+    name: str
+    value: float | None = None
+    epoch: int = 0
+    started: float | None = None
+    status: str = "InProgress"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a description says about the job as a whole."""
+
+    name: str
+    objectives: Mapping[str | None, str]
+    patterns: Mapping[str, str]
+    maximize: bool
+    total: int | None
+    judged: bool
+    replicates: int = 1
+
+    @classmethod
+    def of(cls, job: Mapping[str, Any]) -> Facts:
+        """From DescribeHyperParameterTuningJob."""
+        config = job["HyperParameterTuningJobConfig"]
+        definitions = job.get("TrainingJobDefinitions") or [job.get("TrainingJobDefinition", {})]
+        objectives: dict[str | None, str] = {}
+        patterns: dict[str, str] = {}
+        kind = "Maximize"
+        for definition in definitions:
+            objective = definition.get("TuningObjective") or config.get("HyperParameterTuningJobObjective") or {}
+            objectives[definition.get("DefinitionName")] = objective.get("MetricName", "the objective")
+            kind = objective.get("Type", kind)
+            for metric in definition.get("AlgorithmSpecification", {}).get("MetricDefinitions", []):
+                patterns.setdefault(metric["Name"], metric["Regex"])
+        judged = config.get("TrainingJobEarlyStoppingType") == "Auto" or config.get("Strategy") == "Hyperband"
+        total = config.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
+        name = job["HyperParameterTuningJobName"]
+        told = join_extension(definitions[0].get("StaticHyperParameters", {}))[1].get("replicates", 1)
+        replicates = told if isinstance(told, int) else 1
+        return cls(name, objectives, patterns, kind == "Maximize", total, judged, replicates)
+
+    def better(self, one: float, other: float) -> bool:
+        return one > other if self.maximize else one < other
+
+    def objective(self, definition: str | None = None) -> str:
+        return self.objectives.get(definition) or next(iter(self.objectives.values()))
+
+
+def mean_text(value: float | None, spread: float | None, runs: int) -> str:
+    """A value for people; a mean with its spread: `0.91 ± 0.02 (mean of 3)`."""
+    if runs < 2:
+        return short(value)
+    around = "" if spread is None else f" ± {short(float(f'{spread:.2g}'))}"
+    return f"{short(value)}{around} (mean of {runs})"
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()

@@ -1,0 +1,76 @@
+"""Small texts about training jobs for people: causes, durations, what was saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from tunewright.sdk.facts import Row, Running
+from tunewright.sdk.values import short, short_text
+
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b")
+
+
+def cause_of(reason: str) -> str:
+    """The line of a FailureReason that says most: its last exception, else its first line."""
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    exceptions = [line for line in lines[1:] if _EXCEPTION.match(line)]
+    return (exceptions or lines)[-1 if exceptions else 0]
+
+
+def running_text(job: Running, objective: str, now: float) -> str:
+    """One line about a live training job."""
+    value = "no value yet" if job.value is None else f"{objective} {short(job.value)}"
+    epoch = f" at {job.epoch}" if job.epoch else ""
+    since = "" if job.started is None else f"  {duration(max(0.0, now - job.started))}"
+    state = "" if job.status == "InProgress" else f"  {job.status}"
+    return f"{job.name}  {value}{epoch}{since}{state}"
+
+
+def saved(rows: Sequence[Row]) -> str:
+    """What early stopping or Hyperband spared: stopped jobs, and their time against that of the full ones."""
+    ended = [row for row in rows if row.seconds is not None]
+    stopped = [row.seconds or 0.0 for row in ended if row.status == "Stopped" and not row.full]
+    full = sorted(row.seconds or 0.0 for row in ended if row.status == "Completed" or row.full)
+    if not stopped:
+        return "Early stopping ended none of them before its time."
+    text = f"Early stopping ended {len(stopped)} of {len(rows)} training jobs before their time"
+    if not full:
+        return text + "."
+    typical = full[len(full) // 2]
+    spared = sum(max(0.0, typical - seconds) for seconds in stopped)
+    return f"{text} and saved about {duration(spared)} of training (a full job takes {duration(typical)})."
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `0.8 s`, `34 s`, `5 min 12 s`, `3 h 20 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def bar_of(done: int, total: int | None, width: int = 20) -> str:
+    if total is None:
+        return f"{done} done"
+    filled = min(width, width * done // max(1, total))
+    return f"[{'#' * filled}{'.' * (width - filled)}] {done}/{total}"
+
+
+def first_of(parameters: Mapping[str, str], count: int) -> str:
+    shown = [f"{name}={short_text(text)}" for name, text in list(parameters.items())[:count]]
+    return " ".join(shown) + (" ..." if len(parameters) > count else "")
+
+
+def indented(text: str, count: int) -> list[str]:
+    return [f"      {line}" for line in text.rstrip().splitlines()[-count:] if line.strip()]
+
+
+def says(reason: str, log: str) -> bool:
+    """Whether the reason holds the log's last line already."""
+    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
+    return last[:80] in reason
