@@ -39,6 +39,7 @@ JSON_CODES = {
     Refusal.MALFORMED: "IncompleteSignatureException",
     Refusal.UNKNOWN_KEY: "UnrecognizedClientException",
     Refusal.MISMATCH: "InvalidSignatureException",
+    Refusal.SKEWED: "InvalidSignatureException",
     Refusal.EXPIRED: "InvalidSignatureException",
     Refusal.READ_ONLY: "AccessDeniedException",
     Refusal.PLACE: "AccessDeniedException",
@@ -48,6 +49,7 @@ QUERY_CODES = {
     Refusal.MALFORMED: "IncompleteSignature",
     Refusal.UNKNOWN_KEY: "InvalidClientTokenId",
     Refusal.MISMATCH: "SignatureDoesNotMatch",
+    Refusal.SKEWED: "SignatureDoesNotMatch",
     Refusal.EXPIRED: "SignatureDoesNotMatch",
     Refusal.READ_ONLY: "AccessDenied",
     Refusal.PLACE: "AccessDenied",
@@ -57,7 +59,8 @@ S3_CODES = {
     Refusal.MISSING: "AccessDenied",
     Refusal.MALFORMED: "AuthorizationHeaderMalformed",
     Refusal.UNKNOWN_KEY: "InvalidAccessKeyId",
-    Refusal.EXPIRED: "RequestTimeTooSkewed",
+    Refusal.SKEWED: "RequestTimeTooSkewed",
+    Refusal.EXPIRED: "AccessDenied",
 }
 
 log = logging.getLogger(__name__)

@@ -28,6 +28,7 @@ _OTHER = """accelerate acl analytics cors encryption intelligent-tiering invento
 notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment restore
 retention select tagging torrent versioning versions website attributes"""
 _UNSUPPORTED = frozenset(_OTHER.split())
+MAX_BUCKETS = 1000
 
 
 class S3:
@@ -138,11 +139,17 @@ class S3:
 
     # ---- buckets ----
 
-    async def _list_buckets(self, *_: Any) -> Answer:
-        found = [
-            {"Name": b.name, "CreationDate": stamp(b.created)} for b in await self._desk.do(self._desk.store.buckets)
-        ]
-        return xml("ListAllMyBucketsResult", {"Owner": OWNER, "Buckets": {"Bucket": found}})
+    async def _list_buckets(self, call: Call, *_: Any) -> Answer:
+        query = call.query
+        prefix, limit = query.get("prefix", ""), read_limit(query, "max-buckets", MAX_BUCKETS)
+        after = after_of(query.get("continuation-token", ""))
+        there = sorted(await self._desk.do(self._desk.store.buckets), key=lambda bucket: bucket.name)
+        found = [bucket for bucket in there if bucket.name.startswith(prefix) and bucket.name > after]
+        shown = [{"Name": bucket.name, "CreationDate": stamp(bucket.created)} for bucket in found[:limit]]
+        tree: dict[str, Any] = {"Owner": OWNER, "Buckets": {"Bucket": shown}}
+        tree |= {"Prefix": prefix} if prefix else {}
+        tree |= {"ContinuationToken": token_of(found[limit - 1].name)} if 0 < limit < len(found) else {}
+        return xml("ListAllMyBucketsResult", tree)
 
     async def _head_bucket(self, call: Call, bucket: str, *_: Any) -> Answer:
         await self._desk.do(self._desk.store.bucket, bucket)
@@ -170,6 +177,7 @@ class S3:
         token = query.get("continuation-token", "")
         after = after_of(token) if token else query.get("start-after" if second else "marker", "")
         page = await self._desk.do(list_keys, self._desk.store, bucket, prefix, delimiter, after, limit)
+        owner = {} if second and query.get("fetch-owner") != "true" else {"Owner": OWNER}
         contents = [
             {
                 "Key": url(e.key, encoded),
@@ -177,6 +185,7 @@ class S3:
                 "ETag": e.etag,
                 "Size": str(e.size),
                 "StorageClass": "STANDARD",
+                **owner,
             }
             for e in page.entries
             if not e.group

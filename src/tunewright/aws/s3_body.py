@@ -27,6 +27,7 @@ STREAMING = "STREAMING-"
 MAX_LINE = 4096
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PREFIX = "x-amz-checksum-"
+ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 
 
 class Crc:
@@ -90,6 +91,11 @@ class Digests:
             if name in self.sums and self.text(name) != value:
                 text = f"Value for x-amz-checksum-{name} header is invalid: the content has {self.text(name)}."
                 raise S3Fault("BadDigest", text)
+
+    def told(self) -> dict[str, str]:
+        """What is kept of the content's checksums: the client's own, else CRC-32."""
+        own = {name: value for name, value in self.given.items() if name in ALGORITHMS}
+        return own or {"crc32": self.text("crc32")}
 
     def text(self, name: str) -> str:
         return base64.b64encode(self.sums[name].digest()).decode()

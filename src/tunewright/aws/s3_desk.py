@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from tunewright.aws.call import Call
 from tunewright.aws.s3_body import ChunkKey, Digests, upload
+from tunewright.aws.s3_conditions import check_copy, check_write
 from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_store import Found, S3Store
 from tunewright.aws.s3_uploads import Uploads
@@ -75,7 +76,20 @@ class Desk:
     async def source(self, call: Call) -> Found:
         source = unquote(call.headers["x-amz-copy-source"].split("?", 1)[0]).lstrip("/")
         bucket, _, key = source.partition("/")
-        return await self.do(self.store.find, bucket, key)
+        found = await self.do(self.store.find, bucket, key)
+        check_copy(call.headers, found)
+        return found
+
+    async def check_write(self, call: Call, bucket: str, key: str) -> None:
+        """Raises S3Fault when what is to be replaced is not as the request demands it."""
+        if "if-match" in call.headers or "if-none-match" in call.headers:
+            check_write(call.headers, key, await self.do(self._there, bucket, key))
+
+    def _there(self, bucket: str, key: str) -> Found | None:
+        try:
+            return self.store.find(bucket, key)
+        except S3Fault:
+            return None
 
 
 def _write(handle: int, data: bytearray, digests: Digests) -> None:

@@ -132,6 +132,6 @@ def token_of(after: str) -> str:
 def after_of(token: str) -> str:
     """Raises S3Fault for a token that is none of ours."""
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise S3Fault("InvalidArgument", "The continuation token provided is incorrect.") from None

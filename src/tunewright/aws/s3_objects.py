@@ -8,9 +8,10 @@ from typing import Any
 from tunewright.aws.call import Call, Gone, Send
 from tunewright.aws.faults import Answer
 from tunewright.aws.s3_body import ChunkKey
+from tunewright.aws.s3_conditions import unchanged
 from tunewright.aws.s3_desk import BLOCK, Desk
 from tunewright.aws.s3_faults import S3Fault, no_key
-from tunewright.aws.s3_reply import described, encryption, looks, read_span, read_tags, xml
+from tunewright.aws.s3_reply import described, encryption, looks, read_span, xml
 from tunewright.aws.s3_store import Facts, Found, remove
 from tunewright.aws.s3_xml import stamp
 
@@ -23,33 +24,22 @@ class Objects:
 
     async def put(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
         await self._desk.do(self._desk.store.bucket, bucket)
-        if call.headers.get("if-none-match") == "*" and await self._desk.do(self._there, bucket, name):
-            raise S3Fault("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        await self._desk.check_write(call, bucket, name)
         target = self._desk.store.incoming()
         try:
             digests = await self._desk.gather(call, target, key)
-            sums = {"crc32": digests.text("crc32")}
-            facts = Facts(f'"{digests.md5.hexdigest()}"', *described(call), sums)
+            facts = Facts(f'"{digests.md5.hexdigest()}"', *described(call), digests.told())
             await self._desk.do(self._desk.store.put, bucket, name, target, facts)
         finally:
             await self._desk.do(remove, target)
         asked = {f"x-amz-checksum-{given}": value for given, value in digests.given.items()}
         return 200, {"ETag": facts.etag, **asked, **encryption(call)}, b""
 
-    def _there(self, bucket: str, key: str) -> bool:
-        try:
-            self._desk.store.find(bucket, key)
-        except S3Fault:
-            return False
-        return True
-
     async def get(self, call: Call, bucket: str, name: str, send: Send, *_: Any) -> Answer | int:
         await self._desk.do(self._desk.store.bucket, bucket)
         found = await self._desk.do(self._desk.store.find, bucket, name)
         headers = looks(found, call)
-        if (wanted := call.headers.get("if-match")) and found.facts.etag not in read_tags(wanted) and wanted != "*":
-            raise S3Fault("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
-        if (known := call.headers.get("if-none-match")) and (known == "*" or found.facts.etag in read_tags(known)):
+        if unchanged(call.headers, found):
             return 304, {"ETag": found.facts.etag}, b""
         span = read_span(call.headers.get("range", ""), found.size)
         start, end = span or (0, found.size)
@@ -95,12 +85,21 @@ class Objects:
 
     async def copy(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
         found, target = await self._desk.source(call), self._desk.store.incoming()
+        replaced = call.headers.get("x-amz-metadata-directive", "").upper() == "REPLACE"
         try:
+            if not replaced and await self._desk.do(self._same, found, bucket, name):
+                text = "This copy request is illegal because it is trying to copy an object to itself without a change."
+                raise S3Fault("InvalidRequest", text)
             md5 = await self._desk.do(self._desk.store.copy, found, target)
-            replaced = call.headers.get("x-amz-metadata-directive", "").upper() == "REPLACE"
             told = described(call) if replaced else (found.facts.headers, found.facts.user)
             facts = Facts(f'"{md5}"', *told, dict(found.facts.sums))
             await self._desk.do(self._desk.store.put, bucket, name, target, facts)
         finally:
             await self._desk.do(remove, target)
         return xml("CopyObjectResult", {"LastModified": stamp(self._desk.now()), "ETag": facts.etag})
+
+    def _same(self, found: Found, bucket: str, key: str) -> bool:
+        try:
+            return self._desk.store.find(bucket, key).path == found.path
+        except S3Fault:
+            return False

@@ -68,6 +68,7 @@ class Parts:
             if not re.fullmatch(r"[0-9]{1,5}", number):
                 raise S3Fault("MalformedXML", f"PartNumber is no number: {number[:20]!r}")
             asked.append((int(number), etag))
+        await self._desk.check_write(call, bucket, name)
         facts = await self._desk.do(self._desk.uploads.complete, found, asked)
         tree = {"Location": f"/{bucket}/{name}", "Bucket": bucket, "Key": name, "ETag": facts.etag}
         return xml("CompleteMultipartUploadResult", tree)

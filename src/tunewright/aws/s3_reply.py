@@ -63,10 +63,6 @@ def looks(found: Found, call: Call) -> dict[str, str]:
     return {**headers, "ETag": found.facts.etag, "Last-Modified": http_date(found.modified), "Accept-Ranges": "bytes"}
 
 
-def read_tags(text: str) -> set[str]:
-    return {f'"{each.strip().removeprefix("W/").strip(chr(34))}"' for each in text.split(",")}
-
-
 def read_span(text: str, size: int) -> tuple[int, int] | None:
     """The bytes that a Range header asks for, as start and end; None for all of them. Raises S3Fault."""
     found = _RANGE.fullmatch(text.strip())

@@ -41,6 +41,7 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_KEY = "unknown key"
     MISMATCH = "mismatch"
+    SKEWED = "skewed"
     EXPIRED = "expired"
     READ_ONLY = "read only"
     PLACE = "place"
@@ -176,9 +177,10 @@ def _check_time(signature: Signature, now: float) -> None:
         raise Denied(Refusal.MALFORMED, "The signature has no time (X-Amz-Date).") from None
     if signature.at[:8] != signature.date:
         raise Denied(Refusal.MALFORMED, "The day of the credential is not the day of X-Amz-Date.")
-    late = SKEW_SECONDS if signature.expires is None else signature.expires
-    if now > at + late or at > now + SKEW_SECONDS:
-        raise Denied(Refusal.EXPIRED, "The signature has expired, or the clocks of client and server differ too much.")
+    if signature.expires is not None and now > at + signature.expires:
+        raise Denied(Refusal.EXPIRED, "Request has expired")
+    if at > now + SKEW_SECONDS or (signature.expires is None and now > at + SKEW_SECONDS):
+        raise Denied(Refusal.SKEWED, "The signature has expired, or the clocks of client and server differ too much.")
 
 
 def _check_covered(signature: Signature, call: Call) -> None:
