@@ -165,7 +165,14 @@ def test_a_child_is_described_as_a_training_job(world: World) -> None:
     rows = told["SecondaryStatusTransitions"]
     assert [row["Status"] for row in rows] == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     for row, following in itertools.pairwise(rows):
-        assert row["EndTime"] == following["StartTime"] and row["StatusMessage"]
+        assert row["EndTime"] == following["StartTime"]
+    assert [row["StatusMessage"] for row in rows] == [
+        "Preparing the instances for training",
+        "Downloading input data",
+        "Training image download completed. Training in progress.",
+        "Uploading generated training model",
+        "Training job completed",
+    ]
     assert rows[-1]["EndTime"] == rows[-1]["StartTime"] == told["TrainingEndTime"]
     assert told["TrainingStartTime"] == rows[1]["StartTime"]
     assert told["TrainingTimeInSeconds"] == told["BillableTimeInSeconds"] == 4

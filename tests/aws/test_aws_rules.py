@@ -245,6 +245,10 @@ MANY = {
     for kind, count in (("IntegerParameterRanges", 16), ("ContinuousParameterRanges", 15))
 }
 STRICT_ONLY = {
+    "spot without a wait": (
+        changed(tuning(), "TrainingJobDefinition.EnableManagedSpotTraining", True),
+        "must be present with EnableManagedSpotTraining, and be at least MaxRuntimeInSeconds, 3600",
+    ),
     "one integer": (
         of_ranges({**continuous("0", "1"), **integer("1", "1")}),
         "n: the range holds the single value 1",

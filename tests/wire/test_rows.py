@@ -92,13 +92,15 @@ def test_row_01_any_client_by_its_endpoint_alone(any_server: Server) -> None:
 
 
 def test_row_02_errors_in_the_body(server: Server, sagemaker: Any) -> None:
-    with pytest.raises(sagemaker.exceptions.ResourceNotFound):
+    text = "Amazon SageMaker can't find a tuning job called nobody. Type another name."
+    with pytest.raises(sagemaker.exceptions.ResourceNotFound) as error:
         sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="nobody")
+    assert error.value.response["Error"]["Message"] == error.value.response["Message"] == text
     asked = b'{"HyperParameterTuningJobName": "nobody"}'
     status, headers, body = post(server, "DescribeHyperParameterTuningJob", asked)
     told = json.loads(body)
     assert (status, told["__type"]) == (400, "ResourceNotFound")
-    assert told["message"] == "Amazon SageMaker can't find a tuning job called nobody. Type another name."
+    assert told["message"] == told["Message"] == text
     assert headers["content-type"] == "application/x-amz-json-1.1" and headers["x-amzn-requestid"]
     assert json.loads(post(server, "DescribeHyperParameterTuningJob", b"{")[2])["__type"] == "SerializationException"
     assert json.loads(post(server, "NoSuchThing", b"{}")[2])["__type"] == "UnknownOperationException"

@@ -90,7 +90,8 @@ def answer(body: bytes) -> Answer:
 
 
 def error_answer(fault: Fault) -> Answer:
-    body = json.dumps({"__type": fault.code, "message": fault.message}).encode()
+    # Modelled exceptions have a member Message; the others, and every client, know the text in small letters.
+    body = json.dumps({"__type": fault.code, "message": fault.message, "Message": fault.message}).encode()
     return fault.status, {**_headers(), "x-amzn-ErrorType": fault.code}, body
 
 

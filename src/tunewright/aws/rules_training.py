@@ -229,10 +229,13 @@ def _times(at: Callable[[str], str], body: Wire, *, strict: bool) -> Iterator[Pr
     limit = LIMITS["training_runtime"]
     if limit.exceeded(runtime, strict):
         yield Problem(at("stoppingCondition.maxRuntimeInSeconds"), f"{runtime} is over {limit.strict} (28 days).", True)
-    if wait is None:
-        return
+    spot = bool(body.get("EnableManagedSpotTraining"))
     path = at("stoppingCondition.maxWaitTimeInSeconds")
-    if not body.get("EnableManagedSpotTraining"):
+    if wait is None:
+        if spot and strict:
+            text = f"must be present with EnableManagedSpotTraining, and be at least MaxRuntimeInSeconds, {runtime:g}."
+            yield Problem(path, text, True)
+    elif not spot:
         text = "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
         yield Problem("", text)
     elif wait < runtime:

@@ -158,11 +158,17 @@ def _transitions(transitions: Sequence[Transition]) -> list[Wire]:
     for number, change in enumerate(transitions):
         last = number == len(transitions) - 1
         end = (change.at if change.phase in _TERMINAL else None) if last else transitions[number + 1].at
-        message = change.message or str(change.phase)
+        message = _SAID.get(change.message, change.message) or str(change.phase)
         row = {"Status": str(change.phase), "StartTime": change.at, "EndTime": end, "StatusMessage": message}
         rows.append(row)
     return rows
 
+
+_SAID = {
+    "Preparing the training job": "Preparing the instances for training",
+    "Training in progress.": "Training image download completed. Training in progress.",
+}
+"""AMT's words for what goes on here without instances and images; users know them from their logs."""
 
 _TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.STOPPED, Phase.MAX_RUNTIME, Phase.MAX_WAIT})
 
