@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -151,6 +152,17 @@ def test_it_serves_over_tls_with_keys(home: Path, tmp_path: Path) -> None:
         assert [each["Name"] for each in server.client("s3").list_buckets()["Buckets"]] == ["mine"]
     finally:
         assert server.end() == 0
+
+
+def test_nobody_reads_what_it_says(serving: Serving) -> None:
+    """Standard error is a pipe that is full after a few requests; they are answered, and so is the end."""
+    assert serving.process.stderr is not None
+    fcntl.fcntl(serving.process.stderr.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+    client = serving.client("sagemaker")
+    for _ in range(200):
+        client.list_training_jobs()
+    serving.process.send_signal(signal.SIGTERM)
+    assert serving.process.wait(timeout=PATIENCE) == 0
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

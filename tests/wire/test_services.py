@@ -266,6 +266,7 @@ def test_figures(server: Server) -> None:
         text = answer.read().decode()
     asked = 'tunewright_requests_total{operation="CreateHyperParameterTuningJob",service="sagemaker",status="200"} 1.0'
     assert asked in text and "tunewright_jobs_in_progress 1.0" in text
+    assert "tunewright_log_lines_dropped_total 0.0" in text
 
 
 def test_the_access_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:

@@ -61,17 +61,19 @@ class Options:
         bucket: made when the server starts, so that the SDKs' default bucket is there.
         keys: by access key; without any, requests need no signature.
         pages: applications by the first part of their paths, such as `ui`.
+        dropped: how many log lines were dropped because nobody read them.
     """
 
     strict: bool
     bucket: str
     keys: Mapping[str, Key] = field(default_factory=dict)
     pages: Mapping[str, ASGIApp] = field(default_factory=dict)
+    dropped: Callable[[], int] = lambda: 0
 
 
 def make_app(ports: Ports, settings: Settings, options: Options) -> ASGIApp:
     """An ASGI application. The loop is not its business: whoever starts it runs one, here or elsewhere."""
-    figures = Figures(lambda: len(ports.store.versions()), ports.now)
+    figures = Figures(lambda: len(ports.store.versions()), ports.now, options.dropped)
     s3 = _s3(ports, settings)
     s3.open(options.bucket)
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tunewright.aws.call import Call
@@ -17,15 +17,17 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 log = logging.getLogger("tunewright.access")
 
 
-class _Jobs(Collector):
-    """Jobs that go on, counted when somebody looks."""
+class _Looked(Collector):
+    """What is counted elsewhere and asked for when somebody looks: jobs that go on, log lines that were dropped."""
 
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
+    def __init__(self, jobs: Callable[[], int], dropped: Callable[[], int]) -> None:
+        self._jobs, self._dropped = jobs, dropped
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         text = "Tuning jobs and plain training jobs that have not ended."
-        yield GaugeMetricFamily("tunewright_jobs_in_progress", text, value=self._count())
+        yield GaugeMetricFamily("tunewright_jobs_in_progress", text, value=self._jobs())
+        text = "Lines of the log that were dropped because standard error was not read."
+        yield CounterMetricFamily("tunewright_log_lines_dropped", text, value=self._dropped())
 
 
 class Figures:
@@ -34,9 +36,10 @@ class Figures:
     Args:
         jobs: how many jobs go on now.
         now: seconds since the epoch.
+        dropped: how many lines of the log were dropped.
     """
 
-    def __init__(self, jobs: Callable[[], int], now: Callable[[], float]) -> None:
+    def __init__(self, jobs: Callable[[], int], now: Callable[[], float], dropped: Callable[[], int]) -> None:
         self._now = now
         self._registry = CollectorRegistry()
         labels = ("service", "operation")
@@ -47,7 +50,7 @@ class Figures:
             "tunewright_request_seconds", "Time to answer a request.", labels, registry=self._registry
         )
         self._received = Counter("tunewright_received_bytes", "Bytes of bodies received.", registry=self._registry)
-        self._registry.register(_Jobs(jobs))
+        self._registry.register(_Looked(jobs, dropped))
 
     def record(self, call: Call, status: int, seconds: float) -> None:
         note = call.note

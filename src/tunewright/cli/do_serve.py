@@ -24,6 +24,7 @@ from tunewright.aws.keys import Key, load_keys
 from tunewright.aws.listening import make_server
 from tunewright.aws.protocol import service
 from tunewright.cli.out import say, warn
+from tunewright.cli.speaker import Speaker, Spoken
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
 from tunewright.objects.choose import is_endpoint
@@ -59,15 +60,15 @@ def serve(wanted: Wanted) -> int | None:
     settings = Settings.load()
     if wanted.store:
         settings = replace(settings, store=wanted.store)
-    _speak_up(wanted.access_log)
     listening = _listen(wanted.host, wanted.port)
+    speaker = _speak_up(wanted.access_log)
     host = Host.open(settings)
     try:
         local = Local(host, strict=wanted.strict)
         ports = Ports(
             host.recorder, host.store, host.reads, host.objects, local.log_paths, lambda _: host.background.wake()
         )
-        app = make_app(ports, settings, Options(wanted.strict, wanted.bucket, keys))
+        app = make_app(ports, settings, Options(wanted.strict, wanted.bucket, keys, dropped=lambda: speaker.dropped))
         server = make_server(app, wanted.certificate, wanted.key)
         if wanted.loop:
             host.background.start()
@@ -81,6 +82,7 @@ def serve(wanted: Wanted) -> int | None:
         host.background.stop()
         host.store.close()
         listening.close()
+        speaker.close()
     return None
 
 
@@ -140,14 +142,18 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _speak_up(access_log: bool) -> None:
+def _speak_up(access_log: bool) -> Speaker:
     """Logs on standard error: what went wrong as text, requests as lines of JSON."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    speaker = Speaker(sys.stderr.fileno())
+    told = Spoken(speaker, "%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[told])
+    logging.captureWarnings(True)
     access = logging.getLogger("tunewright.access")
     access.propagate = False
     access.disabled = not access_log
     if access_log and not access.handlers:
-        access.addHandler(logging.StreamHandler())
+        access.addHandler(Spoken(speaker))
+    return speaker
 
 
 def env(
