@@ -18,6 +18,8 @@ from tunewright.core.events import (
     Judged,
     Launched,
     Progressed,
+    Promoted,
+    Promotion,
     Proposal,
     Proposed,
     Reported,
@@ -29,8 +31,8 @@ from tunewright.core.events import (
 from tunewright.core.job import Ending, Job, JobStatus
 from tunewright.core.machine import step
 from tunewright.core.space import ContinuousParameter, Space
-from tunewright.core.spec import Completion, Definition, Direction, JobSpec, Limits, Objective, Training
-from tunewright.core.trial import Cursor, Failure, Observation, Phase, TrialStatus, Verdict
+from tunewright.core.spec import Completion, Definition, Direction, JobSpec, Limits, Objective, Strategy, Training
+from tunewright.core.trial import Cursor, Failure, Observation, Phase, StopCause, TrialStatus, Verdict
 
 PAGE = Path(__file__).with_name("states.md")
 NOW = 1000.0
@@ -40,7 +42,8 @@ INTRO = """# States
 This page is drawn from `tunewright/core/machine.py` by `python docs/draw_states.py`; a test fails when it is stale.
 A cell says which status the event leads to; a dot says that it changes nothing, which is how stale and repeated
 events end. `InProgress`, `Stopping` and the rest are AMT's own words; `Pending` is ours and means decided and
-committed, but not known to have started (the wire shows it as `InProgress`).
+committed, but not known to have started. `Paused` is ours too: the program was stopped at a rung of Hyperband's, and may
+be gone on with from its checkpoint. The wire shows both as `InProgress`.
 """
 
 
@@ -49,7 +52,8 @@ def spec() -> JobSpec:
     training = Training(retries=1, max_runtime=100.0)
     definition = Definition(Space({"x": ContinuousParameter(0.0, 1.0)}), objective, training)
     limits = Limits(max_parallel=3, max_jobs=3, max_runtime=1000.0)
-    return JobSpec("job", (definition,), limits=limits, completion=Completion(target=0.1), early_stopping=True)
+    completion, options = Completion(target=0.1), {"hyperband_mode": '"promotion"'}
+    return JobSpec("job", (definition,), Strategy.HYPERBAND, limits, completion, options=options)
 
 
 def fresh() -> Job:
@@ -60,7 +64,9 @@ def fresh() -> Job:
 
 # ---- training jobs ----
 
-LIVE = (TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPING)
+PAUSING = "Stopping, to be paused"
+PAUSE = Verdict(stop=True, cause=StopCause.PAUSED)
+LIVE = (TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPING, PAUSING, TrialStatus.PAUSED)
 
 TRIAL_EVENTS: dict[str, Event] = {
     "its program was started": Launched(NOW, 1, 1, "handle"),
@@ -68,6 +74,8 @@ TRIAL_EVENTS: dict[str, Event] = {
     "it reported a value": Reported(NOW, 1, 1, Cursor(), Cursor(9), (Observation("loss", 0.5, NOW),)),
     "verdict: go on": Judged(NOW, 1, 1, 1, Verdict(stop=False)),
     "verdict: stop": Judged(NOW, 1, 1, 1, Verdict(stop=True)),
+    "verdict: pause": Judged(NOW, 1, 1, 1, PAUSE),
+    "it is to go on": Promoted(NOW, 0, (Promotion(1, Verdict(stop=False)),)),
     "a user stopped it": TrialStopAsked(NOW, 1),
     "a user stopped the tuning job": StopAsked(NOW),
     "its run time is up": Ticked(NOW + 100),
@@ -80,12 +88,18 @@ TRIAL_EVENTS: dict[str, Event] = {
 }
 
 
-def trial_after(status: TrialStatus, event: Event) -> str:
+def trial_after(status: str, event: Event) -> str:
     job = fresh()
     attempt = getattr(event, "attempt", 1)
-    started = None if status is TrialStatus.PENDING else NOW
-    trial = replace(job.live[1], status=status, attempt=attempt, started=started)
-    before = replace(job, live={**job.live, 1: trial})
+    started = None if status == TrialStatus.PENDING else NOW
+    real = TrialStatus.STOPPING if status == PAUSING else TrialStatus(status)
+    trial = replace(job.live[1], status=real, attempt=attempt, started=started)
+    trial = replace(trial, since=None if real is TrialStatus.PAUSED else started)
+    trial = replace(trial, cause=StopCause.PAUSED if status == PAUSING else None, epoch=1 if started else 0)
+    others = {2: job.live[2]}
+    before = replace(job, live=others, paused={1: trial})
+    if real is not TrialStatus.PAUSED:
+        before = replace(job, live={1: trial, **others})
     rows = {row.number: row for row in step(before, event).trials}
     after = rows.get(1, trial)
     if after == trial:

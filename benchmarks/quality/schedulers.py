@@ -37,8 +37,8 @@ class Scheduler(Protocol):
     def report(self, token: int, epoch: int, value: float) -> Order: ...
 
 
-class Stopping:
-    """A search that stops trainings: Hyperband, or another strategy with the median rule."""
+class Searching:
+    """A search that stops or pauses trainings: Hyperband, or another strategy with the median rule."""
 
     def __init__(self, space: Space, epochs: int, seed: int, strategy: str = "Hyperband", **options: str) -> None:
         self._epochs = epochs
@@ -58,15 +58,17 @@ class Stopping:
 
     def report(self, token: int, epoch: int, value: float) -> Order:
         if not self._search.report(token, epoch, value):
-            return Order.STOP
+            return Order.PAUSE if self._search.history.records[token].paused else Order.STOP
         if epoch >= self._epochs:
             self._search.tell(token, value)
         return Order.GO
 
 
 SCHEDULERS: dict[str, Callable[[Space, int, int], Scheduler]] = {
-    "model": Stopping,
-    "random": partial(Stopping, hyperband_proposals="random"),
-    "bayesian+median": partial(Stopping, strategy="Bayesian"),
-    "random+median": partial(Stopping, strategy="Random"),
+    "model": Searching,
+    "random": partial(Searching, hyperband_proposals="random"),
+    "promotion": partial(Searching, hyperband_mode="promotion"),
+    "random+promotion": partial(Searching, hyperband_proposals="random", hyperband_mode="promotion"),
+    "bayesian+median": partial(Searching, strategy="Bayesian"),
+    "random+median": partial(Searching, strategy="Random"),
 }

@@ -25,7 +25,7 @@ from tunewright.control.clock import SteadyClock, pause
 from tunewright.control.loop import Loop, LoopOptions
 from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
-from tunewright.core.events import Resumed
+from tunewright.core.events import Promotion, Resumed
 from tunewright.core.history import History
 from tunewright.core.ports import Advisor, Executor, JobView, LogTail, Objects, Proposals, Reads, Task
 from tunewright.core.spec import Function
@@ -68,6 +68,9 @@ class LateEngine:
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         return self._engine.judge(history, number, upto)
+
+    def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
+        return self._engine.promote(history, places)
 
 
 @dataclass(slots=True, weakref_slot=True)

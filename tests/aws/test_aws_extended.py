@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-from tunewright.aws.extension import NOT_YET
-
 from .test_aws_rules import CATEGORICAL, CREATE, continuous, listed, of_ranges, of_static, several
 from .world import World, changed
 
@@ -82,12 +80,32 @@ def test_an_extension_is_joined_from_pieces(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_a_feature_that_would_be_ignored_is_refused(world: World, name: str) -> None:
-    values = {"conditions": {"lr": "a == 1"}, "steps": {"lr": 0.1}, "forbidden": ["lr > 1"]}
-    value = values.get(name, {"hyperband_proposals": "model", "hyperband_mode": "stopping"}.get(name, 2))
-    text = world.refused(CREATE, of_static({"_tunewright": json.dumps({name: value})}), strict=False)[1]
-    assert f"_tunewright.{name}: is not available in this version" in text
+CHECKPOINTS = {"S3Uri": "s3://bucket/checkpoints"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "checkpoints", "words"),
+    [
+        ("Hyperband", None, "trainingJobDefinition.checkpointConfig: is missing, and with hyperband_mode 'promotion'"),
+        ("Random", CHECKPOINTS, "_tunewright.hyperband_mode: 'promotion' is for the strategy Hyperband, got 'Random'"),
+    ],
+)
+def test_promotion_needs_hyperband_and_checkpoints(
+    world: World, strategy: str, checkpoints: dict[str, str] | None, words: str
+) -> None:
+    request = promoting(strategy, checkpoints)
+    assert words in world.refused(CREATE, request, strict=False)[1]
+
+
+def test_promotion_is_hyperbands_other_mode(world: World) -> None:
+    assert world.job(world.create(promoting("Hyperband", CHECKPOINTS), strict=False)).spec.promotes
+    assert "strict mode refuses" in world.refused(CREATE, promoting("Hyperband", CHECKPOINTS), strict=True)[1]
+
+
+def promoting(strategy: str, checkpoints: dict[str, str] | None) -> dict[str, object]:
+    request = of_static({"_tunewright": json.dumps({"hyperband_mode": "promotion"}), "epochs": "9"})
+    request = changed(request, "HyperParameterTuningJobConfig.Strategy", strategy)
+    return changed(request, "TrainingJobDefinition.CheckpointConfig", checkpoints) if checkpoints else request
 
 
 def test_the_space_of_a_job_has_its_rules(world: World) -> None:

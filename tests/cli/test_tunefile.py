@@ -379,7 +379,11 @@ training:
         (put("training", "inputs", value={"train": {"url": "x"}}), "training.inputs.train.url: is not a field"),
         (put("training", "hyperparameters", value={"x": None}), "training.hyperparameters.x: is empty"),
         (put("training", "environment", value={"A": None}), "training.environment.A: is empty"),
-        (put("hyperband", value={"mode": "promotion"}), "hyperband.mode: is not available in this version"),
+        (put("hyperband", value={"mode": "promotion"}), "hyperband.mode: promotion is for the strategy Hyperband, got"),
+        (
+            put("hyperband", value={"mode": "promotion"}),
+            "training.checkpoint_path: is missing, and with",
+        ),
         (
             put("initial_points", value=[{"lr": 0.15}, {"lrr": 1}]),
             "initial_points[1].lrr: is not a tuned parameter. Did you",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tunewright.core.change import Change, CurvePoint
 from tunewright.core.effects import Effect
@@ -13,6 +13,8 @@ from tunewright.core.events import (
     Judged,
     Launched,
     Progressed,
+    Promoted,
+    Promotion,
     Proposal,
     Proposed,
     Reported,
@@ -26,7 +28,7 @@ from tunewright.core.job import Job
 from tunewright.core.machine import step, todo
 from tunewright.core.space import ContinuousParameter, Space
 from tunewright.core.spec import Completion, Definition, Direction, JobSpec, Limits, Objective, Strategy, Training
-from tunewright.core.trial import Cursor, Failure, Observation, Phase, Trial, Verdict
+from tunewright.core.trial import Cursor, Failure, Observation, Phase, StopCause, Trial, Verdict
 
 UID = "0123456789abcdef"
 START = 1000.0
@@ -45,12 +47,17 @@ def spec(
     strategy: Strategy | None = Strategy.RANDOM,
     early: bool = False,
     strict: bool = False,
+    promotion: bool = False,
+    job_wait: float | None = None,
 ) -> JobSpec:
     objective = Objective("loss", direction) if strategy is not None else None
-    training = Training(retries=retries, max_runtime=job_runtime)
+    training = Training(retries=retries, max_runtime=job_runtime, max_wait=job_wait)
     definition = Definition(Space({"x": ContinuousParameter(0.0, 1.0)}), objective, training)
     limits = Limits(parallel, max_jobs, runtime)
-    return JobSpec("job", (definition,), strategy, limits, completion, early_stopping=early, strict=strict)
+    of = JobSpec("job", (definition,), strategy, limits, completion, early_stopping=early, strict=strict)
+    if promotion:
+        of = replace(of, strategy=Strategy.HYPERBAND, options={"hyperband_mode": '"promotion"'})
+    return of
 
 
 @dataclass
@@ -135,6 +142,11 @@ class Drive:
         reason = "" if failure is None else f"exit code {code}"
         return self.tell(Exited(self.now, number, self.attempt(number), code, failure, reason, killed=killed))
 
+    def promote(self, *numbers: int) -> Change:
+        """An answer to the latest question; these go on."""
+        fit = tuple(Promotion(number, Verdict(False, f"{number} is fit", 0.5, 0.5)) for number in numbers)
+        return self.tell(Promoted(self.now, self.job.news, fit))
+
     def stop(self) -> Change:
         return self.tell(StopAsked(self.now))
 
@@ -163,4 +175,13 @@ class Drive:
     def fail(self, failure: Failure = Failure.ALGORITHM) -> int:
         [number] = self.start()
         self.exit(number, 1, failure)
+        return number
+
+    def pause(self, *values: float, number: int | None = None) -> int:
+        """A training job that reports these values and is paused; a new one, or one that runs; its number."""
+        if number is None:
+            [number] = self.start()
+        self.report(number, *values)
+        self.judge(number, self.trials[number].epoch, Verdict(True, "too far behind", 0.7, 0.5, StopCause.PAUSED))
+        self.exit(number, -15, killed=True)
         return number

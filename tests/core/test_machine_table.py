@@ -15,6 +15,7 @@ from tunewright.core.machine import step, todo
 from tunewright.core.trial import Cursor, Failure, Observation, Phase, StopCause, TrialStatus, Verdict
 
 PENDING, RUNNING, STOPPING = TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPING
+PAUSED = TrialStatus.PAUSED
 COMPLETED, STOPPED, FAILED = TrialStatus.COMPLETED, TrialStatus.STOPPED, TrialStatus.FAILED
 STOP, GO = Verdict(True, "worse"), Verdict(False, "fine")
 
@@ -32,6 +33,10 @@ def trial_in(status: TrialStatus) -> Drive:
         case TrialStatus.STOPPING:
             drive.report(1, 0.5)
             drive.stop_trial(1)
+        case TrialStatus.PAUSED:
+            drive = Drive(spec(parallel=2, retries=1, promotion=True))
+            drive.start(2)
+            drive.pause(0.5, number=1)
         case TrialStatus.COMPLETED:
             drive.report(1, 0.5)
             drive.exit(1)
@@ -57,6 +62,7 @@ EVENTS: dict[str, Callable[[Drive], Change]] = {
     "interrupted": lambda drive: drive.exit(1, None, Failure.INTERRUPTED),
     "stop asked for it": lambda drive: drive.stop_trial(1),
     "stop asked for all": lambda drive: drive.stop(),
+    "told that it goes on": lambda drive: drive.promote(1),
 }
 
 TABLE: dict[str, dict[TrialStatus, TrialStatus]] = {
@@ -71,8 +77,9 @@ TABLE: dict[str, dict[TrialStatus, TrialStatus]] = {
     "exited killed": {PENDING: STOPPED, RUNNING: STOPPED, STOPPING: STOPPED},
     "lost": {PENDING: PENDING, RUNNING: PENDING, STOPPING: FAILED},
     "interrupted": {PENDING: PENDING, RUNNING: PENDING, STOPPING: FAILED},
-    "stop asked for it": {PENDING: STOPPING, RUNNING: STOPPING},
-    "stop asked for all": {PENDING: STOPPING, RUNNING: STOPPING},
+    "stop asked for it": {PENDING: STOPPING, RUNNING: STOPPING, PAUSED: STOPPED},
+    "stop asked for all": {PENDING: STOPPING, RUNNING: STOPPING, PAUSED: STOPPED},
+    "told that it goes on": {PAUSED: PENDING},
 }
 """Event -> status before -> status after. What is not listed changes nothing about the trial."""
 
@@ -129,6 +136,7 @@ def test_what_is_owed_by_status() -> None:
         PENDING: [Launch(1, 1)],
         RUNNING: [Judge(1, 1, 1)],
         STOPPING: [Kill(1, 1)],
+        PAUSED: [],
         COMPLETED: [],
         STOPPED: [],
         FAILED: [],

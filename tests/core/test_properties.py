@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from tunewright.core.change import Change
 from tunewright.core.completion import deadline
-from tunewright.core.effects import Judge, Kill, Launch, Propose
+from tunewright.core.effects import Judge, Kill, Launch, Promote, Propose
 from tunewright.core.events import (
     Event,
     Exited,
     Judged,
     Launched,
     Progressed,
+    Promoted,
+    Promotion,
     Proposal,
     Proposed,
     Reported,
@@ -32,7 +34,7 @@ from tunewright.core.events import (
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.machine import step, todo
 from tunewright.core.spec import Completion, Direction, JobSpec
-from tunewright.core.trial import Cursor, Failure, Observation, Phase, StopCause, Verdict
+from tunewright.core.trial import Cursor, Failure, Observation, Phase, StopCause, TrialStatus, Verdict
 
 VALUES = [0.0, 0.1, 0.5, 0.5, 0.9, -1.0, math.nan, math.inf]
 ENDS: list[tuple[int | None, Failure | None, bool]] = [
@@ -45,7 +47,7 @@ ENDS: list[tuple[int | None, Failure | None, bool]] = [
     (-15, None, True),
 ]
 OFTEN = ["propose", "launch", "report", "report", "exit"]
-SELDOM = ["phase", "judge", "stop", "stop one", "resume", "tick"]
+SELDOM = ["phase", "judge", "stop", "stop one", "resume", "tick", "promote"]
 
 
 def story(seed: int, length: int, drive: Drive) -> Iterator[Event]:
@@ -59,7 +61,7 @@ def story(seed: int, length: int, drive: Drive) -> Iterator[Event]:
 
 
 def some_event(dice: random.Random, drive: Drive, kind: str, at: float) -> Event:
-    live = list(drive.job.live)
+    live = [*drive.job.live, *drive.job.paused]
     number = dice.choice(live) if live and dice.random() < 0.8 else dice.randint(1, 7)
     attempt = drive.trials[number].attempt if number in drive.trials and dice.random() < 0.8 else dice.randint(1, 2)
     match kind:
@@ -78,8 +80,12 @@ def some_event(dice: random.Random, drive: Drive, kind: str, at: float) -> Event
         case "phase":
             return Progressed(at, number, attempt, dice.choice(list(Phase)))
         case "judge":
-            cause = dice.choice([StopCause.EARLY, StopCause.MAX_RESOURCE])
+            causes = [StopCause.EARLY, StopCause.MAX_RESOURCE, *[StopCause.PAUSED] * (4 * drive.of.promotes)]
+            cause = dice.choice(causes)
             return Judged(at, number, attempt, dice.randint(0, 5), Verdict(dice.random() < 0.5, cause=cause))
+        case "promote":
+            fit = tuple(Promotion(dice.choice([number, 3]), Verdict(False, "fit")) for _ in range(dice.randint(0, 2)))
+            return Promoted(at, drive.job.news - dice.choice([0, 0, 0, 1]), fit)
         case "stop":
             return StopAsked(at) if dice.random() < 0.3 else Ticked(at)
         case "stop one":
@@ -118,8 +124,10 @@ def specs(draw: st.DrawFn) -> JobSpec:
         direction=draw(st.sampled_from(Direction)),
         retries=draw(st.integers(0, 1)),
         job_runtime=draw(st.none() | st.just(60.0)),
+        job_wait=draw(st.none() | st.just(90.0)),
         early=draw(st.booleans()),
         strict=draw(st.booleans()),
+        promotion=draw(st.booleans()),
     )
 
 
@@ -150,18 +158,21 @@ def check_books(drive: Drive, before: Job, change: Change) -> None:
     assert job.budget is not None
     assert job.launched <= job.budget
     assert sorted(drive.trials) == list(range(1, job.launched + 1)), "numbers have no holes"
-    assert {n: t for n, t in drive.trials.items() if t.status.live} == dict(job.live), "rows agree with the job"
+    kept = {**job.live, **job.paused}
+    assert {n: t for n, t in drive.trials.items() if t.status.live} == kept, "rows agree with the job"
+    assert all((t.status is TrialStatus.PAUSED) == (n in job.paused) for n, t in kept.items())
+    assert not job.paused or drive.of.promotes
     counters = job.counters
-    assert counters.ended + len(job.live) == job.launched
-    assert counters.succeeded + counters.objective_failed + len(job.live) == job.launched
+    assert counters.ended + job.unfinished == job.launched
+    assert counters.succeeded + counters.objective_failed + job.unfinished == job.launched
     assert todo(job) == todo(job)
     if job.status.terminal:
-        assert not job.live and todo(job) == [] and deadline(job) is None and job.ended is not None
+        assert not job.unfinished and todo(job) == [] and deadline(job) is None and job.ended is not None
     if before.status.terminal and not isinstance(drive.events[-1], Resumed):
         assert change.job is before and not change.trials and not change.points and not change.facts
     if before.status is JobStatus.FAILED:
         assert job is before, "nothing brings a failed job back"
-    assert job.status.terminal or job.live or job.room() or job.ending is None
+    assert job.status.terminal or job.live or todo(job), "nothing waits for ever"
 
 
 @given(specs(), seeds, lengths)
@@ -191,10 +202,12 @@ def test_facts_tell_a_history_all_that_the_rows_hold(of: JobSpec, seed: int, len
         assert record.live is trial.status.live
         assert record.value == trial.value
         assert record.point == trial.point
+        assert record.paused is (trial.status is TrialStatus.PAUSED)
+        assert record.weighed == (trial.judged if of.promotes else 0)
         current = {
             p.epoch: p.value
             for p in drive.points
-            if p.objective and (p.number, p.attempt) == (trial.number, trial.attempt)
+            if p.objective and (p.number, p.attempt) == (trial.number, trial.origin)
         }
         assert repr(record.curve) == repr(current)
     assert len(history.finished()) + len(history.live()) == drive.job.launched
@@ -252,6 +265,8 @@ def serve(drive: Drive) -> None:
                 drive.launch(effect.number)
             case Judge():
                 drive.judge(effect.number, effect.upto, Verdict(False))
+            case Promote():
+                drive.promote(*list(drive.job.paused)[:1])
             case Kill():
                 drive.exit(effect.number, -15, killed=True)
     for trial in list(drive.job.live.values())[:1]:

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tunewright.cli.supposing import rule_of
 from tunewright.control.whatif import what_if
-from tunewright.core.events import Judged, Proposal, Proposed
+from tunewright.core.events import Judged, Promoted, Proposal, Proposed
 from tunewright.core.history import History, Record
 from tunewright.core.job import Job
 from tunewright.core.machine import step, todo
@@ -73,7 +74,7 @@ def test_the_journal_gives_the_rows(name: str) -> None:
         change = step(job, event)
         job = change.job
         for trial in change.trials:
-            if trial.number not in trials or trials[trial.number].attempt != trial.attempt:
+            if trial.number not in trials or trials[trial.number].origin != trial.origin:
                 curves[trial.number] = {}
             trials[trial.number] = trial
         for point in change.points:
@@ -105,6 +106,19 @@ def test_every_verdict_is_the_rules(name: str) -> None:
     assert (given > 0) is judged
     if judged:
         assert any(trial.verdict is not None and trial.verdict.stop for trial in recording.trials)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if read(name).spec.promotes])
+def test_every_promotion_is_the_rules(name: str) -> None:
+    rule = Engine()
+    resumed = 0
+    for moment in read(name).moments():
+        if isinstance(moment.event, Promoted):
+            assert moment.job is not None and moment.history is not None
+            assert moment.event.news == moment.job.news
+            assert rule.promote(moment.history, moment.job.places()) == moment.event.promotions
+            resumed += len(moment.event.promotions)
+    assert resumed == sum(trial.resumptions for trial in read(name).trials) > 0
 
 
 @every
@@ -167,10 +181,18 @@ def test_the_allocator_draws_by_trial_number(name: str) -> None:
     assert set(seen) == set(range(len(spec.definitions)))
 
 
-@pytest.mark.parametrize("name", [name for name in names() if read(name).spec.judged])
+@pytest.mark.parametrize("name", [name for name in names() if read(name).spec.judged and not read(name).spec.promotes])
 def test_under_its_own_rule_the_same_training_jobs_stop(name: str) -> None:
     recording = read(name)
     found = what_if(recording.journal, recording.spec, Engine())
     in_truth = {n: (c.epoch, c.verdict) for n, c in found.recorded.items() if c.verdict is not None}
     supposed = {c.number: (c.epoch, c.verdict) for c in found.stopped}
     assert in_truth and {n: supposed.get(n) for n in in_truth} == in_truth
+
+
+def test_training_jobs_that_were_resumed_may_be_supposed_under_a_rule_that_stops() -> None:
+    recording = read("hyperband-promotion")
+    found = what_if(recording.journal, rule_of("hyperband", recording.spec), Engine())
+    assert found.stopped and all(course.verdict is not None for course in found.stopped)
+    assert all(course.epoch <= found.recorded[course.number].epoch for course in found.stopped)
+    assert sum(course.seconds for course in found.recorded.values()) == sum(trial.ran for trial in recording.trials)

@@ -83,6 +83,13 @@ def halving(of: JobSpec) -> JobSpec:
     return replace(of, hyperband=Hyperband(1, 5))
 
 
+def promoting(of: JobSpec) -> JobSpec:
+    """By chance, with programs that go on from their checkpoints."""
+    options = {"hyperband_mode": '"promotion"', "hyperband_proposals": '"random"'}
+    one = replace(of.definitions[0], training=replace(of.definitions[0].training, checkpoint_uri="sim://checkpoints"))
+    return replace(of, definitions=(one,), options=options, strict=False)
+
+
 def warm(of: JobSpec, kind: str, *parents: str) -> Case:
     return Case(replace(of, warm_start=WarmStart(kind, parents)), parents)
 
@@ -109,6 +116,9 @@ def cases() -> dict[str, Case]:
         "hyperband-by-model": Case(
             replace(halving(spec("hyperband-by-model", Strategy.HYPERBAND, jobs=10)), strict=False)
         ),
+        "hyperband-promotion": Case(
+            promoting(halving(spec("hyperband-promotion", Strategy.HYPERBAND, jobs=16, parallel=3)))
+        ),
         "hyperband-several": Case(halving(spec("hyperband-several", Strategy.HYPERBAND, *TWO, jobs=12))),
         "bayesian-early-stopping": Case(
             replace(
@@ -127,15 +137,28 @@ def cases() -> dict[str, Case]:
     }  # fmt: skip
 
 
-def program(task: Task) -> Program:
-    """A curve that falls towards a level which the configuration decides; a few programs fail or are lost."""
+def program(task: Task, done: int) -> Program:
+    """A curve that falls towards a level which the configuration decides; a few programs fail or are lost.
+
+    Args:
+        done: epochs that were checkpointed.
+    """
     point = {name: text for name, text in task.hyperparameters.items() if not name.startswith("_")}
     dice = random.Random(f"{sorted(point.items())}/{task.attempt}")
     level = abs(float(point.get("rate", "0.1")) - 0.1) + 0.3 * (point.get("kind") == "b") + 0.2 * (task.number % 3 == 0)
     epochs, step_ = dice.randint(3, 6), round(dice.uniform(0.5, 3.0), 1)
-    lines = tuple((step_ * k, f"loss={level + 1 / k + 0.1 * dice.random():.3f};") for k in range(1, epochs + 1))
+    left = range(done + 1, max(epochs, done) + 1)
+    lines = tuple((step_ * (k - done), f"loss={level + 1 / k + 0.1 * dice.random():.3f};") for k in left)
     code = -9 if point.get("solver") == "y" and task.attempt == 1 else dice.choice([0] * 8 + [1, -9])
-    return Program(lines[:2] if code else lines, step_ * (epochs + 0.6), code)
+    return Program(lines[:2] if code else lines, step_ * (len(left) + 0.6), code)
+
+
+def checkpointed(disk: Disk, task: Task) -> int:
+    """Epochs that earlier attempts of a training job with checkpoints have printed."""
+    if task.checkpoint_uri is None:
+        return 0
+    runs = [run for (name, _), run in disk.runs.items() if name == task.name]
+    return sum(run.output(run.ends()).count(b"loss=") for run in runs)
 
 
 def journal_of(case: Case, folder: Path) -> Recording:
@@ -148,7 +171,8 @@ def journal_of(case: Case, folder: Path) -> Recording:
     uid = hashlib.sha256(case.spec.name.encode()).hexdigest()[:32]
     created = Created(clock.now(), uid, case.spec)
     store.create(step(None, created), [created], {})
-    executor = SimulatedExecutor(Disk(program), clock, random.Random(1), Hostility())
+    disk = Disk(lambda task: program(task, checkpointed(disk, task)))
+    executor = SimulatedExecutor(disk, clock, random.Random(1), Hostility())
     options = LoopOptions(arn=lambda name: name, dead=lambda _: True)
     loop = Loop(recorder, executor, Engine(), Owner("sim", "boot", 1, 0.0), options)
     resumed = case.resumed

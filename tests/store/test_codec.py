@@ -73,8 +73,8 @@ def check_round_trip(hint: Any, value: Any) -> None:
 @given(job=st.from_type(Job))
 def test_a_state_is_a_job_without_what_is_kept_elsewhere(job: Job) -> None:
     text = STATE.dumps(job)
-    assert not {"uid", "spec", "live"} & set(strict(text))
-    assert same(STATE.loads(text, uid=job.uid, spec=job.spec, live=job.live), job)
+    assert not {"uid", "spec", "live", "paused"} & set(strict(text))
+    assert same(STATE.loads(text, uid=job.uid, spec=job.spec, live=job.live, paused=job.paused), job)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -49,7 +49,7 @@ class Announcer:
         self._store, self._reads, self._arns, self._targets = store, reads, arns, targets
 
     def __call__(self, before: Job | None, after: Job, trials: Sequence[Trial]) -> None:
-        live = {} if before is None else before.live
+        live = {} if before is None else {**before.live, **before.paused}
         if after.spec.tuning and (before is None or before.status is not after.status):
             self._tell(TUNING, self._arns.tuning(after.name), self._job(after), after.updated)
         for trial in trials:

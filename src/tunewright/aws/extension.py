@@ -32,8 +32,6 @@ OPTION_KEYS = (
 )
 PART_KEYS = ("initial_points", "conditions", "steps", "forbidden")
 """Members that speak of the parameters of the definition in which they stand."""
-NOT_YET = ("hyperband_mode",)
-"""Members whose form is settled but which nothing carries out yet: a job that wants one is refused."""
 _CHOICES = {"hyperband_proposals": ("model", "random"), "hyperband_mode": ("stopping", "promotion")}
 _COUNTS = {"cpus": 1, "gpus": 0, "replicates": 1, "keep_best": 1}
 _KINDS: dict[str, tuple[type, str]] = {

@@ -10,7 +10,7 @@ from tunewright.aws.extension import unpack
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.protocol import Wire
-from tunewright.aws.rules_extended import differing_options, extended_problems
+from tunewright.aws.rules_extended import differing_options, extended_problems, promotion_problems
 from tunewright.aws.rules_training import objective_problem, training_problems
 from tunewright.core.errors import Invalid, LimitExceeded, Problem
 from tunewright.core.ports import Objects
@@ -124,6 +124,8 @@ def _together(request: Wire, parts: Sequence[Part], *, strict: bool) -> Iterator
             text = f"is for jobs with a single definition, this one has {len(parts)}; leave it out."
             yield Problem("warmStartConfig", text)
     yield from differing_options(parts)
+    if not strict:
+        yield from promotion_problems(config["Strategy"], parts)
 
 
 def combinations(parts: Sequence[Part]) -> int | None:

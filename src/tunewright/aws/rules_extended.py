@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from tunewright.aws.extension import NOT_YET, PART_KEYS, unpack
+from tunewright.aws.extension import PART_KEYS, unpack
 from tunewright.aws.parts import Part, space_of, space_problems
 from tunewright.core.errors import Invalid, Problem
 
@@ -17,9 +17,6 @@ def extended_problems(part: Part) -> Iterator[Problem]:
     except Invalid:
         return
     path = f"{part.path}.staticHyperParameters._tunewright"
-    for name in NOT_YET:
-        if name in options:
-            yield Problem(f"{path}.{name}", "is not available in this version, which would ignore it; leave it out.")
     points = json.loads(options.get("initial_points", "[]"))
     if not points or space_problems(part, strict=False):
         return
@@ -45,3 +42,29 @@ def differing_options(parts: Sequence[Part]) -> Iterator[Problem]:
             if name not in PART_KEYS and seen.setdefault(name, text) != text:
                 path = f"{part.path}.staticHyperParameters._tunewright.{name}"
                 yield Problem(path, "differs between definitions; it is an option of the whole job.")
+
+
+def promotion_problems(strategy: str, parts: Sequence[Part]) -> Iterator[Problem]:
+    """What `hyperband_mode: promotion` needs: Hyperband's own rule, and checkpoints to resume from."""
+    told: dict[str, str] = {}
+    for part in parts:
+        try:
+            options = unpack(part.static).options
+        except Invalid:
+            return
+        if options.get("hyperband_mode") == '"promotion"':
+            told.setdefault(
+                f"{part.path}.staticHyperParameters._tunewright.hyperband_mode", options.get("strategy", "")
+            )
+    for path, installed in told.items():
+        if strategy != "Hyperband" or installed:
+            name = json.loads(installed) if installed else strategy
+            yield Problem(path, f"'promotion' is for the strategy Hyperband, got {name!r}; leave one of the two out.")
+    for part in parts if told else ():
+        if "CheckpointConfig" not in part.body:
+            text = (
+                "is missing, and with hyperband_mode 'promotion' training jobs are paused and resumed from their"
+                " checkpoints; say where they are kept (checkpoint_path in a tuning file, checkpoint_s3_uri of an"
+                " estimator), or use hyperband_mode 'stopping'."
+            )
+            yield Problem(f"{part.path}.checkpointConfig", text)

@@ -75,7 +75,7 @@ def status_counters(job: Job) -> Wire:
     """All five, always; their sum is the number of training jobs launched."""
     return {
         "Completed": job.counters.completed,
-        "InProgress": len(job.live),
+        "InProgress": job.unfinished,
         "RetryableError": job.counters.retryable,
         "NonRetryableError": job.counters.non_retryable,
         "Stopped": job.counters.stopped,
@@ -85,6 +85,6 @@ def status_counters(job: Job) -> Wire:
 def objective_counters(job: Job) -> Wire:
     return {
         "Succeeded": job.counters.succeeded,
-        "Pending": len(job.live),
+        "Pending": job.unfinished,
         "Failed": job.counters.objective_failed,
     }

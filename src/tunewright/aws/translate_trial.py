@@ -18,8 +18,8 @@ SHOWN_METRICS = 40
 
 
 def wire_status(trial: Trial) -> str:
-    """AMT's TrainingJobStatus: a training job that is decided but not started is InProgress."""
-    return str(TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status)
+    """AMT's TrainingJobStatus: a training job that is not started yet, or paused, is InProgress."""
+    return str(trial.status.shown)
 
 
 def tuning_summary(view: TrialView, arns: Arns) -> Wire:

@@ -14,7 +14,6 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from tunewright.aws.extension import NOT_YET
 from tunewright.cli.document import Document, Plain, Where
 from tunewright.cli.names import did_you_mean, listed, nearest
 from tunewright.control.metrics import compile_pattern
@@ -181,7 +180,6 @@ def _by_rules(data: Mapping[str, Plain], *, strict: bool) -> Iterator[_Finding]:
     yield from _objective(data, training)
     yield from _patterns(training)
     yield from _strategy(data, training)
-    yield from _not_yet(data)
     if strict:
         yield from _only_extended(data, training)
 
@@ -277,6 +275,8 @@ def _strategy(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Itera
     low, high = hyperband.get("min_resource", 1), hyperband.get("max_resource")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
         yield ("hyperband", "min_resource"), f"{low} is greater than max_resource {high}; swap them.", False
+    if hyperband.get("mode") == "promotion":
+        yield from _promotion(str(strategy), training)
     jobs, replicates = data.get("max_jobs"), data.get("replicates", 1)
     if isinstance(jobs, int) and isinstance(replicates, int) and (wrong := budget_problem(jobs, replicates)):
         yield ("max_jobs",), wrong, False
@@ -285,15 +285,16 @@ def _strategy(data: Mapping[str, Plain], training: Mapping[str, Plain]) -> Itera
         yield ("max_jobs",), text, False
 
 
-def _not_yet(data: Mapping[str, Plain]) -> Iterator[_Finding]:
-    """Features whose spelling is settled but which nothing carries out yet."""
-    text = "is not available in this version, which would ignore it; leave it out."
-    for name in NOT_YET:
-        head, _, tail = name.partition("_")
-        if name in data:
-            yield (name,), text, False
-        elif head == "hyperband" and tail in table(data, "hyperband"):
-            yield (head, tail), text, False
+def _promotion(strategy: str, training: Mapping[str, Plain]) -> Iterator[_Finding]:
+    if strategy != "Hyperband":
+        text = f"promotion is for the strategy Hyperband, got {strategy}; set strategy: Hyperband, or leave it out."
+        yield ("hyperband", "mode"), text, False
+    if "checkpoint_path" not in training:
+        text = (
+            "is missing, and with hyperband mode promotion training jobs are paused and resumed from their checkpoints;"
+            " say where they are kept, such as ./checkpoints, or use mode: stopping."
+        )
+        yield ("training", "checkpoint_path"), text, False
 
 
 def _ruled(data: Mapping[str, Plain]) -> Iterator[_Finding]:

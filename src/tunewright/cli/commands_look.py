@@ -10,7 +10,7 @@ import typer
 from tunewright.cli.command import AsJson, Name
 
 JobWord: TypeAlias = Literal["InProgress", "Stopping", "Completed", "Stopped", "Failed"]
-TrialWord: TypeAlias = Literal["Pending", "InProgress", "Stopping", "Completed", "Stopped", "Failed"]
+TrialWord: TypeAlias = Literal["Pending", "InProgress", "Stopping", "Paused", "Completed", "Stopped", "Failed"]
 Sort: TypeAlias = Literal["objective", "number", "status", "time"]
 Form: TypeAlias = Literal["csv", "json"]
 

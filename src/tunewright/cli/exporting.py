@@ -12,7 +12,6 @@ from tunewright.core.job import Job
 from tunewright.core.ports import Reads, TrialQuery, TrialView
 from tunewright.core.replicates import Configuration, configuration_of, configurations
 from tunewright.core.space import Value, decode_value
-from tunewright.core.trial import TrialStatus
 
 PAGE = 500
 FIXED = (
@@ -48,7 +47,7 @@ def record(view: TrialView) -> dict[str, Value | None]:
     """The columns of one training job that every tuning job has."""
     trial = view.trial
     took = None if trial.started is None or trial.ended is None else max(0.0, trial.ended - trial.started)
-    status = TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status
+    status = trial.status.shown
     values: tuple[Value | None, ...] = (
         trial.name,
         str(status),

@@ -32,7 +32,7 @@ def _state(view: JobView, charge: bool, now: float) -> Iterator[tuple[str, str]]
     job = view.job
     failed = job.counters.retryable + job.counters.non_retryable
     counts = {"completed": job.counters.completed, "stopped": job.counters.stopped, "failed": failed}
-    counts["running"] = len(job.live)
+    counts |= {"running": len(job.live), "paused": len(job.paused)}
     total = "" if job.budget is None else f" of {job.budget}"
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     yield "Training jobs", f"{job.counters.ended}{total} ended ({words or 'none yet'})"
@@ -61,7 +61,8 @@ def _asked(spec: JobSpec, warm: str) -> Iterator[tuple[str, str]]:
     yield "Replicates", "" if spec.replicates == 1 else f"{spec.replicates} training jobs for each configuration"
     yield "Early stopping", "Auto" if spec.early_stopping else "Off"
     if spec.hyperband is not None:
-        yield "Hyperband", f"{spec.hyperband.min_resource} to {spec.hyperband.max_resource} values"
+        how = ", pauses and resumes training jobs" if spec.promotes else ""
+        yield "Hyperband", f"{spec.hyperband.min_resource} to {spec.hyperband.max_resource} values{how}"
     done = spec.completion
     criteria = (
         f"target {short(done.target)}" if done.target is not None else "",

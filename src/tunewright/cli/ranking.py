@@ -38,8 +38,8 @@ def ordered(rows: Sequence[TrialView], spec: JobSpec, sort: str) -> list[TrialVi
 
 
 def seconds(row: TrialView) -> float:
-    started, ended = row.trial.started, row.trial.ended
-    return 0.0 if started is None or ended is None else max(0.0, ended - started)
+    """That its program ran, over all attempts; 0 while it has not ended."""
+    return 0.0 if row.trial.started is None or row.trial.ended is None else row.trial.ran
 
 
 def columns(row: TrialView, parameters: Sequence[str]) -> list[str]:
@@ -48,7 +48,7 @@ def columns(row: TrialView, parameters: Sequence[str]) -> list[str]:
     texts = {name: short(decode_value(v) if isinstance(v, str) else v) for name, v in trial.point.items()}
     value = trial.value if trial.value is not None else trial.last if trial.status.live else None
     took = duration(seconds(row)) if trial.ended is not None and trial.started is not None else "-"
-    status = TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status
+    status = trial.status.shown
     first = [str(trial.number), trial.name, str(status), "-" if value is None else short(value), took, remark(row)]
     return [*first, *(texts.get(name, "-") for name in parameters)]
 
@@ -60,6 +60,8 @@ def remark(row: TrialView) -> str:
         return _cut(cause(trial.reason))
     if trial.value is None and not trial.status.live:
         return _cut(trial.objective_reason)
+    if trial.status is TrialStatus.PAUSED and trial.verdict is not None:
+        return _cut(trial.verdict.why)
     gone = "model removed (keep_best)" if trial.discarded else ""
     return _cut(trial.reason) if trial.cause is not None else gone
 

@@ -56,7 +56,7 @@ def row_of(job: Job, trial: Trial) -> Row:
     definition = job.spec.definitions[trial.definition]
     return Row(
         name=trial.name,
-        status=str(TrialStatus.RUNNING if trial.status is TrialStatus.PENDING else trial.status),
+        status=str(trial.status.shown),
         objective_status=str(trial.objective_status),
         value=trial.value,
         parameters=definition.space.texts(trial.point),
@@ -64,6 +64,7 @@ def row_of(job: Job, trial: Trial) -> Row:
         definition=definition.name,
         started=trial.started,
         ended=trial.ended,
+        ran=trial.ran,
     )
 
 
@@ -131,6 +132,7 @@ class Story(ProgressModel):
         counters = job.counters
         counts = {
             "running": len(job.live),
+            "paused": len(job.paused),
             "failed": counters.retryable + counters.non_retryable,
             "stopped": counters.stopped,
         }
@@ -200,20 +202,22 @@ class Watched:
     known: int = 0
     open: set[int] = field(default_factory=set)
     epochs: dict[int, int] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
 
     def ended(self, job: Job) -> list[int]:
         """Numbers that ended since the last look."""
         self.open |= set(range(self.known + 1, job.next_number))
         self.known = job.next_number - 1
-        gone = sorted(self.open - set(job.live))
+        gone = sorted(self.open - set(job.live) - set(job.paused))
         self.open -= set(gone)
         for number in gone:
             self.epochs.pop(number, None)
         return gone
 
     def moved(self, job: Job) -> list[tuple[Trial, bool]]:
-        """Live training jobs that began (True) or reported a new objective (False) since the last look."""
-        found = []
+        """Training jobs that began (True), reported a new objective or were paused (False) since the last look."""
+        found = [(trial, False) for number, trial in job.paused.items() if number not in self.paused]
+        self.paused = set(job.paused)
         for number, trial in job.live.items():
             if trial.status is TrialStatus.PENDING:
                 continue
@@ -225,7 +229,9 @@ class Watched:
 
 
 def moved_line(job: Job, trial: Trial, began: bool) -> str:
-    """One line about a training job that began or reported (with -v)."""
+    """One line about a training job that began, reported or was paused (with -v)."""
+    if trial.status is TrialStatus.PAUSED and trial.verdict is not None:
+        return f"{trial.name}  {trial.verdict.why}"
     row = row_of(job, trial)
     if began:
         return f"{trial.name}  started  {row.text()}"

@@ -27,7 +27,8 @@ def rule_of(text: str, spec: JobSpec) -> JobSpec:
     Raises:
         Invalid: the text names no rule, or Hyperband's bounds are missing or the wrong way round.
     """
-    options = {name: value for name, value in spec.options.items() if name != "strategy"}
+    # What would have gone on after a pause is not recorded: Hyperband is supposed as it stops.
+    options = {name: value for name, value in spec.options.items() if name not in ("strategy", "hyperband_mode")}
     plain = Strategy.RANDOM if spec.strategy is Strategy.HYPERBAND else spec.strategy
     bare = replace(spec, strategy=plain, early_stopping=False, hyperband=None, options=options)
     word = text.strip()
@@ -61,7 +62,8 @@ def name_of(spec: JobSpec) -> str:
     """A rule's name, as the option takes it."""
     if spec.strategy is Strategy.HYPERBAND:
         bounds = spec.hyperband or Hyperband()
-        return f"hyperband({bounds.min_resource},{bounds.max_resource})"
+        how = ", by promotion" if spec.promotes else ""
+        return f"hyperband({bounds.min_resource},{bounds.max_resource}){how}"
     return "Auto" if spec.early_stopping else "Off"
 
 

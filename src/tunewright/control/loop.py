@@ -18,9 +18,9 @@ from tunewright.control.recorder import Recorder
 from tunewright.control.tasks import make_task, training_of
 from tunewright.control.watch import INLINE, Watch
 from tunewright.core.completion import deadline
-from tunewright.core.effects import Discard, Judge, Kill, Launch, Propose
+from tunewright.core.effects import Discard, Judge, Kill, Launch, Promote, Propose
 from tunewright.core.errors import Invalid, NoCapacity, NotFound
-from tunewright.core.events import Discarded, Event, Exited, Judged, Launched, Proposed, Ticked
+from tunewright.core.events import Discarded, Event, Exited, Judged, Launched, Promoted, Proposed, Ticked
 from tunewright.core.history import History
 from tunewright.core.job import Job
 from tunewright.core.machine import todo
@@ -247,14 +247,17 @@ class Loop:
     def _act(self, held: Held, now: float) -> None:
         held.add(self._acts(held, now), now)
 
-    def _acts(self, held: Held, now: float) -> list[Launched | Exited | Judged | Discarded]:
-        events: list[Launched | Exited | Judged | Discarded] = []
+    def _acts(self, held: Held, now: float) -> list[Launched | Exited | Judged | Discarded | Promoted]:
+        events: list[Launched | Exited | Judged | Discarded | Promoted] = []
         removed = {e.number for e in held.pending if isinstance(e, Discarded)}
         told = {(e.number, e.attempt) for e in held.pending if isinstance(e, Launched | Judged | Exited)}
         for effect in todo(held.job):
             match effect:
                 case Propose():
                     self._ask(held, effect, now)
+                case Promote() if not any(isinstance(event, Promoted) for event in held.pending):
+                    fit = self.advisor.promote(self._history(held), effect.places)
+                    events.append(Promoted(now, effect.news, fit))
                 case Launch() if (effect.number, effect.attempt) not in told:
                     events += self._launch(held, held.job.live[effect.number], now)
                 case Kill():

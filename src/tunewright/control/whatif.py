@@ -29,7 +29,7 @@ class Course:
 
     Args:
         epoch: the largest epoch that it emitted.
-        seconds: from its start to its end.
+        seconds: that its program ran.
         value: its final objective when it counts.
         verdict: the one that stopped it, or None.
     """
@@ -123,11 +123,7 @@ def what_if(journal: Sequence[Event], spec: JobSpec, rule: Advisor | None) -> Wh
 
 def _recorded(trial: Trial) -> Course:
     verdict = trial.verdict if trial.cause in _BY_RULE else None
-    return Course(trial.number, trial.epoch, _seconds(trial, trial.ended), trial.value, verdict)
-
-
-def _seconds(trial: Trial, until: float | None) -> float:
-    return 0.0 if trial.started is None or until is None else max(0.0, until - trial.started)
+    return Course(trial.number, trial.epoch, 0.0 if trial.ended is None else trial.ran, trial.value, verdict)
 
 
 def _stops(journal: Sequence[Event]) -> dict[int, int]:
@@ -191,6 +187,6 @@ class _Supposing:
         number = trial.number
         value = trial.last if trial.last is not None and math.isfinite(trial.last) else None
         end = self._stopped[number] = Ended(number, value, failed=False, diverged=value is None, stopped=True)
-        self.courses[number] = Course(number, trial.epoch, _seconds(trial, at), value, verdict)
+        self.courses[number] = Course(number, trial.epoch, trial.runtime(at), value, verdict)
         if self._in_truth.get(number) != trial.epoch:
             self._history.apply([end])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tunewright.core.history import Fact
 from tunewright.core.job import Ending, Job
-from tunewright.core.trial import Trial
+from tunewright.core.trial import Trial, TrialStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,29 @@ class Draft:
         self.facts: list[Fact] = []
 
     def put(self, trial: Trial) -> None:
-        """Write a live trial's row and keep it live."""
+        """Write the row of a trial that has not ended, and keep it where it belongs."""
         self.trials[trial.number] = trial
-        self.job = replace(self.job, live={**self.job.live, trial.number: trial})
+        live, paused = self.job.live, self.job.paused
+        if trial.status is TrialStatus.PAUSED:
+            self.job = replace(self.job, live=_without(live, trial), paused={**paused, trial.number: trial})
+        else:
+            paused = _without(paused, trial) if trial.number in paused else paused
+            self.job = replace(self.job, live={**live, trial.number: trial}, paused=paused)
 
     def retire(self, trial: Trial) -> None:
-        """Write an ended trial's row and drop it from the live ones."""
+        """Write an ended trial's row and drop it from the others."""
         self.trials[trial.number] = trial
-        live = {number: other for number, other in self.job.live.items() if number != trial.number}
-        self.job = replace(self.job, live=live, counters=self.job.counters.add(trial))
+        live, paused = _without(self.job.live, trial), self.job.paused
+        paused = _without(paused, trial) if trial.number in paused else paused
+        self.job = replace(self.job, live=live, paused=paused, counters=self.job.counters.add(trial))
+
+    def heard(self) -> None:
+        """Note that there is news for those that are paused."""
+        if self.job.spec.promotes:
+            self.job = replace(self.job, news=self.job.news + 1)
 
     def current(self, number: int, attempt: int) -> Trial | None:
-        """The live trial that an event speaks of, or None when the event is stale."""
+        """The live trial that an event speaks of, or None when the event is stale (so is all about a paused one)."""
         trial = self.job.live.get(number)
         return trial if trial is not None and trial.attempt == attempt else None
 
@@ -65,3 +77,7 @@ class Draft:
     def change(self, before: Job | None) -> Change:
         job = self.job if self.job is before else replace(self.job, updated=max(self.job.updated, self.at))
         return Change(job, tuple(self.trials.values()), tuple(self.points), tuple(self.facts))
+
+
+def _without(trials: Mapping[int, Trial], one: Trial) -> dict[int, Trial]:
+    return {number: trial for number, trial in trials.items() if number != one.number}

@@ -71,17 +71,19 @@ def result_ending(job: Job, at: float) -> Ending | None:
 
 def state_ending(job: Job, now: float) -> Ending | None:
     """The ending that the job's own state brings, if any."""
-    if job.spec.tuning and not job.counters.succeeded and job.attempts >= MAX_ATTEMPTS:
+    brought = job.counters.succeeded or job.paused
+    if job.spec.tuning and not brought and job.attempts >= MAX_ATTEMPTS:
         return Ending(JobStatus.FAILED, FIVE_ATTEMPTS, now)
     limit = job.spec.limits.max_runtime
     if limit is not None and job.runtime(now) >= limit + job.granted:
         return Ending(JobStatus.COMPLETED, f"run time is up: {limit:g} s (MaxRuntimeInSeconds)", now)
-    if job.live:
+    if job.live or job.unsearched:
         return None
+    left = f", {len(job.paused)} of them up to a pause" if job.paused else ""
     if job.budget is not None and job.launched >= job.budget:
-        return Ending(JobStatus.COMPLETED, f"all {job.budget} training jobs have run", now)
+        return Ending(JobStatus.COMPLETED, f"all {job.budget} training jobs have run{left}", now)
     if job.exhausted:
-        return Ending(JobStatus.COMPLETED, f"search space exhausted ({job.launched})", now)
+        return Ending(JobStatus.COMPLETED, f"search space exhausted ({job.launched}{left})", now)
     return None
 
 
@@ -116,7 +118,7 @@ def deadline(job: Job) -> float | None:
         times.append(job.since + job.spec.limits.max_runtime + job.granted - job.ran)
     if job.ending is not None and job.ending.spared in job.live:
         times.append(job.ending.at + SPARE_SECONDS)
-    for trial in job.live.values():
+    for trial in (*job.live.values(), *job.paused.values()):
         training = job.spec.definitions[trial.definition].training
         if training.max_runtime is not None and trial.since is not None and trial.status is TrialStatus.RUNNING:
             times.append(trial.since + training.max_runtime - trial.ran)

@@ -15,6 +15,14 @@ class Propose:
 
 
 @dataclass(frozen=True, slots=True)
+class Promote:
+    """Say which of the paused trials go on, at most `places` of them, as things stand at `news`."""
+
+    places: int
+    news: int
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     number: int
     attempt: int
@@ -42,4 +50,4 @@ class Discard:
     number: int
 
 
-Effect: TypeAlias = Propose | Launch | Judge | Kill | Discard
+Effect: TypeAlias = Propose | Promote | Launch | Judge | Kill | Discard

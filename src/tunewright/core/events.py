@@ -39,6 +39,27 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
+class Promotion:
+    """A paused trial that goes on, with the numbers that were compared."""
+
+    number: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """Which paused trials go on, best first; none of them when there are none.
+
+    Args:
+        news: the job's news that this rests on; with other news the event is stale.
+    """
+
+    at: float
+    news: int
+    promotions: tuple[Promotion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Launched:
     """A trial's attempt was started, on the instances of `choice` (see `Trial`)."""
 
@@ -155,6 +176,7 @@ class Ticked:
 Event: TypeAlias = (
     Created
     | Proposed
+    | Promoted
     | Launched
     | Progressed
     | Reported

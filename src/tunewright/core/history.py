@@ -42,6 +42,15 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """Where trials may be paused: it was told to go on or to pause, on its curve up to `upto`; or it was resumed."""
+
+    number: int
+    upto: int
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A trial is over.
 
@@ -59,22 +68,35 @@ class Ended:
     stopped: bool
 
 
-Fact: TypeAlias = Appeared | Emitted | Restarted | Ended
+Fact: TypeAlias = Appeared | Emitted | Restarted | Weighed | Ended
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One trial as a strategy sees it; `curve` maps epoch to objective and grows in place while it is live."""
+    """One trial as a strategy sees it.
+
+    Args:
+        curve: epoch to objective; grows in place while the trial is live and not paused.
+        weighed: the epoch up to which it had its verdict, where trials may be paused.
+        paused: it was stopped at a rung and may go on.
+    """
 
     number: int
     definition: int
     point: Point
     curve: dict[int, float] = field(default_factory=dict)
     ended: Ended | None = None
+    weighed: int = 0
+    paused: bool = False
 
     @property
     def live(self) -> bool:
         return self.ended is None
+
+    @property
+    def growing(self) -> bool:
+        """Whether its curve may get longer in place."""
+        return self.live and not self.paused
 
     @property
     def value(self) -> float | None:
@@ -106,14 +128,19 @@ class History:
             case Emitted():
                 self.records[fact.number].curve[fact.epoch] = fact.value
             case Restarted():
-                self.records[fact.number] = replace(self.records[fact.number], curve={}, ended=None)
+                self.records[fact.number] = replace(self.records[fact.number], curve={}, weighed=0, ended=None)
+            case Weighed():
+                record = self.records[fact.number]
+                # Snapshots share the curve of a paused trial, which must not grow in theirs.
+                curve = dict(record.curve) if record.paused else record.curve
+                self.records[fact.number] = replace(record, curve=curve, weighed=fact.upto, paused=fact.paused)
             case Ended():
-                self.records[fact.number] = replace(self.records[fact.number], ended=fact)
+                self.records[fact.number] = replace(self.records[fact.number], paused=False, ended=fact)
 
     def snapshot(self) -> History:
-        """A copy that later facts do not touch; ended records are shared, live ones are copied."""
+        """A copy that later facts do not touch; records that may grow are copied, the others are shared."""
         copy = History(self.spec, self.parents)
-        copy.records = {n: replace(r, curve=dict(r.curve)) if r.live else r for n, r in self.records.items()}
+        copy.records = {n: replace(r, curve=dict(r.curve)) if r.growing else r for n, r in self.records.items()}
         copy.version = self.version
         return copy
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from tunewright.core.replicates import Best, Group
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Failure, ObjectiveStatus, Trial, TrialStatus
 
-__all__ = ["SPARE_SECONDS", "Best", "Counters", "Ending", "Group", "Job", "JobStatus"]
+__all__ = ["SPARE_SECONDS", "Best", "Counters", "Ending", "Group", "Job", "JobStatus", "standing"]
 
 
 class JobStatus(StrEnum):
@@ -89,6 +89,10 @@ class Job:
         added: training jobs granted beyond the spec's limit, by resuming.
         granted: seconds granted beyond the spec's run time: resuming a job that had used it up begins it anew.
         attempts: ended trials that count for the five-attempts rule and brought no success.
+        live: trials that run, are about to, or are being stopped; each takes one of the places.
+        paused: trials that were stopped at a rung and may go on from their checkpoints.
+        news: verdicts, ends and promotions so far, where trials may be paused; what may go on changes with them alone.
+        searched: the news at which none of the paused ones was found fit to go on.
         groups: with replicates, the configurations some of whose trials have ended and some have not, by number.
         kept: with `keep_best`, the ended trials whose models stay for now.
         dropped: ended trials whose models are to be removed.
@@ -109,6 +113,9 @@ class Job:
     granted: float = 0.0
     next_number: int = 1
     live: Mapping[int, Trial] = field(default_factory=dict)
+    paused: Mapping[int, Trial] = field(default_factory=dict)
+    news: int = 0
+    searched: int | None = None
     counters: Counters = Counters()
     best: Best | None = None
     groups: Mapping[int, Group] = field(default_factory=dict)
@@ -141,11 +148,33 @@ class Job:
         """Seconds of wall clock that the job has been running."""
         return self.ran if self.status.terminal else self.ran + max(0.0, now - self.since)
 
+    @property
+    def unfinished(self) -> int:
+        """Trials that have not ended."""
+        return len(self.live) + len(self.paused)
+
+    @property
+    def unsearched(self) -> bool:
+        """Whether one of the paused trials may be fit to go on, for all that is known."""
+        return bool(self.paused) and self.searched != self.news
+
+    def places(self) -> int:
+        """How many more trials may run now."""
+        if self.status.terminal or self.ending:
+            return 0
+        return max(0, self.spec.limits.max_parallel - len(self.live))
+
     def room(self) -> int:
         """How many trials may be proposed now."""
-        if self.status.terminal or self.ending or self.exhausted:
+        if self.exhausted:
             return 0
-        room = self.spec.limits.max_parallel - len(self.live)
-        if self.budget is not None:
-            room = min(room, self.budget - self.launched)
-        return max(0, room)
+        places = self.places()
+        return places if self.budget is None else max(0, min(places, self.budget - self.launched))
+
+
+def standing(trials: Iterable[Trial]) -> dict[str, dict[int, Trial]]:
+    """A job's trials that have not ended, as `live` and `paused`, by number."""
+    found: dict[str, dict[int, Trial]] = {"live": {}, "paused": {}}
+    for trial in trials:
+        found["paused" if trial.status is TrialStatus.PAUSED else "live"][trial.number] = trial
+    return found

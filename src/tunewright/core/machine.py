@@ -7,20 +7,21 @@ remembered, so asking twice is asking once and a crash loses nothing but work in
 Theory. A job is InProgress until an *ending* is decided (a criterion met, five attempts without success, a
 user's stop). From then on nothing is proposed and live trials are stopped; when the last one is gone the
 job takes the ending's status. A trial is Pending (decided, perhaps started just before a crash), InProgress,
-Stopping (a kill is owed), and then Completed, Stopped or Failed for good. What an event does to rows and to
+Stopping (a kill is owed), perhaps Paused (its program was stopped at a rung, its checkpoint may be gone on from),
+and then Completed, Stopped or Failed for good. What an event does to rows and to
 the history leaves `step` beside the job, so that the cost of an event does not grow with finished trials.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tunewright.core import completion, keeping
+from tunewright.core import completion, keeping, pausing
 from tunewright.core.change import Change, CurvePoint, Draft
-from tunewright.core.effects import Discard, Effect, Judge, Kill, Launch, Propose
+from tunewright.core.effects import Discard, Effect, Judge, Kill, Launch, Promote, Propose
 from tunewright.core.events import (
     Created,
     Discarded,
@@ -29,6 +30,7 @@ from tunewright.core.events import (
     Judged,
     Launched,
     Progressed,
+    Promoted,
     Proposed,
     Reported,
     Resumed,
@@ -36,12 +38,12 @@ from tunewright.core.events import (
     Ticked,
     TrialStopAsked,
 )
-from tunewright.core.history import Appeared, Emitted, Ended, Restarted
-from tunewright.core.job import SPARE_SECONDS, Best, Ending, Group, Job, JobStatus
-from tunewright.core.replicates import configuration_of, needed
+from tunewright.core.history import Appeared, Emitted, Restarted, Weighed
+from tunewright.core.job import SPARE_SECONDS, Ending, Job, JobStatus
+from tunewright.core.outcome import finish, with_any_best
+from tunewright.core.replicates import configuration_of
 from tunewright.core.space import Point
 from tunewright.core.trial import (
-    Cursor,
     Failure,
     Observation,
     Phase,
@@ -88,7 +90,10 @@ def step(job: Job | None, event: Event) -> Change:
 
 
 def todo(job: Job) -> list[Effect]:
-    """What is owed: kills first, then launches and verdicts in launch order, files to remove, then proposals."""
+    """What is owed: kills first, then launches and verdicts in launch order, files to remove, then what is to run.
+
+    A free place is for a paused trial that may go on, and for a new one only when there is none.
+    """
     if job.status.terminal:
         return []
     kills: list[Effect] = []
@@ -101,8 +106,14 @@ def todo(job: Job) -> list[Effect]:
         elif job.spec.judged and trial.epoch > trial.judged:
             others.append(Judge(trial.number, trial.attempt, trial.epoch))
     others += [Discard(number) for number in job.dropped]
+    return kills + others + _to_run(job)
+
+
+def _to_run(job: Job) -> list[Effect]:
+    if job.unsearched and (places := job.places()):
+        return [Promote(places, job.news)]
     room = job.room()
-    return kills + others + ([Propose(job.next_number, room)] if room else [])
+    return [Propose(job.next_number, room)] if room else []
 
 
 # ---- events that move a job ----
@@ -137,6 +148,20 @@ def _proposed(draft: Draft, event: Proposed) -> None:
         if draft.job.spec.completion.on_convergence:
             why = "converged: further training jobs are unlikely to improve the best by 1 %"
             draft.end(Ending(JobStatus.COMPLETED, why, draft.at))
+
+
+def _promoted(draft: Draft, event: Promoted) -> None:
+    if event.news != draft.job.news or not draft.job.places():
+        return
+    fit = {each.number: each.verdict for each in event.promotions if each.number in draft.job.paused}
+    for number, verdict in list(fit.items())[: draft.job.places()]:
+        trial = pausing.resumed(draft.job.paused[number], verdict, draft.at)
+        draft.put(trial)
+        draft.facts.append(Weighed(number, trial.judged))
+    if fit:
+        draft.heard()
+    elif draft.job.unsearched:
+        draft.job = replace(draft.job, searched=event.news)
 
 
 def _stop_asked(draft: Draft, event: StopAsked) -> None:
@@ -223,7 +248,7 @@ def _reported(draft: Draft, event: Reported) -> None:
 
 
 def _point(trial: Trial, seen: Observation, epoch: int | None, *, objective: bool = False) -> CurvePoint:
-    return CurvePoint(trial.number, trial.attempt, seen.metric, epoch, seen.value, seen.at, objective)
+    return CurvePoint(trial.number, trial.origin, seen.metric, epoch, seen.value, seen.at, objective)
 
 
 def _emitted(draft: Draft, trial: Trial, seen: Observation) -> Trial:
@@ -247,12 +272,18 @@ def _judged(draft: Draft, event: Judged) -> None:
     if trial is None or trial.status is not TrialStatus.RUNNING or event.upto <= trial.judged:
         return
     trial = replace(trial, judged=event.upto, verdict=event.verdict)
+    if draft.job.spec.promotes:
+        draft.facts.append(Weighed(trial.number, event.upto))
+        draft.heard()
     draft.put(_stopping(trial, event.verdict.cause, draft.at, event.verdict.why) if event.verdict.stop else trial)
 
 
 def _trial_stop_asked(draft: Draft, event: TrialStopAsked) -> None:
+    if (waiting := draft.job.paused.get(event.number)) is not None:
+        _lay_down(draft, waiting, StopCause.USER)
+        return
     trial = draft.job.live.get(event.number)
-    if trial is not None and trial.status is not TrialStatus.STOPPING:
+    if trial is not None and (trial.status is not TrialStatus.STOPPING or trial.cause is StopCause.PAUSED):
         draft.put(_stopping(trial, StopCause.USER, draft.at))
         if not draft.job.spec.tuning:
             draft.end(Ending(JobStatus.STOPPED, "stopped by the user", draft.at))
@@ -267,18 +298,28 @@ def _exited(draft: Draft, event: Exited) -> None:
     trial = draft.current(event.number, event.attempt)
     if trial is None:
         return
-    if _retried(draft.job, trial, event):
-        spot = draft.job.spec.definitions[trial.definition].training.spot
-        interrupted = spot and event.failure is Failure.INTERRUPTED
-        again = _enter(trial, Phase.INTERRUPTED if interrupted else Phase.RESTARTING, draft.at, event.reason)
-        again = _enter(again, Phase.STARTING, draft.at)
-        again = replace(again, status=TrialStatus.PENDING, attempt=trial.attempt + 1, handle=None, epoch=0)
-        again = replace(again, ran=trial.runtime(event.at), since=None, choice=0)
-        again = replace(again, interruptions=trial.interruptions + (event.failure is Failure.INTERRUPTED))
-        draft.put(replace(again, last=None, judged=0, cursor=Cursor(), note="", verdict=None))
-        draft.facts.append(Restarted(trial.number))
+    draft.heard()
+    if draft.job.spec.promotes and draft.job.ending is None and pausing.pauses(trial, event):
+        draft.put(pausing.paused(trial, event, draft.at))
+        draft.facts.append(Weighed(trial.number, trial.judged, paused=True))
+    elif _retried(draft.job, trial, event):
+        _restart(draft, trial, event)
+    else:
+        finish(draft, _ended(trial, event, draft.at))
+
+
+def _restart(draft: Draft, trial: Trial, event: Exited) -> None:
+    """The next attempt after one that was lost. Its curve is void, unless it went on from a pause already."""
+    spot = draft.job.spec.definitions[trial.definition].training.spot
+    interrupted = event.failure is Failure.INTERRUPTED
+    phase = Phase.INTERRUPTED if spot and interrupted else Phase.RESTARTING
+    again = _enter(_enter(trial, phase, draft.at, event.reason), Phase.STARTING, draft.at)
+    again = replace(again, ran=trial.runtime(event.at), interruptions=trial.interruptions + interrupted)
+    if trial.carried:
+        draft.put(replace(pausing.again(again), carried=trial.carried + 1))
         return
-    _finish(draft, _ended(trial, event, draft.at))
+    draft.put(replace(pausing.again(again), epoch=0, last=None, judged=0, verdict=None))
+    draft.facts.append(Restarted(trial.number))
 
 
 def _retried(job: Job, trial: Trial, event: Exited) -> bool:
@@ -287,7 +328,7 @@ def _retried(job: Job, trial: Trial, event: Exited) -> bool:
     if event.failure is Failure.INTERRUPTED:
         return trial.interruptions < MAX_INTERRUPTIONS
     retries = job.spec.definitions[trial.definition].training.retries
-    return event.failure is Failure.INTERNAL and trial.attempt - trial.interruptions <= retries
+    return event.failure is Failure.INTERNAL and trial.attempt - trial.interruptions - trial.resumptions <= retries
 
 
 def _ended(trial: Trial, event: Exited, at: float) -> Trial:
@@ -298,7 +339,8 @@ def _ended(trial: Trial, event: Exited, at: float) -> Trial:
     trial = replace(trial, ended=at, started=started, ran=trial.runtime(at), since=None)
     trial = replace(trial, exit_code=event.exit_code, model=event.model)
     if event.killed:
-        trial = replace(trial, status=TrialStatus.STOPPED)
+        cause = StopCause.EARLY if trial.cause is StopCause.PAUSED else trial.cause
+        trial = replace(trial, status=TrialStatus.STOPPED, cause=cause)
         return _enter(trial, _STOPPED_AS.get(trial.cause, Phase.STOPPED), at, trial.reason)
     if event.failure is None:
         trial = replace(trial, status=TrialStatus.COMPLETED, cause=None, reason="")
@@ -306,31 +348,6 @@ def _ended(trial: Trial, event: Exited, at: float) -> Trial:
     reason = f"{event.failure}: {event.reason}"[:1024]
     trial = replace(trial, status=TrialStatus.FAILED, cause=None, failure=event.failure, reason=reason)
     return _enter(trial, Phase.FAILED, at, reason)
-
-
-def _finish(draft: Draft, trial: Trial) -> None:
-    """Counters, best and criteria after a trial ended."""
-    value = trial.value
-    if draft.job.spec.tuning and value is None:
-        trial = replace(trial, objective_reason=_missing(draft.job, trial))
-    draft.retire(trial)
-    job = draft.job
-    failed = trial.status is TrialStatus.FAILED or (value is None and not trial.diverged)
-    stopped = trial.status is TrialStatus.STOPPED
-    draft.facts.append(Ended(trial.number, value, failed, trial.diverged, stopped))
-    if not job.spec.tuning:
-        _end_training(draft, trial)
-    elif value is None:
-        counts = failed and trial.cause not in (StopCause.ENDING, StopCause.USER)
-        hint = f"{trial.name}: {trial.reason or trial.objective_reason}"
-        draft.job = replace(job, attempts=job.attempts + counts, hint=hint if counts else job.hint)
-    elif job.spec.replicates == 1:
-        _succeeded(draft, Best(trial.number, trial.name, value))
-    if not job.spec.tuning:
-        return
-    if job.spec.replicates > 1:
-        _replicated(draft, trial)
-    draft.job = keeping.with_ended(draft.job, trial)
 
 
 def _discarded(draft: Draft, event: Discarded) -> None:
@@ -343,48 +360,6 @@ def _discarded(draft: Draft, event: Discarded) -> None:
         draft.trials[trial.number] = replace(trial, discarded=True)
 
 
-def _replicated(draft: Draft, trial: Trial) -> None:
-    """One more of a configuration's training jobs ended; the last one makes the configuration's result."""
-    job, count = draft.job, draft.job.spec.replicates
-    number = configuration_of(trial.number, count)
-    group = job.groups.get(number, Group()).add(trial)
-    others = {place: other for place, other in job.groups.items() if place != number}
-    if group.ended < count:
-        draft.job = replace(job, groups={**others, number: group})
-        return
-    draft.job = replace(job, groups=others)
-    mine = completion.result_of(job, group, needed(count))
-    if mine is not None:
-        _succeeded(draft, mine)
-
-
-def _succeeded(draft: Draft, mine: Best) -> None:
-    job = draft.job
-    count = 0 if completion.improves(job, mine.value) else job.not_improving + mine.runs
-    draft.job = replace(job, best=completion.better_best(job, mine), not_improving=count)
-    ending = completion.mean_ending(draft.job, mine, draft.at) or completion.result_ending(draft.job, draft.at)
-    if ending is not None:
-        draft.end(ending)
-
-
-def _end_training(draft: Draft, trial: Trial) -> None:
-    """A plain training job ends with its one trial."""
-    outcome = {TrialStatus.FAILED: JobStatus.FAILED, TrialStatus.STOPPED: JobStatus.STOPPED}
-    status = outcome.get(trial.status, JobStatus.COMPLETED)
-    draft.job = replace(draft.job, ending=Ending(status, trial.reason, draft.at))
-
-
-def _missing(job: Job, trial: Trial) -> str:
-    """Why an ended trial has no objective that counts."""
-    objective = job.spec.definitions[trial.definition].objective
-    name = objective.metric if objective else ""
-    if trial.last is not None and not math.isfinite(trial.last):
-        return f"diverged: the last value of {name!r} is {trial.last!r}, which is not used"
-    if trial.status is TrialStatus.FAILED:
-        return "the training job failed"
-    return trial.note or f"{name!r} never appeared in the log"
-
-
 # ---- what needs no event of its own ----
 
 
@@ -392,26 +367,33 @@ def _settle(draft: Draft) -> None:
     """Endings that the state brings, overdue trials, and what an ending does to live trials."""
     if draft.job.status.terminal:
         return
+    for trial in _by_number(draft.job.paused):
+        if completion.overdue(draft.job, trial, draft.at):
+            _lay_down(draft, trial, StopCause.MAX_WAIT)
     if draft.job.ending is None:
         ending = completion.state_ending(draft.job, draft.at)
         if ending is not None:
             draft.end(ending)
+    for trial in _by_number(draft.job.paused) if draft.job.ending is not None else ():
+        _lay_down(draft, trial, StopCause.EARLY)
     for trial in list(draft.job.live.values()):
         if trial.status is not TrialStatus.STOPPING and (cause := _cause_to_stop(draft, trial)):
             draft.put(_stopping(trial, cause, draft.at))
     if (decided := draft.job.ending) is not None and not draft.job.live:
-        draft.job = keeping.at_the_end(_with_any_best(draft.job))
+        draft.job = keeping.at_the_end(with_any_best(draft.job))
         if not draft.job.dropped:
             _close(draft, decided)
 
 
-def _with_any_best(job: Job) -> Job:
-    """Where no configuration was run to its end, what there is of them is better than nothing."""
-    if job.best is None:
-        for group in job.groups.values():
-            if (mine := completion.result_of(job, group, 1)) is not None:
-                job = replace(job, best=completion.better_best(job, mine))
-    return job
+def _by_number(trials: Mapping[int, Trial]) -> list[Trial]:
+    """In an order that does not depend on how the job came by them: it shows in what results bring."""
+    return [trials[number] for number in sorted(trials)]
+
+
+def _lay_down(draft: Draft, trial: Trial, cause: StopCause) -> None:
+    """End a paused trial, at once: nothing of it runs."""
+    draft.heard()
+    finish(draft, pausing.laid_down(trial, cause, draft.at))
 
 
 def _cause_to_stop(draft: Draft, trial: Trial) -> StopCause | None:
@@ -434,6 +416,7 @@ def _close(draft: Draft, ending: Ending) -> None:
 
 _HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
     Proposed: _proposed,
+    Promoted: _promoted,
     Launched: _launched,
     Progressed: _progressed,
     Reported: _reported,

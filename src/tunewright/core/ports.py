@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from tunewright.core.change import Change, CurvePoint
-from tunewright.core.events import Event, Proposal
+from tunewright.core.events import Event, Promotion, Proposal
 from tunewright.core.history import History
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.spec import JobSpec, Training
@@ -151,6 +151,10 @@ class Advisor(Protocol):
     def propose(self, history: History, first: int, count: int) -> Proposals: ...
 
     def judge(self, history: History, number: int, upto: int) -> Verdict: ...
+
+    def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
+        """Which paused trials go on, the most deserving first, at most `places` of them."""
+        ...
 
 
 # ---- hands ----

@@ -276,6 +276,13 @@ class JobSpec:
         return None if told is None else int(json.loads(told))
 
     @property
+    def promotes(self) -> bool:
+        """Whether Hyperband pauses training jobs at a rung, to resume the best from their checkpoints."""
+        told = self.options.get("hyperband_mode")
+        asked = told is not None and json.loads(told) == "promotion"
+        return asked and self.strategy is Strategy.HYPERBAND and not self.strict
+
+    @property
     def judged(self) -> bool:
         """Whether running trials are judged while they report."""
         return self.early_stopping or self.strategy is Strategy.HYPERBAND

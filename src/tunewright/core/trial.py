@@ -11,21 +11,28 @@ from tunewright.core.space import Point
 
 
 class TrialStatus(StrEnum):
-    """AMT's training job status, and Pending for a trial that is decided but not started."""
+    """AMT's training job status; Pending for a trial that is decided but not started, Paused for one that may go on."""
 
     PENDING = "Pending"
     RUNNING = "InProgress"
     STOPPING = "Stopping"
+    PAUSED = "Paused"
     COMPLETED = "Completed"
     STOPPED = "Stopped"
     FAILED = "Failed"
 
     @property
     def live(self) -> bool:
+        """Whether it has not ended."""
         return self in _LIVE
 
+    @property
+    def shown(self) -> TrialStatus:
+        """AMT's word for it: what has not ended and does not run (not started yet, or paused) is InProgress."""
+        return TrialStatus.RUNNING if self in (TrialStatus.PENDING, TrialStatus.PAUSED) else self
 
-_LIVE = frozenset({TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPING})
+
+_LIVE = frozenset({TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPING, TrialStatus.PAUSED})
 
 
 class ObjectiveStatus(StrEnum):
@@ -57,6 +64,7 @@ class StopCause(StrEnum):
 
     EARLY = "early stopping"
     MAX_RESOURCE = "reached its maximum resource"
+    PAUSED = "paused at a rung"
     USER = "stopped by the user"
     ENDING = "the tuning job ended"
     MAX_RUNTIME = "ran for its MaxRuntimeInSeconds"
@@ -131,6 +139,8 @@ class Trial:
         attempt: from 1; a retry is an attempt of the same training job.
         choice: which of the instances that may be tried in turn it runs on; 0 is the first.
         interruptions: attempts that ended because the machine or its service manager ended everything.
+        resumptions: attempts that went on from where the trial had been paused.
+        carried: earlier attempts whose curve the current one goes on with; 0 when it began anew.
         started: when the first attempt began.
         since: when the current attempt began; None while it waits, and once it is over.
         ran: seconds that earlier attempts ran; the wait between attempts is not in it.
@@ -152,6 +162,8 @@ class Trial:
     attempt: int = 1
     choice: int = 0
     interruptions: int = 0
+    resumptions: int = 0
+    carried: int = 0
     handle: str | None = None
     started: float | None = None
     since: float | None = None
@@ -175,6 +187,11 @@ class Trial:
     def runtime(self, now: float) -> float:
         """Seconds that its program has run, over all attempts."""
         return self.ran if self.since is None else self.ran + max(0.0, now - self.since)
+
+    @property
+    def origin(self) -> int:
+        """The attempt that its curve began with, under which all of the curve is kept."""
+        return self.attempt - self.carried
 
     @property
     def value(self) -> float | None:

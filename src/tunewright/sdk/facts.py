@@ -22,6 +22,7 @@ class Row:
         value: its final objective, or None.
         parameters: tuned values as the wire's strings.
         started, ended: seconds since the epoch, or None.
+        ran: seconds that its program ran, pauses left out, or None when nobody knows more than when it began and ended.
         full: it was stopped only because it had reached its maximum resource.
         runs: training jobs of its configuration that `value` is the mean of; `spread` is their standard deviation.
     """
@@ -35,12 +36,15 @@ class Row:
     definition: str | None = None
     started: float | None = None
     ended: float | None = None
+    ran: float | None = None
     full: bool = False
     runs: int = 1
     spread: float | None = None
 
     @classmethod
-    def of(cls, summary: Mapping[str, Any], value: float | None = None, *, full: bool = False) -> Row:
+    def of(
+        cls, summary: Mapping[str, Any], value: float | None = None, *, ran: float | None = None, full: bool = False
+    ) -> Row:
         """From a HyperParameterTrainingJobSummary; `value` is a finer number than the wire has, or None."""
         wire = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
         return cls(
@@ -53,6 +57,7 @@ class Row:
             definition=summary.get("TrainingJobDefinitionName"),
             started=_seconds(summary.get("TrainingStartTime")),
             ended=_seconds(summary.get("TrainingEndTime")),
+            ran=ran,
             full=full,
         )
 
@@ -67,7 +72,9 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        return None if self.started is None or self.ended is None else max(0.0, self.ended - self.started)
+        if self.started is None or self.ended is None:
+            return None
+        return max(0.0, self.ended - self.started) if self.ran is None else self.ran
 
     def number(self) -> str:
         """The number in its name, else the name itself."""

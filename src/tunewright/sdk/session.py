@@ -245,7 +245,15 @@ class Session:
                 trial = self.local.reads.trial(summary["TrainingJobName"]).trial
         if trial is None:
             return Row.of(summary)
-        return Row.of(summary, trial.value, full=trial.cause is StopCause.MAX_RESOURCE)
+        return Row.of(summary, trial.value, ran=trial.ran, full=trial.cause is StopCause.MAX_RESOURCE)
+
+    def paused(self, name: str) -> int:
+        """How many training jobs of a tuning job are paused; 0 where only the wire can be asked."""
+        if self.local is None:
+            return 0
+        with contextlib.suppress(NotFound):
+            return len(self.local.reads.job(name).job.paused)
+        return 0
 
     def running(self, name: str) -> list[Running]:
         """The live training jobs of a tuning job; by name alone where only the wire can be asked."""

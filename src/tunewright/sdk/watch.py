@@ -81,8 +81,10 @@ class Watcher:
         job = self.session.describe(self.name)
         self.display.say(self.model.update(self._new_rows(job)))
         counters = job["TrainingJobStatusCounters"]
+        paused = self.session.paused(self.name)
         words = {
-            "running": counters["InProgress"],
+            "running": max(0, counters["InProgress"] - paused),
+            "paused": paused,
             "stopped": counters["Stopped"],
             "failed": counters["RetryableError"] + counters["NonRetryableError"],
         }

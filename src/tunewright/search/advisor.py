@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tunewright.core.errors import Invalid
-from tunewright.core.events import Proposal
+from tunewright.core.events import Promotion, Proposal
 from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
 from tunewright.core.replicates import configuration_of, replicate_of
@@ -27,6 +27,7 @@ from tunewright.search.grid import GridSearch
 from tunewright.search.hyperband import SuccessiveHalving
 from tunewright.search.initial import next_point
 from tunewright.search.median import MedianRule
+from tunewright.search.promotion import PromotionRule
 from tunewright.search.random import RandomSearch
 from tunewright.search.replicate import merged
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
@@ -69,6 +70,7 @@ class Engine:
         self._singles: OrderedDict[int, tuple[JobSpec, JobSpec]] = OrderedDict()
         self._median = MedianRule()
         self._halving = SuccessiveHalving()
+        self._promotion = PromotionRule()
         self._lock = threading.Lock()
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
@@ -105,11 +107,17 @@ class Engine:
         """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""
         if history.spec.early_stopping:
             return self._median.judge(history, number, upto)
+        if history.spec.promotes:
+            return self._promotion.judge(history, number, upto)
         halving = history.spec.strategy is Name.HYPERBAND and "strategy" not in history.spec.options
         if halving and (not proposals_by_model(history.spec) or len(history.spec.definitions) > 1):
             return self._halving.judge(history, number, upto)
         strategy = self.strategy(history.spec)
         return strategy.judge(history, number, upto) if isinstance(strategy, Judge) else Verdict(False)
+
+    def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
+        """Which paused trials go on, the most deserving first, at most `places` of them."""
+        return self._promotion.promote(history, places) if history.spec.promotes else ()
 
     def strategy(self, spec: JobSpec) -> Strategy:
         """The strategy that a spec names."""

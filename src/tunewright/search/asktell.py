@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tunewright.core.errors import Invalid, Problem, TunewrightError
-from tunewright.core.history import Appeared, Emitted, Ended, History
+from tunewright.core.history import Appeared, Emitted, Ended, History, Weighed
 from tunewright.core.space import Parameter, Point, Space, Value, with_rules
 from tunewright.core.spec import (
     Definition,
@@ -20,6 +20,7 @@ from tunewright.core.spec import (
     Training,
     WarmStart,
 )
+from tunewright.core.trial import StopCause
 from tunewright.search.advisor import Engine
 from tunewright.search.initial import points_in, read_points
 from tunewright.search.replicate import merged
@@ -37,10 +38,12 @@ class Suggestion:
     Args:
         number: what `tell` and `report` want to know it by, from 1.
         values: parameter name to value, with native types.
+        epoch: the one after which its training goes on; 0 for a training that begins.
     """
 
     number: int
     values: Mapping[str, Value]
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,13 @@ class Search:
     def ask(self) -> Suggestion:
         """The next configuration; several may be pending.
 
+        With the option `hyperband_mode` at `promotion` it may be an earlier one, whose training goes on.
+
         Raises:
             Exhausted: every configuration of a finite space has been suggested.
         """
+        for promotion in self._engine.promote(self._history, 1):
+            return self._resumed(promotion.number)
         number = self._next
         answer = self._engine.propose(self._history, number, 1)
         self._converged = self._converged or answer.converged
@@ -142,6 +149,12 @@ class Search:
         point = dict(answer.proposals[0].point)
         self._history.apply([Appeared(number, 0, point)])
         return Suggestion(number, dict(point))
+
+    def _resumed(self, number: int) -> Suggestion:
+        record = self._history.records[number]
+        epoch = max(record.curve)
+        self._history.apply([Weighed(number, epoch)])
+        return Suggestion(number, dict(record.point), epoch)
 
     def tell(self, number: int, value: float | None) -> None:
         """The final objective of a suggestion; None when its training failed, NaN or infinity when it diverged.
@@ -160,16 +173,21 @@ class Search:
     def report(self, number: int, step: int, value: float) -> bool:
         """An intermediate objective at an epoch (from 1): whether training should go on.
 
-        On False the last value counts as the suggestion's result; telling another one is allowed.
+        On False the last value counts as the suggestion's result; telling another one is allowed. With the option
+        `hyperband_mode` at `promotion` it may also be paused: then it has no result yet, and `ask` may resume it.
         """
         record = self._history.records.get(number)
         if record is None or record.ended is not None:
             raise Invalid.one("number", f"suggestion {number!r} is not pending; nothing can be reported for it.")
+        if record.paused:
+            raise Invalid.one("number", f"suggestion {number} is paused; report when ask() has resumed it.")
         self._history.apply([Emitted(number, step, float(value))])
-        if self._engine.judge(self._history, number, step).stop:
+        verdict = self._engine.judge(self._history, number, step)
+        if self._history.spec.promotes:
+            self._history.apply([Weighed(number, step, paused=verdict.cause is StopCause.PAUSED)])
+        if verdict.stop and verdict.cause is not StopCause.PAUSED:
             self._history.apply([_ended(number, float(value), stopped=True)])
-            return False
-        return True
+        return not verdict.stop
 
     def add(self, values: Point, value: float | None) -> int:
         """A result from elsewhere, inside or outside the ranges; the number it got.

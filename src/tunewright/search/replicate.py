@@ -31,7 +31,8 @@ def _record(number: int, mine: Sequence[Record], replicates: int) -> Record:
         for epoch, value in record.curve.items():
             epochs.setdefault(epoch, []).append(value)
     curve = {epoch: _mean(values) for epoch, values in sorted(epochs.items())}
-    return Record(number, mine[0].definition, mine[0].point, curve, _end(number, mine, replicates))
+    paused = any(record.paused for record in mine) and not any(record.growing for record in mine)
+    return Record(number, mine[0].definition, mine[0].point, curve, _end(number, mine, replicates), paused=paused)
 
 
 def _mean(values: Sequence[float]) -> float:

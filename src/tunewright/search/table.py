@@ -28,11 +28,13 @@ class State(IntEnum):
     """Failed or diverged: the region is known to be bad."""
     VOID = 3
     """Ended by somebody before it said anything: nothing is known."""
+    PAUSED = 4
+    """May go on: what it showed is known, and nothing is on its way."""
 
 
 def state_of(record: Record) -> State:
     if record.ended is None:
-        return State.LIVE
+        return State.PAUSED if record.paused else State.LIVE
     if record.ended.value is not None and math.isfinite(record.ended.value):
         return State.GOOD
     return State.VOID if record.ended.stopped and not record.ended.diverged else State.BAD
@@ -131,7 +133,7 @@ class Table:
         self._records[i] = record
         self._states[i] = state
         self._values[i] = self.sign * record.value if state is State.GOOD and record.value is not None else math.nan
-        if state is State.LIVE:
+        if state in (State.LIVE, State.PAUSED):
             self._open.append(i)
 
     def _grow(self, needed: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from tunewright.core.history import Appeared, Emitted, Ended, Fact, History
+from tunewright.core.history import Appeared, Emitted, Ended, Fact, History, Weighed
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial, TrialStatus
 from tunewright.store.rows import BRIEF, metric_out, value_out
@@ -26,9 +26,9 @@ def read_history(connection: Connection, uid: str, spec: JobSpec) -> History:
     number, seen = next(curves, _NONE)
     for one in stream_trials(connection, uid):
         if number != one.number:
-            history.apply(_facts(one, ()))
+            history.apply(_facts(one, (), spec))
             continue
-        history.apply(_facts(one, seen))
+        history.apply(_facts(one, seen, spec))
         number, seen = next(curves, _NONE)
     return history
 
@@ -79,10 +79,12 @@ def _seen(row: Row[Any]) -> Seen:
     return Seen(number, attempt, epoch, seq, value_out(value, mark), metric_out(metric), at)
 
 
-def _facts(one: Trial, points: Sequence[Seen]) -> list[Fact]:
+def _facts(one: Trial, points: Sequence[Seen], spec: JobSpec) -> list[Fact]:
     """What `step` told about a trial, but for attempts that are void."""
     facts: list[Fact] = [Appeared(one.number, one.definition, one.point)]
-    facts += [Emitted(one.number, seen.epoch, seen.value) for seen in points if seen.attempt == one.attempt]
+    facts += [Emitted(one.number, seen.epoch, seen.value) for seen in points if seen.attempt == one.origin]
+    if spec.promotes and one.judged:
+        facts.append(Weighed(one.number, one.judged, one.status is TrialStatus.PAUSED))
     if not one.status.live:
         failed = one.status is TrialStatus.FAILED or (one.value is None and not one.diverged)
         facts.append(Ended(one.number, one.value, failed, one.diverged, one.status is TrialStatus.STOPPED))

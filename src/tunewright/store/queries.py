@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from tunewright.core.change import CurvePoint
 from tunewright.core.errors import NotFound
 from tunewright.core.events import Event
-from tunewright.core.job import Job
+from tunewright.core.job import Job, standing
 from tunewright.core.ports import JobPage, JobQuery, JobView, MetricValue, TrialPage, TrialQuery, TrialView
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial
@@ -20,7 +20,7 @@ from tunewright.store.database import looking, reading
 from tunewright.store.paging import Order
 from tunewright.store.past import stream_curves
 from tunewright.store.questions import Questions, job_order, trial_order
-from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, key_of, metric_in, metric_out, shown, value_out
+from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, key_of, metric_in, metric_out, value_out
 from tunewright.store.tables import curve, journal, point, trial
 
 TUNING_JOB = "tuning job"
@@ -61,11 +61,8 @@ class SqlReads:
     def _job_view(self, cursor: DBAPICursor, row: Sequence[Any]) -> JobView:
         uid, state, version, running, owner, expires = row[:6]
         spec = self._read_specs(cursor, [uid])[uid]
-        live: dict[int, Trial] = {}
-        if running:
-            found = self._ask.live.run(cursor, {"uid": uid}).fetchall()
-            live = {number: TRIAL.loads(body) for number, body in found}
-        one: Job = STATE.loads(state, uid=uid, spec=spec, live=live)
+        found = self._ask.live.run(cursor, {"uid": uid}).fetchall() if running else []
+        one: Job = STATE.loads(state, uid=uid, spec=spec, **standing(TRIAL.loads(body) for _, body in found))
         return JobView(one, version, None if owner is None else OWNER.loads(owner), expires)
 
     def journal(self, job_uid: str) -> list[Event]:
@@ -89,7 +86,7 @@ class SqlReads:
     def trials(self, query: TrialQuery) -> TrialPage:
         order = trial_order(query)
         statement, asked = self._ask.trials(query, order)
-        wanted = None if query.status is None else shown(query.status)
+        wanted = None if query.status is None else query.status.shown.value
         with looking(self._engine) as cursor:
             rows = statement.run(cursor, asked).fetchall()
             chosen = [row for row in rows[: query.limit] if wanted is None or row[1] == wanted]
@@ -152,12 +149,12 @@ class SqlReads:
     # ---- pieces ----
 
     def _attempt(self, cursor: DBAPICursor, name: str) -> tuple[Trial, dict[str, object]]:
-        """A training job, and what statements on its latest attempt take. Raises NotFound."""
+        """A training job, and what statements on the curve that counts take. Raises NotFound."""
         rows = self._ask.attempt.run(cursor, {"key": key_of(name)}).fetchall()
         if not rows:
             raise NotFound(TRAINING_JOB, name)
         one = TRIAL.loads(rows[0][1])
-        return one, {"uid": rows[0][0], "number": one.number, "attempt": one.attempt}
+        return one, {"uid": rows[0][0], "number": one.number, "attempt": one.origin}
 
     def _read_specs(self, cursor: DBAPICursor, uids: Iterable[str]) -> dict[str, JobSpec]:
         """Specifications by uid, which never change and are read once; a missing one is left out."""

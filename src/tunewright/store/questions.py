@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Dialect, Select, Table, and_, bindparam, f
 from tunewright.core.ports import JobQuery, TrialQuery
 from tunewright.store.paging import Order, unknown_sort
 from tunewright.store.prepared import Prepared
-from tunewright.store.rows import key_of, shown
+from tunewright.store.rows import key_of
 from tunewright.store.tables import DELETED, curve, job, lease, point, spec, trial
 
 SHAPES = 512
@@ -94,7 +94,7 @@ class Questions:
         if query.job_uid is not None:
             asked["uid"] = query.job_uid
         if query.status is not None and not query.page_first:
-            asked["status"] = shown(query.status)
+            asked["status"] = query.status.shown.value
         place = {} if query.after is None else order.place(query.after)
         statement = self._trials(query.sort, query.descending, query.after is not None, frozenset(asked))
         return statement, {**asked, **place, "most": query.limit + 1}

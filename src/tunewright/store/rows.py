@@ -12,12 +12,12 @@ from tunewright.core.history import Appeared
 from tunewright.core.job import Job
 from tunewright.core.ports import Owner
 from tunewright.core.spec import JobSpec
-from tunewright.core.trial import Trial, TrialStatus
+from tunewright.core.trial import Trial
 from tunewright.store.codec import Codec, mark_of
 
 EVENT: Codec[Event] = Codec(Event)
 SPEC: Codec[JobSpec] = Codec(JobSpec)
-STATE: Codec[Job] = Codec(Job, without=("uid", "spec", "live"))
+STATE: Codec[Job] = Codec(Job, without=("uid", "spec", "live", "paused"))
 TRIAL: Codec[Trial] = Codec(Trial)
 BRIEF: Codec[Trial] = Codec(Trial, without=("cursor", "verdict", "transitions", "note", "reason", "model"))
 """Reads what a history needs of a trial, and leaves the rest at its defaults."""
@@ -65,20 +65,15 @@ def job_row(job: Job, version: int) -> Row:
     }
 
 
-def shown(status: TrialStatus) -> str:
-    """A training job's status as everybody outside sees it: one that is decided but not started is InProgress."""
-    return (TrialStatus.RUNNING if status is TrialStatus.PENDING else status).value
-
-
 def trial_row(uid: str, trial: Trial, modified: float) -> Row:
     return {
         "job_uid": uid,
         "number": trial.number,
         "name_key": key_of(trial.name),
         "created": trial.created,
-        "status": shown(trial.status),
+        "status": trial.status.shown.value,
         "live": trial.status.live,
-        "attempt": trial.attempt,
+        "attempt": trial.origin,
         "modified": modified,
         "final": trial.value,
         "body": TRIAL.dumps(trial),

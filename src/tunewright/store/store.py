@@ -11,7 +11,7 @@ from tunewright.core.change import Change
 from tunewright.core.errors import AlreadyExists, NotFound, StaleVersion
 from tunewright.core.events import Event
 from tunewright.core.history import History
-from tunewright.core.job import Job
+from tunewright.core.job import Job, standing
 from tunewright.core.ports import Owner, Stored
 from tunewright.core.spec import JobSpec
 from tunewright.store.database import fetched, open_database, reading, writing
@@ -72,9 +72,9 @@ class SqlStore:
         if not rows:
             raise NotFound(TUNING_JOB, uid)
         spec = self._spec(uid)
-        live = {number: TRIAL.loads(body) for _, _, number, body in rows if body is not None}
+        trials = standing(TRIAL.loads(body) for *_, body in rows if body is not None)
         state, version = rows[0][0], rows[0][1]
-        return Stored(STATE.loads(state, uid=uid, spec=spec, live=live), version)
+        return Stored(STATE.loads(state, uid=uid, spec=spec, **trials), version)
 
     def find(self, name: str, *, tuning: bool) -> str:
         rows = fetched(self.engine, self._sql.find, {"tuning": tuning, "key": key_of(name)})

@@ -88,7 +88,8 @@ trial = Table(
     Index("trial_of_job_status", "job_uid", "status", "name_key"),
     Index("trial_created", "created", "name_key"),
     Index("trial_status", "status", "name_key"),
-    comment="A training job. `final` is its objective when it counts; live ones are not terminal.",
+    comment="A training job. `attempt` is the one that its curve began with. Live ones are not terminal."
+    " `final` is its objective when it counts.",
 )
 
 DELETED = "Deleting"

@@ -47,6 +47,17 @@ while True:
     time.sleep(0.01)
 """
 
+CHECKPOINTED = """
+import os, time
+place = os.path.join(os.environ["TUNEWRIGHT_CHECKPOINT_DIR"], "epoch")
+done = int(open(place).read()) if os.path.exists(place) else 0
+with open(place, "w") as file:
+    file.write(str(done + 1))
+print(f"epoch {done + 1};", flush=True)
+while done < 2:
+    time.sleep(0.01)
+"""
+
 COUNTED = """
 import os
 with open(os.environ["COUNT"], "a") as file:
@@ -195,6 +206,23 @@ class ExecutorSuite:
         report = seen.exit("polite-1")
         assert (report.killed, report.failure, report.exit_code) == (True, None, 0)
         assert report.model.endswith("/polite-1/output/model.tar.gz")
+        seen.executor.close()
+
+    def test_a_killed_program_may_go_on_from_its_checkpoint(self, tmp_path: Path) -> None:
+        seen = Collected(self.executor(tmp_path))
+        kept = (tmp_path / "kept" / "paused-1").as_uri()
+        task = replace(self.task(tmp_path, "paused-1", CHECKPOINTED), checkpoint_uri=kept)
+        for attempt in (1, 2):
+            again = replace(task, attempt=attempt)
+            seen.executor.launch(again)
+            seen.said("paused-1", f"epoch {attempt};".encode(), attempt)
+            seen.executor.kill(again)
+            assert seen.exit("paused-1", attempt).killed
+            seen.executor.forget("paused-1", attempt)
+        seen.executor.launch(replace(task, attempt=3))
+        report = seen.exit("paused-1", 3)
+        assert (report.exit_code, report.killed) == (0, False)
+        seen.said("paused-1", b"epoch 3;", 3)
         seen.executor.close()
 
     def test_a_stubborn_program_is_killed_after_its_grace(self, tmp_path: Path) -> None:

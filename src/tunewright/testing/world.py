@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tunewright.core.events import Proposal
+from tunewright.core.events import Promotion, Proposal
 from tunewright.core.history import History
 from tunewright.core.ports import Advisor, ExitReport, PhaseReport, Proposals, Report, Task
 from tunewright.core.trial import Cursor, Failure, Phase, Verdict
@@ -246,3 +246,11 @@ class HostileAdvisor:
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         return self._inner.judge(history, number, upto)
+
+    def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
+        """Now and then one that is not paused, or more than there are places for."""
+        if self._dice.random() >= self._hostility.surplus:
+            return self._inner.promote(history, places)
+        others = [n for n, record in history.records.items() if not record.paused][:1]
+        strange = [Promotion(number, Verdict(False, "nobody asked")) for number in [*others, 10**6]]
+        return (*strange, *self._inner.promote(history, places + 2))
