@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from tunewright.sdk.session import Session
 from tunewright.tuner import (
     CategoricalParameter,
     ContinuousParameter,
+    HyperbandStrategyConfig,
     HyperparameterTuner,
     IntegerParameter,
+    StrategyConfig,
     TuningJobFailed,
 )
 
@@ -148,6 +151,49 @@ def test_functions_run_in_workers_wherever_they_were_defined(home: Path) -> None
     assert (first["x"], first["n"], first["FinalObjectiveValue"]) == (0.625, 2, 2 * 0.375**2 + 2)
     assert isinstance(best["n"], int) and isinstance(best["x"], float)
     assert tuner.best_value() == pytest.approx((best["x"] - 0.25) ** 2 * 2 + best["n"], rel=1e-12)
+
+
+def test_functions_are_paused_and_go_on_from_their_checkpoints(home: Path, tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.txt")
+
+    def train(x: float) -> None:
+        from tunewright.script import checkpoint_dir, should_stop
+
+        place = Path(checkpoint_dir() or "", "epoch")
+        done = int(place.read_text()) if place.exists() else 0
+        should_stop()
+        for epoch in range(done + 1, 10):
+            with open(ledger, "a") as lines:
+                lines.write(f"{os.environ['TRAINING_JOB_NAME']} {epoch}\n")
+            place.write_text(str(epoch))
+            tunewright.report(step=epoch, loss=(x - 0.3) ** 2 + 1 / epoch)
+            time.sleep(0.3)
+            if should_stop():
+                return
+
+    options = {"checkpoint_s3_uri": str(tmp_path / "checkpoints")}
+    tuner = HyperparameterTuner(
+        FunctionEstimator(train, **options),
+        "loss",
+        {"x": ContinuousParameter(0.0, 1.0)},
+        objective_type="Minimize",
+        strategy="Hyperband",
+        strategy_config=StrategyConfig(HyperbandStrategyConfig(max_resource=9, min_resource=1)),
+        hyperband_mode="promotion",
+        hyperband_proposals="random",
+        max_jobs=9,
+        max_parallel_jobs=3,
+    )
+    tuner.fit()
+    assert tuner.describe()["TrainingJobStatusCounters"]["InProgress"] == 0
+    ran: dict[str, list[int]] = {}
+    for line in Path(ledger).read_text().splitlines():
+        name, epoch = line.split()
+        ran.setdefault(name, []).append(int(epoch))
+    assert len(ran) == 9 and all(mine == list(range(1, len(mine) + 1)) for mine in ran.values())
+    assert sum(map(len, ran.values())) < 9 * 9 and max(map(len, ran.values())) > 1
+    rows = tuner.analytics().dataframe()
+    assert (rows["TrainingJobStatus"] == "Stopped").sum() >= 4
 
 
 def test_when_every_job_fails_the_cause_is_told_and_raised(
