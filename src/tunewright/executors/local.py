@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.core.ports import ExitReport, PhaseReport, Task
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import containers, processes, tasklock
+from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
-from tunewright.executors.clock import now
-from tunewright.executors.cluster import MAX_HOSTS, Cluster
+from tunewright.executors.cluster import MAX_HOSTS
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
+from tunewright.executors.local_end import LOST, Entry, ended_alone, order
 from tunewright.executors.news import News
-from tunewright.executors.program import ORDER
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Held, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
 BEGIN_SECONDS = 5.0
-LOST = "worker lost: the process that looked after the training job ended without a word (killed, or a restart)."
-
 _Key = tuple[str, int]
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A task that this executor looks after.
-
-    Args:
-        until: by when its shim must hold the lock.
-        own: its shim reports on this executor's pipe and is reaped by its fork server.
-        phases: how many phases were reported.
-        lost: the reason to give should the job be lost.
-    """
-
-    task: Task
-    workdir: Workdir
-    until: float
-    own: bool = False
-    done: bool = False
-    phases: int = 0
-    lost: str = LOST
 
 
 class LocalExecutor(News):
@@ -75,7 +50,7 @@ class LocalExecutor(News):
         self._slots = slots
         self._begin_seconds = begin_seconds
         self._launching = threading.Lock()
-        self._entries: dict[_Key, _Entry] = {}
+        self._entries: dict[_Key, Entry] = {}
         self._rest = b""
         self._listener = Listener()
         reading, self._writing = os.pipe()
@@ -118,7 +93,7 @@ class LocalExecutor(News):
                     with self._guard:
                         self._entries.pop((task.name, task.attempt), None)
 
-    def _start(self, entry: _Entry) -> str | None:
+    def _start(self, entry: Entry) -> str | None:
         task, training = entry.task, entry.task.training
         cpus, gpus = training.cpus * training.hosts, training.gpus * training.hosts
         impossible = _too_many(training.hosts) or self._slots.impossible(cpus, gpus)
@@ -138,7 +113,7 @@ class LocalExecutor(News):
             held.close()
         return _handle(task) if entry.own else None
 
-    def _ask(self, entry: _Entry, held: Held, devices: tuple[str, ...] | None) -> bool:
+    def _ask(self, entry: Entry, held: Held, devices: tuple[str, ...] | None) -> bool:
         """Have a shim do the job; False when the system has no room for one.
 
         A fork server that dies over it is asked for again, once: should two shims come of it, one finds the
@@ -173,7 +148,7 @@ class LocalExecutor(News):
                 return
             tasklock.write_tombstone(workdir, task.grace)
             if tasklock.is_held(workdir):
-                self._signal(workdir)
+                order(workdir)
                 if not entry.own:
                     self._adopt(entry)
                 return
@@ -229,11 +204,11 @@ class LocalExecutor(News):
 
     # ---- finding out how a task stands ----
 
-    def _entry(self, task: Task, workdir: Workdir) -> _Entry:
-        entry = _Entry(task, workdir, time.monotonic() + self._begin_seconds)
+    def _entry(self, task: Task, workdir: Workdir) -> Entry:
+        entry = Entry(task, workdir, time.monotonic() + self._begin_seconds)
         return self._entries.setdefault((task.name, task.attempt), entry)
 
-    def _find(self, entry: _Entry) -> bool:
+    def _find(self, entry: Entry) -> bool:
         """Take over an attempt of which there are traces; False when there are none."""
         if self._finished(entry):
             return True
@@ -246,14 +221,14 @@ class LocalExecutor(News):
             return False
         return True
 
-    def _finished(self, entry: _Entry) -> bool:
+    def _finished(self, entry: Entry) -> bool:
         """Whether the attempt's end is on record; then it is reported."""
         report = read_exit(entry.workdir)
         if report is not None:
             self._finish(entry, report)
         return report is not None
 
-    def _adopt(self, entry: _Entry) -> None:
+    def _adopt(self, entry: Entry) -> None:
         """Notice the end of a job whose shim reports to nobody, or to another controller.
 
         A shim that is left alone ends with its job, which the system tells at once; one that still has its
@@ -265,11 +240,11 @@ class LocalExecutor(News):
             self._listener.watch(handle, lambda: self._shim_ended(entry))
         self._listener.look(lambda: not self._look(entry))
 
-    def _shim_ended(self, entry: _Entry) -> bool:
+    def _shim_ended(self, entry: Entry) -> bool:
         self._look(entry)
         return False
 
-    def _look(self, entry: _Entry) -> bool:
+    def _look(self, entry: Entry) -> bool:
         """Whether an adopted attempt is over; asked again and again where the system cannot tell us."""
         if entry.done or self._finished(entry):
             return True
@@ -280,7 +255,7 @@ class LocalExecutor(News):
             self._conclude_unheld(entry)
         return entry.done
 
-    def _settle(self, entry: _Entry) -> bool:
+    def _settle(self, entry: Entry) -> bool:
         """A shim is gone, or says that it is done. Answers False: nothing more is to be heard of it."""
         if not entry.done and not self._finished(entry):
             if tasklock.is_held(entry.workdir):
@@ -289,24 +264,12 @@ class LocalExecutor(News):
                 self._conclude_unheld(entry)
         return False
 
-    def _conclude_unheld(self, entry: _Entry) -> None:
+    def _conclude_unheld(self, entry: Entry) -> None:
         """End an attempt that no shim holds: it was lost, or it is told to end before it began."""
-        state = tasklock.read_state(entry.workdir)
-        name, attempt = entry.task.name, entry.task.attempt
-        told = tasklock.read_tombstone(entry.workdir) is not None
-        if state.shim is not None:
-            hosts = Cluster.of(entry.task.training).hosts
-            markers = [f"TUNEWRIGHT_METRICS_FILE={entry.workdir.stream(f'{host}/metrics')}" for host in hosts]
-            processes.end_remains(state.programs, markers)
-            containers.end_remains(self._runtime.image(entry.task.training.image), str(self._home), entry.task)
-        started = next((at for phase, at in state.phases if phase is Phase.TRAINING), None)
-        if told:
-            report = ExitReport(name, attempt, None, killed=True, started=started, ended=now())
-        else:
-            report = ExitReport(name, attempt, None, Failure.INTERNAL, entry.lost, started=started, ended=now())
+        report = ended_alone(entry, self._runtime, str(self._home))
         self._conclude(entry, report)
 
-    def _conclude(self, entry: _Entry, report: ExitReport) -> None:
+    def _conclude(self, entry: Entry, report: ExitReport) -> None:
         """Put an end on record that no shim can; unless one holds the attempt, which then decides."""
         lock = tasklock.take(entry.workdir)
         if lock is None:
@@ -321,7 +284,7 @@ class LocalExecutor(News):
 
     # ---- the end ----
 
-    def _finish(self, entry: _Entry, report: ExitReport) -> None:
+    def _finish(self, entry: Entry, report: ExitReport) -> None:
         with self._guard:
             if entry.done:
                 return
@@ -329,20 +292,6 @@ class LocalExecutor(News):
             name, attempt = entry.task.name, entry.task.attempt
             late = tasklock.read_state(entry.workdir).phases[entry.phases :]
             self._tell(*(PhaseReport(name, attempt, phase, at) for phase, at in late), report)
-
-    def _signal(self, workdir: Workdir) -> None:
-        """Tell the shim to look at the tombstone. One that has not said who it is will look by itself."""
-        state = tasklock.read_state(workdir)
-        if state.shim is None:
-            return
-        handle = processes.open_process(state.shim[0])
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if handle is not None and tasklock.is_held(workdir):
-                processes.signal_process(handle, ORDER)
-            elif handle is None and processes.same_process(*state.shim):
-                os.kill(state.shim[0], ORDER)
-        if handle is not None:
-            os.close(handle)
 
 
 def _too_many(hosts: int) -> str:
