@@ -109,7 +109,9 @@ def test_a_script_is_tuned_from_end_to_end(
     assert f"loss={tuner.best_value()!r};" in capsys.readouterr().out
 
 
-def test_attach_and_warm_start_on_what_the_service_says(home: Path, script: Path) -> None:
+def test_attach_and_warm_start_on_what_the_service_says(
+    home: Path, script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tuner = HyperparameterTuner(
         estimator(script), "loss", RANGES, objective_type="Minimize", max_jobs=2, strategy="Random"
     )
@@ -120,6 +122,8 @@ def test_attach_and_warm_start_on_what_the_service_says(home: Path, script: Path
     child = again.identical_dataset_and_algorithm_tuner()
     child.max_jobs = 1
     child.fit({"train": "data"}, job_name="child")
+    out = capsys.readouterr().out
+    assert "Warm start: IdenticalDataAndAlgorithm from parent (0 results used, 2 dropped)\n" in out, "draws use none"
     assert child.describe()["HyperParameterTuningJobStatus"] == "Completed"
     assert child.describe()["OverallBestTrainingJob"]["TuningJobName"] in ("parent", "child")
 

@@ -230,7 +230,10 @@ class Session:
         """What the parents of a tuning job gave it, in a line; empty without parents, and where only a server knows."""
         if self.local is None:
             return ""
-        job = self.local.reads.job(name).job
+        try:
+            job = self.local.reads.job(name).job
+        except NotFound:
+            return ""
         return line(job, inherited(job, self.local.reads, self.local.history))
 
     def exact_value(self, summary: Mapping[str, Any]) -> float | None:
