@@ -9,8 +9,9 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def load() -> ModuleType:
-    found = importlib.util.spec_from_file_location("draw_features", ROOT / "docs" / "draw_features.py")
+def load(name: str = "draw_features") -> ModuleType:
+    """A program of the documentation, as a module."""
+    found = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)

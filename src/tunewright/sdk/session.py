@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from tunewright.core.errors import NotFound
 from tunewright.core.history import History
+from tunewright.core.job import Job
 from tunewright.core.ports import LogTail, Objects, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import StopCause
@@ -216,23 +217,24 @@ class Session:
         for page in paginator.paginate(HyperParameterTuningJobName=name, **arguments):
             yield from page["TrainingJobSummaries"]
 
+    def _job(self, name: str) -> Job | None:
+        """A tuning job as our own reads know it; None where only the wire can be asked."""
+        if self.local is None:
+            return None
+        try:
+            return self.local.reads.job(name).job
+        except NotFound:
+            return None
+
     def ending(self, name: str) -> str:
         """Why a tuning job ended, in words, where our own reads know it; else an empty text."""
-        if self.local is None:
-            return ""
-        try:
-            job = self.local.reads.job(name).job
-        except NotFound:
-            return ""
-        return job.ending.why if job.ending is not None else ""
+        job = self._job(name)
+        return job.ending.why if job is not None and job.ending is not None else ""
 
     def warm_start(self, name: str) -> str:
         """What the parents of a tuning job gave it, in a line; empty without parents, and where only a server knows."""
-        if self.local is None:
-            return ""
-        try:
-            job = self.local.reads.job(name).job
-        except NotFound:
+        job = self._job(name)
+        if job is None or self.local is None:
             return ""
         return line(job, inherited(job, self.local.reads, self.local.history))
 
@@ -252,24 +254,16 @@ class Session:
 
     def paused(self, name: str) -> int:
         """How many training jobs of a tuning job are paused; 0 where only the wire can be asked."""
-        if self.local is None:
-            return 0
-        with contextlib.suppress(NotFound):
-            return len(self.local.reads.job(name).job.paused)
-        return 0
+        job = self._job(name)
+        return 0 if job is None else len(job.paused)
 
     def running(self, name: str) -> list[Running]:
         """The live training jobs of a tuning job; by name alone where only the wire can be asked."""
-        if self.local is not None:
-            try:
-                job = self.local.reads.job(name).job
-            except NotFound:
-                return []
-            return [
-                Running(trial.name, trial.last, trial.epoch, trial.started, trial.status.value)
-                for trial in job.live.values()
-            ]
-        return [Running(summary["TrainingJobName"]) for summary in self.summaries(name, StatusEquals="InProgress")]
+        if self.local is None:
+            return [Running(summary["TrainingJobName"]) for summary in self.summaries(name, StatusEquals="InProgress")]
+        job = self._job(name)
+        live = [] if job is None else job.live.values()
+        return [Running(trial.name, trial.last, trial.epoch, trial.started, trial.status.value) for trial in live]
 
 
 def tail_of(path: Path, lines: int) -> str:
