@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunewright.core.errors import Invalid
@@ -89,6 +89,7 @@ VALUES = st.one_of(
 )
 
 
+@example(["true", True])
 @given(st.lists(VALUES, min_size=1, max_size=6, unique_by=lambda value: (str(value), type(value).__name__)))
 def test_categories_come_back_with_their_types(values: list[Value]) -> None:
     parameter = CategoricalParameter(values)

@@ -136,8 +136,12 @@ def native(parameter: Parameter | None, text: str) -> Value:
     if parameter is None:
         return decode_value(text)
     if isinstance(parameter, CategoricalParameter):
-        listed = (value for value in parameter.values if text in (encode_value(value), parameter.text(value)))
-        return next(listed, decode_value(text))
+        # As it was sent comes first: the text `true` beside the boolean is not the boolean.
+        for way in (encode_value, parameter.text):
+            for value in parameter.values:
+                if text == way(value):
+                    return value
+        return decode_value(text)
     try:
         return parameter.cast(text)
     except ValueError:
