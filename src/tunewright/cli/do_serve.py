@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from tunewright.settings import Settings
 CONFIGURATION = "sagemaker-config.yaml"
 SWITCH_SECONDS = 0.0005
 M_ARENA_MAX = -8
+SQLITE_BYTES = 12 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Wanted:
 
 def serve(wanted: Wanted) -> int | None:
     """Serve until told to end. Training goes on when the server ends; the next one takes it over."""
-    _share_memory()
+    share_memory()
     keys = load_keys(wanted.keys) if wanted.keys else {}
     _check(wanted, keys)
     settings = Settings.load()
@@ -125,10 +127,16 @@ def _announce(wanted: Wanted, settings: Settings, listening: socket.socket, keys
     sys.stdout.flush()
 
 
-def _share_memory() -> None:
-    """Let all threads take memory from one place, where the C library would set some aside for each (glibc alone)."""
+def share_memory() -> None:
+    """Let all threads take memory from one place, and all connections to SQLite together keep so much of their pages.
+
+    The C library (glibc alone) would set some aside for each thread, SQLite 4 MB for each connection. SQLite's limit
+    is a process's, whichever connection says it.
+    """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA soft_heap_limit={SQLITE_BYTES}")
 
 
 def _settle() -> None:
