@@ -55,7 +55,7 @@ $(WIRE)/%/.ready: tests/wire/%.txt
 	@touch $@
 
 test-wire: $(READY) $(WIRE)/v2/.ready $(WIRE)/v3/.ready $(WIRE)/cli/.ready
-	$(BIN)/pytest -m wire tests/wire
+	$(BIN)/pytest -n $(WORKERS) -m wire tests/wire
 
 check: $(READY)
 	$(BIN)/ruff check .

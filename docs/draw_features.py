@@ -12,9 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "features.md"
 
-NEEDS_SERVICE = frozenset({1, 87, 88, 89})
-"""Rows about other clients than our own, over HTTP."""
-
 NOT_YET = {
 }
 
@@ -126,7 +123,7 @@ def state(number: int, tests: list[tuple[str, str]]) -> str:
         return "held by " + ", ".join(f"[`{name}`](../{path})" for path, name in tests)
     if number in NOT_YET:
         return f"not yet: {NOT_YET[number]}"
-    return "needs the service" if number in NEEDS_SERVICE else "not yet"
+    return "not yet"
 
 
 def draw() -> str:

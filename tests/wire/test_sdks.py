@@ -69,9 +69,16 @@ def day(flow: str, interpreter: str, place: Path, variables: dict[str, str]) -> 
     assert done.returncode == 0 and "the whole day went well" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
 
 
-@pytest.mark.parametrize("version", ["v2", "v3"])
-def test_the_sagemaker_sdk(version: str, serving: Serving, place: Path) -> None:
-    day(f"flow_{version}.py", version, place, environment(serving, place))
+def test_row_87_the_sagemaker_sdk_v2(serving: Serving, place: Path) -> None:
+    day("flow_v2.py", "v2", place, environment(serving, place))
+
+
+def test_row_88_warm_starts_and_several_estimators_in_v2(serving: Serving, place: Path) -> None:
+    day("flow_v2_parents.py", "v2", place, environment(serving, place))
+
+
+def test_row_89_the_sagemaker_sdk_v3(serving: Serving, place: Path) -> None:
+    day("flow_v3.py", "v3", place, environment(serving, place))
 
 
 def test_local_mode(place: Path) -> None:
@@ -130,7 +137,7 @@ def finished(aws: Cli, name: str) -> dict[str, Any]:
     raise AssertionError(f"{name} did not end")
 
 
-def test_the_aws_cli(serving: Serving, place: Path) -> None:
+def test_row_01_the_aws_cli(serving: Serving, place: Path) -> None:
     aws = Cli(environment(serving, place))
     (place / "train" / "big.bin").write_bytes(os.urandom(20 << 20))
     with tarfile.open(place / "sourcedir.tar.gz", "w:gz") as archive:
