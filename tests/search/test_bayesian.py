@@ -16,7 +16,7 @@ from tunewright.core.space import CategoricalParameter, ContinuousParameter, Int
 from tunewright.search import Search
 from tunewright.search.bayesian import pending
 from tunewright.search.bayesian.acquisition import LogEI, log_h
-from tunewright.search.bayesian.kernel import covariance, covariance_and_slope
+from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope
 from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Layout, Prior
@@ -41,13 +41,14 @@ def sample(n: int, seed: int = 0, tasks: int = 0) -> Data:
     return Data(np.hstack([cube.features(rows), columns]), targets - targets.mean(), Layout.of(cube, tasks))
 
 
-def test_kernel_slope_is_the_derivative() -> None:
+@pytest.mark.parametrize("matern", list(Matern))
+def test_kernel_slope_is_the_derivative(matern: Matern) -> None:
     r2 = np.array([0.01, 0.5, 3.0, 20.0])
-    difference = covariance(r2 + 1e-6, 1.7) - covariance(r2 - 1e-6, 1.7)
-    k, slope = covariance_and_slope(r2, 1.7)
+    difference = covariance(r2 + 1e-6, 1.7, matern) - covariance(r2 - 1e-6, 1.7, matern)
+    k, slope = covariance_and_slope(r2, 1.7, matern)
     assert slope == pytest.approx(difference / 2e-6, rel=1e-5)
-    assert k == pytest.approx(covariance(r2, 1.7))
-    assert covariance(np.zeros(1), 1.7)[0] == pytest.approx(1.7)
+    assert k == pytest.approx(covariance(r2, 1.7, matern))
+    assert covariance(np.zeros(1), 1.7, matern)[0] == pytest.approx(1.7)
 
 
 @pytest.mark.parametrize("tasks", [0, 2])

@@ -6,11 +6,12 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tunewright.search.bayesian.model import Data, fit
+from tunewright.search.bayesian.kernel import Matern
+from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats, Ints
@@ -42,12 +43,14 @@ class Seen:
         values: objectives to minimise, NaN for failures, shape (n,).
         waiting: rows of pending trials, shape (p, d).
         every: rows of the job's own trials in launch order, those under way included.
+        weights: how much each observation counts where objectives are transformed, shape (n,); None: all the same.
     """
 
     rows: Floats
     values: Floats
     waiting: Floats
     every: Floats
+    weights: Floats | None = None
 
     @classmethod
     def of(cls, table: Table, new: Sequence[Floats], pooled: Parent) -> Seen:
@@ -73,6 +76,11 @@ class Seen:
         found = self.values[self.good]
         return len(found) < 2 or float(np.ptp(found)) == 0.0
 
+    def first(self, m: int) -> Seen:
+        """The first m observations, and all that is under way."""
+        weights = None if self.weights is None else self.weights[:m]
+        return replace(self, rows=self.rows[:m], values=self.values[:m], weights=weights)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -87,9 +95,11 @@ class Evidence:
     kept: Ints
 
     @classmethod
-    def of(cls, cube: Cube, seen: Seen, tasks: Sequence[Task], most: int, seed: int) -> Evidence:
+    def of(
+        cls, cube: Cube, seen: Seen, tasks: Sequence[Task], most: int, seed: int, matern: Matern = Matern.THREE_HALVES
+    ) -> Evidence:
         """At most `most` observations of a job and its trusted parents."""
-        targets = own_targets(seen.values, borrowed=bool(tasks))
+        targets = own_targets(seen.values, seen.weights, borrowed=bool(tasks))
         spare = most - sum(len(task.rows) for task in tasks)
         kept = subset(targets, max(spare, most // 3), seed)
         rows, values, columns = [seen.rows[kept]], [targets[kept]], [np.zeros((len(kept), len(tasks)))]
@@ -101,21 +111,22 @@ class Evidence:
             column[:, place] = 1.0
             columns.append(column)
         features = np.hstack([cube.features(np.vstack(rows)), np.vstack(columns)])
-        return cls(Data(features, np.concatenate(values), Layout.of(cube, len(tasks))), kept)
+        return cls(Data(features, np.concatenate(values), Layout.of(cube, len(tasks)), matern), kept)
 
 
-def own_targets(values: Floats, *, borrowed: bool) -> Floats:
+def own_targets(values: Floats, weights: Floats | None = None, *, borrowed: bool) -> Floats:
     """The job's own objectives as the model sees them.
 
     Args:
+        weights: how much each counts in the transform, shape (n,).
         borrowed: parents give the scale; a few own results, likely good ones, are put in its better half.
     """
     good = np.isfinite(values)
     if not borrowed:
-        return model_targets(values)
+        return model_targets(values, weights)
     if not good.any():
         return np.ones(len(values))
-    targets = model_targets(values)
+    targets = model_targets(values, weights)
     if good.sum() < FEW or np.ptp(values[good]) == 0:
         targets = np.where(good, 0.5 * targets - 0.5, 1.0)
     return targets
@@ -141,7 +152,7 @@ def first(seen: Seen, step: int) -> Seen:
     m = n - n % max(1, step)
     if m == n or np.isfinite(seen.values[:m]).sum() < 2:
         return seen
-    return Seen(seen.rows[:m], seen.values[:m], seen.waiting, seen.every)
+    return seen.first(m)
 
 
 class Fits:
@@ -149,7 +160,7 @@ class Fits:
 
     def __init__(self, most: int = 64) -> None:
         self._most = most
-        self._known: OrderedDict[bytes, Floats] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Floats, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def theta(self, data: Data, n: int, start: Floats | None = None) -> Floats:
@@ -159,7 +170,12 @@ class Fits:
             n: number of own observations, which frees the length scales.
             start: theta of nearly the same data, which is only adjusted.
         """
-        digest = hashlib.sha256(repr((n, data.layout.group.tolist(), data.layout.kinds.tolist())).encode())
+        return self.fitted(data, n, start)[0]
+
+    def fitted(self, data: Data, n: int, start: Floats | None = None) -> tuple[Floats, float]:
+        """Theta as in `theta`, and its negative log posterior density up to a constant."""
+        layout = data.layout
+        digest = hashlib.sha256(repr((n, layout.group.tolist(), layout.kinds.tolist(), data.matern)).encode())
         digest.update(data.features.tobytes())
         digest.update(data.targets.tobytes())
         if start is not None:
@@ -169,7 +185,9 @@ class Fits:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        found = fit(data, Prior.of(data.layout, n), start)
+        prior = Prior.of(layout, n)
+        theta = fit(data, prior, start)
+        found = theta, Loss(data, prior)(theta)[0]
         with self._lock:
             self._known[key] = found
             while len(self._known) > self._most:

@@ -20,6 +20,9 @@ EARLY = 50
 GAP = 3
 """One forced trial in so many."""
 
+BARREN = 2
+"""Failures without a success after which a value is tried only when it is due."""
+
 UNSEEN_FIRST = 3
 """For so many trials after the initial design, due values do not wait for the gap."""
 
@@ -55,3 +58,23 @@ def due_level(cube: Cube, rows: Floats, initial: int, rng: np.random.Generator) 
         return None
     least = np.flatnonzero(counts[chosen] == counts[chosen].min())
     return chosen, int(rng.choice(least))
+
+
+def barren_levels(cube: Cube, rows: Floats, good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[tuple[int, int]]:
+    """Categorical parameters and those of their values that failed every time, twice at least.
+
+    Args:
+        rows: observed trials, shape (n, d).
+        good: which of them have an objective, shape (n,).
+    """
+    if good.all() or not good.any():
+        return []
+    active = cube.activity.active(rows)
+    found = []
+    for j in cube.categorical:
+        levels = int(cube.levels[j])
+        tried = np.bincount(rows[active[:, j], j].astype(np.int64), minlength=levels)
+        came = np.bincount(rows[active[:, j] & good, j].astype(np.int64), minlength=levels)
+        if came.any():
+            found += [(int(j), int(level)) for level in np.flatnonzero((tried >= BARREN) & (came == 0))]
+    return found

@@ -1,14 +1,24 @@
-"""The covariance: Matern 3/2 over scaled features (Rasmussen and Williams 2006, eq. 4.17)."""
+"""The covariance: Matern over scaled features, of one of two smoothnesses (Rasmussen and Williams 2006, eq. 4.17)."""
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 
 import numpy as np
 
 from tunewright.search.encode import Floats
 
-_ROOT3 = math.sqrt(3.0)
+_ROOT3, _ROOT5 = math.sqrt(3.0), math.sqrt(5.0)
+
+
+class Matern(Enum):
+    """How smooth the objective is taken to be: how often its model has a derivative."""
+
+    THREE_HALVES = 1.5
+    """Once: rough surfaces, accuracies of small data sets."""
+    FIVE_HALVES = 2.5
+    """Twice: most trainings."""
 
 
 def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
@@ -29,24 +39,44 @@ def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
     return np.maximum(r2, 0.0, out=r2)
 
 
-def covariance(r2: Floats, signal: float) -> Floats:
-    """signal (1 + a) exp(-a) with a = sqrt(3) r, at squared distances r2."""
+def covariance(r2: Floats, signal: float, matern: Matern) -> Floats:
+    """The covariance at squared distances r2.
+
+    With a = sqrt(3) r it is signal (1 + a) exp(-a), with a = sqrt(5) r signal (1 + a + a^2 / 3) exp(-a).
+    """
     a = np.sqrt(r2)
-    a *= _ROOT3
+    a *= _ROOT3 if matern is Matern.THREE_HALVES else _ROOT5
     k = np.exp(-a)
-    a += 1.0
-    k *= a
+    k *= _polynomial(a, matern)
     k *= signal
     return k
 
 
-def covariance_and_slope(r2: Floats, signal: float) -> tuple[Floats, Floats]:
-    """The covariance and its derivative by the squared distance, -3/2 signal exp(-a)."""
+def covariance_and_slope(r2: Floats, signal: float, matern: Matern) -> tuple[Floats, Floats]:
+    """The covariance and its derivative by the squared distance.
+
+    The derivative is -3/2 signal exp(-a) for the rougher, -5/6 signal (1 + a) exp(-a) for the smoother one.
+    """
     a = np.sqrt(r2)
-    a *= _ROOT3
+    a *= _ROOT3 if matern is Matern.THREE_HALVES else _ROOT5
     slope = np.exp(-a)
-    a += 1.0
-    a *= slope
-    a *= signal
-    slope *= -1.5 * signal
-    return a, slope
+    k = _polynomial(a, matern)
+    k *= slope
+    k *= signal
+    if matern is Matern.THREE_HALVES:
+        slope *= -1.5 * signal
+    else:
+        a += 1.0
+        a *= -5.0 / 6.0 * signal
+        slope *= a
+    return k, slope
+
+
+def _polynomial(a: Floats, matern: Matern) -> Floats:
+    if matern is Matern.THREE_HALVES:
+        return a + 1.0
+    p = a * a
+    p /= 3.0
+    p += a
+    p += 1.0
+    return p

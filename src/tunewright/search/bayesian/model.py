@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from tunewright.search.bayesian.descent import descend
-from tunewright.search.bayesian.kernel import covariance_and_slope, squared_distances
+from tunewright.search.bayesian.kernel import Matern, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.priors import JITTER, Layout, Prior
 from tunewright.search.encode import Floats
 
@@ -26,11 +26,13 @@ class Data:
     Args:
         features: shape (n, F).
         targets: standardised objectives to minimise, shape (n,).
+        matern: how smooth the objective is taken to be.
     """
 
     features: Floats
     targets: Floats
     layout: Layout
+    matern: Matern = Matern.THREE_HALVES
 
 
 class Loss:
@@ -48,7 +50,7 @@ class Loss:
         g, n = layout.groups, len(y)
         scaled = self._data.features * np.exp(-theta[:g])[layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
-        k, slope = covariance_and_slope(squared_distances(scaled), signal)
+        k, slope = covariance_and_slope(squared_distances(scaled), signal, self._data.matern)
         k.flat[:: n + 1] += noise + JITTER
         lower, failed = lapack.dpotrf(k, lower=1)
         if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,7 @@ class Hunt:
         taken: points that must not be proposed.
         near: rows that a continuous proposal keeps a distance from, shape (m, d).
         fixed: a categorical parameter and the value it must have, or None.
+        barren: categorical parameters and values that are proposed only when fixed.
     """
 
     cube: Cube
@@ -43,6 +44,7 @@ class Hunt:
     taken: Taken
     near: Floats
     fixed: tuple[int, int] | None = None
+    barren: Sequence[tuple[int, int]] = ()
 
     def best(self, good: Floats, extra: Floats, rng: np.random.Generator) -> tuple[Floats, float] | None:
         """The best free row found and its acquisition, or None when none was.
@@ -71,6 +73,7 @@ class Hunt:
         good = self.cube.allowed(rows)
         if self.fixed is not None:
             good &= self._has_value(rows)
+        good &= self._fertile(rows)
         return np.asarray(np.where(good, self.acquire(self.view(rows)), -np.inf))
 
     def is_free(self, row: Floats) -> bool:
@@ -84,6 +87,8 @@ class Hunt:
         rows = self.cube.all_rows
         if self.fixed is not None:
             rows = rows[self._has_value(rows)]
+        fertile = rows[self._fertile(rows)]
+        rows = fertile if any(self.cube.key(row) not in self.taken for row in fertile) else rows
         free = [i for i, row in enumerate(rows) if self.cube.key(row) not in self.taken]
         if not free:
             return None
@@ -103,6 +108,14 @@ class Hunt:
         assert self.fixed is not None, "asked for when one is fixed"
         j, level = self.fixed
         return np.asarray((rows[:, j] == level) & self.cube.activity.active(rows)[:, j])
+
+    def _fertile(self, rows: Floats) -> Bools:
+        """Which rows have no barren value, but for the fixed one."""
+        good = np.ones(len(rows), dtype=bool)
+        for j, level in self.barren:
+            if self.fixed != (j, level):
+                good &= (rows[:, j] != level) | ~self.cube.activity.active(rows)[:, j]
+        return good
 
     def _gaps(self, rows: Floats, row: Floats) -> Floats:
         """Maximum norms of differences; different categorical values are 1 apart."""

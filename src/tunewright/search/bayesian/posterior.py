@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from tunewright.search.bayesian.kernel import covariance, covariance_and_slope, squared_distances
+from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.priors import JITTER
 from tunewright.search.encode import Floats
@@ -43,6 +43,7 @@ class Posterior:
         fitted: posterior means at the real data, shape (m,) with m <= n.
         targets: the real data's objectives, shape (m,).
         best: the incumbent of each version, shape (s,).
+        matern: how smooth the objective is taken to be.
     """
 
     scaled: Floats
@@ -55,6 +56,7 @@ class Posterior:
     fitted: Floats
     targets: Floats
     best: Floats
+    matern: Matern
 
     @classmethod
     def of(cls, data: Data, theta: Floats) -> Posterior:
@@ -63,7 +65,7 @@ class Posterior:
         inverse_lengths = np.exp(-theta[:g])[data.layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
         scaled = data.features * inverse_lengths
-        k = covariance(squared_distances(scaled), signal)
+        k = covariance(squared_distances(scaled), signal, data.matern)
         k.flat[:: n + 1] += noise + JITTER
         lower = cholesky(k)
         ones_and_y = np.column_stack([np.ones(n), data.targets])
@@ -82,6 +84,7 @@ class Posterior:
             fitted,
             data.targets,
             best=np.zeros(1),
+            matern=data.matern,
         )
         return made.with_incumbent(np.ones(n, dtype=bool))
 
@@ -100,7 +103,7 @@ class Posterior:
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
-        k = covariance(squared_distances(features * self.inverse_lengths, self.scaled), self.signal)
+        k = covariance(squared_distances(features * self.inverse_lengths, self.scaled), self.signal, self.matern)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -108,7 +111,7 @@ class Posterior:
     def predict_and_pull(self, features: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
         """As `predict`, and what turns slopes by mean (m, s) and by deviation (m,) into slopes by features (m, F)."""
         scaled = features * self.inverse_lengths
-        k, slope = covariance_and_slope(squared_distances(scaled, self.scaled), self.signal)
+        k, slope = covariance_and_slope(squared_distances(scaled, self.scaled), self.signal, self.matern)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -124,9 +127,9 @@ class Posterior:
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
         scaled = features * self.inverse_lengths
-        k = covariance(squared_distances(scaled, self.scaled), self.signal)
+        k = covariance(squared_distances(scaled, self.scaled), self.signal, self.matern)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
-        prior = covariance(squared_distances(scaled), self.signal)
+        prior = covariance(squared_distances(scaled), self.signal, self.matern)
         return self.mean + k @ self.weights[:, 0], prior - half.T @ half, half
 
     def imagine(self, features: Floats, results: Floats) -> Posterior:

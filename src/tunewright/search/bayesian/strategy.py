@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
-from tunewright.search.bayesian import design, floor, pending
+from tunewright.search.bayesian import design, floor, pending, wider
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import (
     COARSE,
@@ -21,8 +22,11 @@ from tunewright.search.bayesian.evidence import (
     Seen,
     first,
 )
+from tunewright.search.bayesian.kernel import Matern
+from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
+from tunewright.search.bayesian.priors import Kind
 from tunewright.search.bayesian.transforms import unit_of
 from tunewright.search.convergence import hopeless, stagnant
 from tunewright.search.encode import Cube, Floats
@@ -50,6 +54,25 @@ class BayesianSearch:
             turn = Turn(table, self._warm.of(history, table.cube), self._fits)
             answer = fill(table, first, count, turn.choose)
         return replace(answer, converged=turn.converged)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What one trial is chosen with: trusted parents, points not to propose, a value it must have, a smoothness."""
+
+    tasks: list[Task]
+    taken: Taken
+    forced: tuple[int, int] | None
+    matern: Matern
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row, the log of its expected improvement in the model's units, and whether the model sees much noise."""
+
+    row: Floats
+    log_gain: float
+    noisy: bool
 
 
 class Turn:
@@ -97,13 +120,42 @@ class Turn:
     def _hunt(
         self, seen: Seen, tasks: list[Task], taken: Taken, rng: np.random.Generator, initial: int
     ) -> Floats | None:
-        cube, seed = self._table.cube, self._table.spec.seed
-        evidence = Evidence.of(cube, seen, tasks, KEEP_MOST, seed)
-        posterior = Posterior.of(evidence.data, self._theta(seen, tasks))
-        own = len(evidence.kept)
+        cube = self._table.cube
         forced = floor.due_level(cube, seen.every, initial, rng)
+        aim = Aim(tasks, taken, forced, self._smoothness(seen, tasks))
+        found = self._look(seen, aim, rng)
+        if found is None:
+            return None
+        if forced is None and not tasks:
+            if stagnant(seen.values, cube.d, model=True):
+                self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values)
+            found = self._wider(seen, aim, rng, found)
+        return found.row
+
+    def _wider(self, seen: Seen, aim: Aim, rng: np.random.Generator, found: Found) -> Found:
+        """What was found, or what a wider look finds when next to nothing is to be gained by it."""
+        if found.noisy:
+            return found
+        weights = wider.voices(self._table.cube, seen.rows)
+        if not wider.expects_little(found.log_gain, seen.values, weights, len(seen.every)):
+            return found
+        crowds = replace(seen, weights=weights)
+        again = self._look(crowds, aim, rng)
+        if again is not None and again.log_gain < math.log(wider.DONE):
+            again = self._look(crowds, aim, rng, shorter=wider.SHORTER) or again
+        return again or found
+
+    def _look(self, seen: Seen, aim: Aim, rng: np.random.Generator, shorter: float = 1.0) -> Found | None:
+        """The most promising free trial by one model of the results, its length scales multiplied with `shorter`."""
+        cube, tasks = self._table.cube, aim.tasks
+        evidence = Evidence.of(cube, seen, tasks, KEEP_MOST, self._table.spec.seed, aim.matern)
+        theta = self._fitted(seen, tasks, aim.matern)[0].copy()
+        # Categories are not told apart anew: those that always fail would be tried again.
+        theta[: evidence.data.layout.groups][evidence.data.layout.kinds == Kind.NUMERIC] += math.log(shorter)
+        posterior = Posterior.of(evidence.data, theta)
+        noisy, own = posterior.noisy, len(evidence.kept)
         view = Views(cube, len(tasks))
-        posterior = posterior.with_incumbent(self._eligible(seen, evidence, forced, len(evidence.data.targets)))
+        posterior = posterior.with_incumbent(self._eligible(seen, evidence, aim.forced, len(evidence.data.targets)))
         good = seen.rows[evidence.kept[np.argsort(posterior.fitted[:own], kind="stable")]]
         extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(_best_rows(task, 40 // len(tasks))) for task in tasks)])
         if not len(good):
@@ -111,26 +163,33 @@ class Turn:
             means = posterior.predict(view(extra))[0][:, 0]
             good = extra[np.argsort(means, kind="stable")]
             if not len(seen.waiting):
-                free = [row for row in good if cube.key(row) not in taken]
-                return free[0] if free else None
+                free = [row for row in good if cube.key(row) not in aim.taken]
+                return Found(free[0], 0.0, noisy) if free else None
         if len(seen.waiting):
             posterior = pending.imagine(posterior, view(seen.waiting), rng, categorical=len(cube.categorical) > 0)
         near = np.vstack([seen.rows[-_NEAR:], seen.waiting])
-        found = Hunt(cube, LogEI(posterior), view, taken, near, forced).best(good, extra, rng)
-        if found is None:
-            return None
-        if forced is None and not tasks and stagnant(seen.values, cube.d, model=True):
-            self.converged |= hopeless(found[1], unit_of(seen.values), seen.values)
-        return found[0]
+        barren = floor.barren_levels(cube, seen.rows, seen.good)
+        best = Hunt(cube, LogEI(posterior), view, aim.taken, near, aim.forced, barren).best(good, extra, rng)
+        return None if best is None else Found(*best, noisy)
 
-    def _theta(self, seen: Seen, tasks: list[Task]) -> Floats:
-        """Fitted from scratch now and then, adjusted in between; both to prefixes of the observations."""
-        cube, seed, n = self._table.cube, self._table.spec.seed, len(seen.values)
+    def _smoothness(self, seen: Seen, tasks: list[Task]) -> Matern:
+        """The smoothness under which the results are most probable."""
+        return min(Matern, key=lambda matern: self._fitted(seen, tasks, matern)[1])
+
+    def _fitted(self, seen: Seen, tasks: list[Task], matern: Matern) -> tuple[Floats, float]:
+        """Theta, fitted from scratch now and then and adjusted in between, both to prefixes of the observations.
+
+        Also its negative log posterior density.
+        """
+        n = len(seen.values)
         coarse, fine = first(seen, max(COARSE_LEAST, n // COARSE)), first(seen, n // FINE)
         start = None
         if len(coarse.values) < len(fine.values):
-            start = self._fits.theta(Evidence.of(cube, coarse, tasks, FIT_MOST, seed).data, len(coarse.values))
-        return self._fits.theta(Evidence.of(cube, fine, tasks, FIT_MOST, seed).data, len(fine.values), start)
+            start = self._fits.theta(self._data(coarse, tasks, matern), len(coarse.values))
+        return self._fits.fitted(self._data(fine, tasks, matern), len(fine.values), start)
+
+    def _data(self, seen: Seen, tasks: list[Task], matern: Matern) -> Data:
+        return Evidence.of(self._table.cube, seen, tasks, FIT_MOST, self._table.spec.seed, matern).data
 
     def _eligible(
         self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None, size: int

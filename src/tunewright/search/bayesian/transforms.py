@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.special import ndtri
 
 from tunewright.search.encode import Floats
 
 
-def half_rank(values: Floats) -> Floats:
+def half_rank(values: Floats, weights: Floats | None = None) -> Floats:
     """Keep the better half, replace the worse half by normal scores of its ranks.
 
     A bad value says "not here", and how bad it is beyond that is of no use: it would only flatten what the
@@ -17,24 +19,32 @@ def half_rank(values: Floats) -> Floats:
 
     Args:
         values: finite numbers, shape (n,), n >= 1.
+        weights: how much each counts where halves, ranks and the scale are found, positive, shape (n,).
     """
-    median = float(np.median(values))
-    good = values[values <= median]
-    scale = float(np.sqrt(np.mean(np.square(good - median))))
+    weights = np.ones(len(values)) if weights is None else weights
+    median = _weighted_median(values, weights)
+    good = values <= median
+    scale = math.sqrt(np.average(np.square(values[good] - median), weights=weights[good]))
     if scale <= 0.0:
-        scale = float(np.sqrt(np.mean(np.square(values - median)))) or 1.0
-    distinct, place = np.unique(values, return_inverse=True)
-    first = int(np.searchsorted(distinct, median))
+        scale = math.sqrt(np.mean(np.square(values - median))) or 1.0
+    distinct, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    mass = np.bincount(place, weights) / count
     # A median that is itself an observation counts half on each side.
-    tied = first < len(distinct) and distinct[first] == median
-    worse = len(distinct) - first - (0.5 if tied else 0.0)
+    worse = mass[distinct > median].sum() + 0.5 * mass[distinct == median].sum()
+    beyond = mass[::-1].cumsum()[::-1] - 0.5 * mass
     out = values.copy()
-    bad = values > median
+    bad = ~good
     if bad.any():
-        from_worst = len(distinct) - place[bad]
-        quantile = np.clip(0.5 * (from_worst - 0.5) / worse, 1e-6, 0.5)
+        quantile = np.clip(0.5 * beyond[place[bad]] / worse, 1e-6, 0.5)
         out[bad] = median - scale * ndtri(quantile)
     return out
+
+
+def _weighted_median(values: Floats, weights: Floats) -> float:
+    """Where half of the weight is on either side, between observations by interpolation."""
+    order = np.argsort(values, kind="stable")
+    before = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return float(np.interp(0.5 * weights.sum(), before, values[order]))
 
 
 def standardise(values: Floats) -> Floats:
@@ -43,11 +53,12 @@ def standardise(values: Floats) -> Floats:
     return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0))
 
 
-def model_targets(values: Floats) -> Floats:
+def model_targets(values: Floats, weights: Floats | None = None) -> Floats:
     """What the model is fitted to, shape (n,): half-ranked, standardised, failures as bad as the worst success.
 
     Args:
         values: objectives to minimise, NaN for failed and diverged trials, at least one finite.
+        weights: how much each counts in the transform, shape (n,); all the same by default.
     """
     good = np.isfinite(values)
     finite = values[good]
@@ -59,15 +70,16 @@ def model_targets(values: Floats) -> Floats:
         targets[good] = 0.0
         targets[~good] = 1.0
         return standardise(targets)
-    targets[good] = standardise(half_rank(finite))
+    targets[good] = standardise(half_rank(finite, None if weights is None else weights[good]))
     targets[~good] = targets[good].max()
     return targets
 
 
-def unit_of(values: Floats) -> float:
+def unit_of(values: Floats, weights: Floats | None = None) -> float:
     """How much of the objective one unit of `model_targets` is, in the better half (which is only scaled)."""
-    finite = values[np.isfinite(values)]
+    good = np.isfinite(values)
+    finite = values[good]
     if len(finite) < 2:
         return 0.0
     largest = float(np.abs(finite).max()) or 1.0
-    return largest * float(half_rank(finite / largest).std())
+    return largest * float(half_rank(finite / largest, None if weights is None else weights[good]).std())

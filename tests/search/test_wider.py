@@ -1,0 +1,73 @@
+"""Looking wider when the model expects next to nothing, and values that always failed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tunewright import CategoricalParameter, ContinuousParameter, Search
+from tunewright.core.space import Space
+from tunewright.search.bayesian.floor import barren_levels
+from tunewright.search.bayesian.transforms import half_rank, unit_of
+from tunewright.search.bayesian.wider import expects_little, voices
+from tunewright.search.encode import Cube
+
+SPACE = {"x": ContinuousParameter(0, 1, "Linear"), "kind": CategoricalParameter(["a", "b"])}
+CUBE = Cube(Space(SPACE))
+
+
+def test_a_crowd_has_one_voice() -> None:
+    rows = np.array([[0.50, 0.0], [0.55, 0.0], [0.52, 0.0], [0.52, 1.0], [0.90, 0.0]])
+    assert voices(CUBE, rows) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1.0, 1.0])
+
+
+def test_long_histories_count_crowds_in_a_sample() -> None:
+    rows = np.vstack([np.full((3000, 2), [0.5, 0.0]), [[0.9, 1.0]]])
+    found = voices(CUBE, rows)
+    assert found[:3000] == pytest.approx(1 / 3000, rel=0.01)
+    assert found[3000] == 1.0
+
+
+def test_a_crowd_does_not_move_the_median() -> None:
+    crowd, others = np.linspace(0.0, 1e-4, 20), np.array([1.0, 2.0, 3.0, 4.0])
+    values = np.concatenate([crowd, others])
+    weights = np.concatenate([np.full(20, 1 / 20), np.ones(4)])
+    assert unit_of(values, weights) > 1000 * unit_of(values)
+    assert half_rank(values, weights)[20:22] == pytest.approx([1.0, 2.0])
+    assert half_rank(values) == pytest.approx(half_rank(values, np.full(24, 3.0)))
+
+
+@pytest.mark.parametrize(
+    ("gain", "number", "little"), [(1e-5, 1, True), (1e-3, 1, False), (1e-3, 2, True), (1.0, 2, False)]
+)
+def test_every_other_trial_is_given_away_more_easily(gain: float, number: int, little: bool) -> None:
+    values = np.arange(10.0)
+    gain_of_one = gain * 10
+    assert expects_little(math.log(gain_of_one), values, np.ones(10), number) is little
+
+
+def test_values_that_failed_every_time_are_barren() -> None:
+    rows = np.array([[0.1, 0.0], [0.2, 1.0], [0.3, 1.0], [0.4, 0.0]])
+    assert barren_levels(CUBE, rows, np.array([True, False, False, True])) == [(1, 1)]
+    assert barren_levels(CUBE, rows, np.array([True, False, True, True])) == []
+    assert barren_levels(CUBE, rows, np.zeros(4, dtype=bool)) == []
+
+
+def test_a_second_basin_is_found_after_the_first_is_polished() -> None:
+    """The deeper basin is narrow; polishing the wide one to the last digit would use up all trials."""
+
+    def objective(x: float, y: float) -> float:
+        wide = 0.9 * math.exp(-(((x - 0.3) / 0.25) ** 2) - ((y - 0.3) / 0.25) ** 2)
+        return -max(wide, math.exp(-(((x - 0.75) / 0.12) ** 2) - ((y - 0.8) / 0.12) ** 2))
+
+    found = 0
+    for seed in range(6):
+        search = Search({"x": ContinuousParameter(0, 1, "Linear"), "y": ContinuousParameter(0, 1, "Linear")}, seed=seed)
+        for _ in range(50):
+            trial = search.ask()
+            search.tell(trial.number, objective(float(trial.values["x"]), float(trial.values["y"])))
+        assert search.best is not None
+        found += search.best.value < -0.95
+    assert found >= 5
