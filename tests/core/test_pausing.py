@@ -52,6 +52,29 @@ def test_who_goes_on_is_asked_before_anything_new_is_begun() -> None:
     assert drive.todo() == [Promote(1, drive.job.news)], "things stand differently now"
 
 
+def test_an_end_is_news_too() -> None:
+    """One that failed is not compared any more, so that another may be among the best."""
+    drive = paused_with(max_jobs=2)
+    drive.promote()
+    drive.start()
+    drive.promote()
+    drive.exit(2, 1)
+    assert drive.todo() == [Promote(1, drive.job.news)]
+    assert drive.job.status is JobStatus.IN_PROGRESS
+
+
+def test_a_snapshot_of_a_paused_trial_stays_as_it_was() -> None:
+    drive = paused_with()
+    history = drive.history()
+    snapshot = history.snapshot()
+    assert snapshot.records[1].curve is history.records[1].curve, "shared while nothing can grow"
+    history.apply(drive.promote(1).facts)
+    drive.launch(1)
+    history.apply(drive.report(1, 0.3).facts)
+    assert history.records[1].curve == {1: 0.9, 2: 0.7, 3: 0.3}
+    assert snapshot.records[1].curve == {1: 0.9, 2: 0.7}
+
+
 def test_a_promoted_training_job_is_attempted_again_on_the_same_curve() -> None:
     drive = paused_with()
     drive.later(1000).promote(1)

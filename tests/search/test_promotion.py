@@ -108,14 +108,13 @@ def test_failed_ones_make_no_third() -> None:
 
 
 def test_the_highest_rung_comes_first_and_the_best_there() -> None:
-    low = [(0.5,), (0.45,), (0.6,), (0.7,), (0.8,), (0.9,)]
+    low = [(0.5,), (0.45,), *[(0.6 + place / 100,) for place in range(7)]]
     high = [(0.3, 0.2, 0.12), (0.3, 0.2, 0.11), (0.3, 0.2, 0.13)]
-    history = told(spec(), *low, *high, paused=tuple(range(1, 10)))
-    assert promoted(history) == [8], "the best three at rung 1 were promoted past it: 7, 8 and 9"
-    history = told(spec(), *low, *high, (0.6,), (0.7,), (0.8,), (0.4,), (0.4,), (0.4,), paused=tuple(range(1, 10)))
-    assert promoted(history) == [8]
-    history = told(spec(), *low, *high[:2], *[(0.7,)] * 10, paused=tuple(range(1, 9)))
-    assert promoted(history) == [2, 1, 3, 4][: len(promoted(history))] and len(promoted(history, 1)) == 1
+    history = told(spec(), *low, *high, paused=tuple(range(1, 13)))
+    assert promoted(history) == [11, 2], "four of twelve at rung 1, three of which are past it; one of three at rung 3"
+    assert promoted(history, 1) == [11]
+    more = told(spec(), *low, *high, *[(0.7,)] * 3, paused=tuple(range(1, 16)))
+    assert promoted(more) == [11, 2, 1], "there the best"
 
 
 def test_definitions_are_compared_apart() -> None:
