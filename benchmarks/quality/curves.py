@@ -1,9 +1,10 @@
 """Learning curves of our own making: a family and an instance number give a problem. All are minimised.
 
 Formulas: `rate` (power laws whose rate and limit are at odds, so that curves cross), `onset` (nothing happens for
-a while, the longer the better the end), `overfit` (falls, then rises). Real trainings on whole grids, made once
-and kept in `$TUNEWRIGHT_BENCHMARK_CACHE` (default: `~/.cache/tunewright-benchmarks`): `net` (small numpy
-networks on drawn data), `boost` (scikit-learn's gradient boosting, an epoch being a tree).
+a while, the longer the better the end), `overfit` (falls, then rises), `wide` (these three over wide continuous
+ranges). Real trainings on whole grids, made once and kept in `$TUNEWRIGHT_BENCHMARK_CACHE` (default:
+`~/.cache/tunewright-benchmarks`): `net` (small numpy networks on drawn data), `boost` (scikit-learn's gradient
+boosting, an epoch being a tree).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.networks import Network, boosting_curve, boosting_grid, drawn_data, network_grid
-from tunewright.core.space import CategoricalParameter, IntegerParameter, Parameter, Space, Value
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Space, Value
 from tunewright.search.encode import Cube
 
 Values = Mapping[str, Value]
@@ -119,30 +120,80 @@ def _formula(family: str, number: int, instance: int, law: Callable[[Floats, flo
 _T = np.arange(1, EPOCHS + 1, dtype=np.float64)
 
 
-def rate(instance: int) -> CurveProblem:
-    def law(away: Floats, limit: float, constants: Floats) -> Floats:
-        slow = math.exp(np.clip(-(3 + 3 * constants[0]) * away[0] + 2 * constants[1] * away[3], -3.0, 3.0))
-        curve = limit + (1.0 - limit) * (1 + _T / slow) ** -(1.0 + constants[2])
-        return np.maximum(curve, 0.9) if away[0] > 0.35 + 0.1 * constants[3] else curve
+def _rate_law(away: Floats, limit: float, constants: Floats) -> Floats:
+    slow = math.exp(np.clip(-(3 + 3 * constants[0]) * away[0] + 2 * constants[1] * away[3], -3.0, 3.0))
+    curve = limit + (1.0 - limit) * (1 + _T / slow) ** -(1.0 + constants[2])
+    return np.maximum(curve, 0.9) if away[0] > 0.35 + 0.1 * constants[3] else curve
 
-    return _formula("rate", 21, instance, law)
+
+def _onset_law(away: Floats, limit: float, constants: Floats) -> Floats:
+    start = (2 + 6 * constants[0]) * math.exp(np.clip(-4 * away[0] + 1.5 * away[2], -2.0, 2.0))
+    return limit + (0.9 - limit) / (1 + np.exp((_T - start) / (0.8 + 2 * constants[1])))
+
+
+def _overfit_law(away: Floats, limit: float, constants: Floats) -> Floats:
+    slow = math.exp(np.clip(-3 * away[0], -2.0, 2.5)) * (0.5 + constants[0])
+    rise = max(0.0, -away[1] - 0.5 * away[2]) * (0.1 + 0.4 * constants[1])
+    return limit + (0.9 - limit) * np.exp(-np.sqrt(_T / slow)) + rise * np.maximum(0, _T / EPOCHS - 0.25)
+
+
+def rate(instance: int) -> CurveProblem:
+    return _formula("rate", 21, instance, _rate_law)
 
 
 def onset(instance: int) -> CurveProblem:
-    def law(away: Floats, limit: float, constants: Floats) -> Floats:
-        start = (2 + 6 * constants[0]) * math.exp(np.clip(-4 * away[0] + 1.5 * away[2], -2.0, 2.0))
-        return limit + (0.9 - limit) / (1 + np.exp((_T - start) / (0.8 + 2 * constants[1])))
-
-    return _formula("onset", 22, instance, law)
+    return _formula("onset", 22, instance, _onset_law)
 
 
 def overfit(instance: int) -> CurveProblem:
-    def law(away: Floats, limit: float, constants: Floats) -> Floats:
-        slow = math.exp(np.clip(-3 * away[0], -2.0, 2.5)) * (0.5 + constants[0])
-        rise = max(0.0, -away[1] - 0.5 * away[2]) * (0.1 + 0.4 * constants[1])
-        return limit + (0.9 - limit) * np.exp(-np.sqrt(_T / slow)) + rise * np.maximum(0, _T / EPOCHS - 0.25)
+    return _formula("overfit", 23, instance, _overfit_law)
 
-    return _formula("overfit", 23, instance, law)
+
+_LAWS = (_rate_law, _onset_law, _overfit_law)
+_SAMPLES = 4000
+
+
+def wide(instance: int) -> CurveProblem:
+    """The three formulas in turn, over continuous ranges so wide that most of the space is bad."""
+    rng = np.random.default_rng([24, instance])
+    shape, law = _Shape.draw(rng), _LAWS[instance % len(_LAWS)]
+    shape.weight[0] = math.exp(rng.uniform(1.5, 2.7))
+    constants, noise = rng.uniform(0, 1, 4), float(rng.uniform(0.002, 0.015))
+    space: dict[str, Parameter] = {
+        "rate": ContinuousParameter(1e-5, 1.0, "Logarithmic"),
+        "decay": ContinuousParameter(1e-7, 1e-1, "Logarithmic"),
+        "momentum": ContinuousParameter(0.0, 0.99, "Linear"),
+        "units": IntegerParameter(8, 1024, "Logarithmic"),
+        "kind": CategoricalParameter(list(_KINDS)),
+    }
+    cube = Cube(Space(space))
+
+    def clean(values: Values) -> Floats:
+        away = cube.encode(values)[:4] - shape.centre
+        wrong = values["kind"] != shape.right
+        return law(away, 0.1 + 0.5 * (1 - math.exp(-2.0 * float(shape.weight @ away**2))) + 0.04 * wrong, constants)
+
+    def seen(values: Values) -> Floats:
+        return np.asarray(np.maximum(clean(values) + _jitter(values, instance, noise), 0.0))
+
+    problem = CurveProblem(f"wide-{instance}", space, seen, lambda v: float(clean(v)[-1]), math.inf)
+    return _sampled(problem, cube)
+
+
+def _sampled(problem: CurveProblem, cube: Cube) -> CurveProblem:
+    """With its scale from random configurations, the best of which is improved by random steps."""
+    rng = np.random.default_rng(98)
+    rows = cube.draw(rng.random((_SAMPLES, cube.d)))
+    values = np.array([problem.true(cube.decode(row)) for row in rows])
+    row, best = rows[int(values.argmin())], float(values.min())
+    for size in np.geomspace(0.2, 0.001, _SAMPLES):
+        step = np.where(cube.is_categorical, 0.0, size * rng.standard_normal(cube.d))
+        other = cube.snap(np.clip(row + step, 0.0, None)[None])[0]
+        value = problem.true(cube.decode(other))
+        if value < best:
+            row, best = other, value
+    unit = float(np.sort(values)[int(_SAMPLES * (1 - 0.5**0.1))]) - best
+    return replace(problem, best=best, unit=unit)
 
 
 # ---- real trainings ----
@@ -198,6 +249,7 @@ FAMILIES: dict[str, Callable[[int], CurveProblem]] = {
     "rate": rate,
     "onset": onset,
     "overfit": overfit,
+    "wide": wide,
     "net": net,
     "boost": boost,
 }

@@ -10,8 +10,9 @@ import pytest
 from tunewright.core.errors import Invalid
 from tunewright.core.history import Appeared, Emitted, History
 from tunewright.core.space import CategoricalParameter, ContinuousParameter
+from tunewright.core.spec import Hyperband
 from tunewright.search import Engine, Search
-from tunewright.search.bayesian.ladder import Ladder, linked_targets
+from tunewright.search.bayesian.ladder import Ladder, linked_targets, marks
 from tunewright.search.table import Table
 
 SPACE = {
@@ -69,9 +70,24 @@ def test_every_rung_is_an_observation() -> None:
     table = Table(search.history.spec)
     table.update(search.history)
     ladder = Ladder.of(table, search.history)
-    assert ladder.values[:2].tolist() == pytest.approx([1.0, 1 / 3])
-    assert ladder.levels.tolist() == pytest.approx([1.0, 2 / 3, 0.0])
-    assert np.isnan(ladder.values[2])
+    seen = ladder.shown
+    assert ladder.values[seen][:3].tolist() == pytest.approx([1.0, 1 / 3, 1 / 4]), "rungs, and where it stands now"
+    assert ladder.levels[seen].tolist() == pytest.approx([1.0, 2 / 3, 1 - np.log(4) / np.log(27), 0.0])
+    assert np.isnan(ladder.values[seen][3])
+    assert ladder.values[~seen].tolist() == [0.5], "what others are compared with at epoch 2"
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "upto", "expected"),
+    [
+        (1, 27, 27, [1, 2, 3, 4, 6, 9, 13, 19]),
+        (2, 18, 9, [2, 3, 4, 6, 9]),
+        (5, 9, 4, []),
+        (1, None, 30, [1, 2, 3, 4, 6, 9, 13, 19, 27]),
+    ],
+)
+def test_marks_are_rungs_and_epochs_between_them(least: int, most: int | None, upto: int, expected: list[int]) -> None:
+    assert marks(Hyperband(least, most), upto) == expected
 
 
 def test_another_word_is_refused() -> None:
@@ -117,7 +133,7 @@ def crossing(search: Search, count: int) -> int:
 def test_slow_starters_are_spared_where_curves_cross() -> None:
     space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
     search = Search(space, strategy="Hyperband", seed=3, max_resource=27)
-    assert crossing(search, 24) > 0
+    assert crossing(search, 60) > 0
     assert search.best is not None and search.best.value < 0.45
     record = next(r for r in search.history.records.values() if 27 in r.curve and float(str(r.point["x"])) < 0.3)
     assert record.value is not None
@@ -138,8 +154,26 @@ def test_who_is_spared_is_told_and_follows_from_the_history() -> None:
             if verdict.stop:
                 break
         search.tell(suggestion.number, late_bloomer(values, epoch))
-    spared = [why for why in reasons if "spared, with a chance of" in why]
+    spared = [why for why in reasons if "spared: an epoch promises" in why]
     assert spared and all(why.startswith("goes on at epoch") for why in spared)
+
+
+def test_what_is_spent_on_the_spared_is_counted() -> None:
+    # Four trials at one epoch, of which the last two, not the best, went on to the full resource of 9.
+    owner = np.array([0, 1, 2, 2, 3, 3, 3])
+    epochs = np.array([1, 1, 1, 9, 1, 3, 9])
+    values = np.array([0.1, 0.2, 0.3, 0.2, 0.05, 0.9, 0.8])
+    cube = Table(Search(SPACE, strategy="Hyperband", max_resource=9).history.spec).cube
+    rows, levels = np.zeros((7, cube.d)), 1.0 - np.log(epochs) / np.log(9)
+    ladder = Ladder(cube, rows, levels, values, owner, np.ones(7, dtype=bool), 4)
+    over = np.zeros(4, dtype=bool)
+    spared, spent = ladder.spared_epochs(9, over, 0)
+    assert spared == pytest.approx(8.0), "the third trial beyond its first epoch; the fourth was the best there"
+    assert spent == pytest.approx(1 + 1 + 9 + 9)
+    assert ladder.spared_epochs(9, over, 2)[0] == 0.0
+    begun = Ladder(cube, rows[:4], levels[[0, 1, 2, 5]], values[:4], owner[:4], np.ones(4, dtype=bool), 3)
+    running = np.array([False, False, True])
+    assert begun.spared_epochs(9, running, 0)[0] == pytest.approx(8.0), "a running one is taken to go to the end"
 
 
 def test_halving_alone_where_chance_proposes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -36,10 +37,16 @@ def test_rungs(least: int, most: int | None, upto: int, expected: list[int]) -> 
     assert rungs(Hyperband(least, most), upto) == expected
 
 
-def test_the_best_third_goes_on_and_the_full_resource_is_the_end() -> None:
-    one = search(min_resource=1, max_resource=9)
+@pytest.mark.parametrize(
+    ("proposals", "expected"),
+    [("random", [9, 9, 9, 1, 1, 9]), ("model", [9, 1, 9, 1, 1, 9])],
+    ids=["three are needed to compare", "by model, the better of two goes on"],
+)
+def test_the_best_third_goes_on_and_the_full_resource_is_the_end(proposals: str, expected: list[int]) -> None:
+    options = {"hyperband_proposals": json.dumps(proposals)}
+    one = Search(SPACE, strategy="Hyperband", seed=1, min_resource=1, max_resource=9, options=options)
     ran = [advance(one, one.ask().number, 9, value) for value in (0.5, 0.6, 0.1, 0.7, 0.8, 0.05)]
-    assert ran == [9, 9, 9, 1, 1, 9]
+    assert ran == expected
 
 
 def test_reaching_the_maximum_says_why() -> None:

@@ -29,10 +29,16 @@ def rungs(settings: Hyperband, upto: int) -> list[int]:
 
 
 class SuccessiveHalving:
-    """Judges one emission at a time."""
+    """Judges one emission at a time.
 
-    def __init__(self) -> None:
+    Args:
+        from_two: whether two trials at a rung are compared already, of which the better goes on; else they are
+            as many as `ETA` before anything is stopped.
+    """
+
+    def __init__(self, *, from_two: bool = False) -> None:
         self._book = CurveBook()
+        self._least = 2 if from_two else ETA
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on after its emission at epoch `upto`."""
@@ -61,10 +67,10 @@ class SuccessiveHalving:
         objective = history.spec.definitions[definition].objective
         maximise = objective is not None and objective.direction is Direction.MAXIMIZE
         count = len(finished) + len(running) + 1
-        if count < ETA:
+        if count < self._least:
             return Verdict(False)
         better = _better(finished, value, maximise) + sum(v > value if maximise else v < value for v in running)
-        places = count // ETA
+        places = max(1, count // ETA)
         pool = sorted([*finished, *running, value], reverse=maximise)
         stop = better >= places
         verb = "stopped" if stop else "goes on"

@@ -2,28 +2,30 @@
 
 Every rung that a trial has passed gives an observation; its epoch is one more feature (`ladder`) with a length
 scale of its own (Klein et al. 2017, "FABOLAS"; Klein et al. 2020, "MOBSTER"). Trials are chosen by expected
-improvement at the full resource. A trial that successive halving would stop is spared while the model gives it
-a chance to end as the best: early ranks say little where curves cross.
+improvement at the full resource. A trial that successive halving would stop may be spared, when going on with it
+promises more for each epoch than a new trial would: early ranks say little where curves cross.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtr
 
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
+from tunewright.core.spec import Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
-from tunewright.search.bayesian.ladder import Ladder
-from tunewright.search.bayesian.optimise import Hunt
+from tunewright.search.bayesian.ladder import Ladder, full_resource
+from tunewright.search.bayesian.optimise import Hunt, scatter
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.strategy import Views, free_row
-from tunewright.search.encode import Floats, Ints
+from tunewright.search.encode import Floats
 from tunewright.search.hyperband import SuccessiveHalving
 from tunewright.search.random import Taken, fill, random_row
 from tunewright.search.table import State, Table, Tables
@@ -32,10 +34,29 @@ from tunewright.search.threads import one_blas_thread
 FIT_MOST = 120
 """Observations that theta is fitted to: several of one trial say less than as many of different ones."""
 
-SPARED = 0.1
-"""A trial with this chance to end as the best is not stopped."""
+SPARED_MOST = 1 / 3
+"""The share of all epochs that spared trials may use: the rest is successive halving's, whatever is believed."""
 
-_SALT = 5_000_011
+_SALT, _RIVAL_SALT = 5_000_011, 5_000_017
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the model expects, with the observations that it rests on.
+
+    Args:
+        key: of the observations.
+        posterior: its incumbent is not meant.
+        rows: configurations seen, those with the best expected ends first, shape (k, d).
+        means: their expected ends, ascending, shape (k,).
+        full: the best expected end of the trials that were trained in full; infinite when there are none.
+    """
+
+    key: bytes
+    posterior: Posterior
+    rows: Floats
+    means: Floats
+    full: float
 
 
 class FidelitySearch:
@@ -44,8 +65,9 @@ class FidelitySearch:
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables()
         self._fits = Fits()
-        self._halving = SuccessiveHalving()
-        self._latest: tuple[bytes, Posterior, Ints] | None = None
+        self._halving = SuccessiveHalving(from_two=True)
+        self._latest: Outlook | None = None
+        self._rival: tuple[bytes, float] | None = None
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
         """Configurations for trials `first` to `first + count - 1`, each knowing of those before it."""
@@ -68,6 +90,9 @@ class FidelitySearch:
         initial = design.initial_size(cube.d)
         if len(every) < initial:
             row = design.initial_rows(cube, seed)[len(every)]
+        elif len(every) < 2 * initial:
+            # As many again at random: at the first rung trials are cheap, and there is more to choose from.
+            row = random_row(cube, seed, number)
         elif ladder.blind:
             row = design.far_row(cube, every, seed, number)
         else:
@@ -81,18 +106,15 @@ class FidelitySearch:
         self, table: Table, ladder: Ladder, every: Floats, taken: Taken, rng: np.random.Generator
     ) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
-        posterior, kept = self._posterior(ladder, seed)
-        view = Views(cube, 1)
-        good = np.unique(ladder.rows[kept], axis=0)
-        means = posterior.predict(view(good))[0][:, 0]
+        outlook, view = self._outlook(ladder, seed), Views(cube, 1)
         # Nothing may have reached the full resource: the incumbent is what the model expects there.
-        posterior = posterior.against(float(means.min()))
+        posterior = outlook.posterior.against(float(outlook.means[0]))
         live = np.vstack([table.rows[table.states == State.LIVE], every[len(table) :]])
         if len(live):
             posterior = pending.imagine(posterior, view(live), rng, categorical=len(cube.categorical) > 0)
         forced = floor.due_level(cube, every, design.initial_size(cube.d), rng)
         hunt = Hunt(cube, LogEI(posterior), view, taken, every[-400:], forced)
-        found = hunt.best(good[np.argsort(means, kind="stable")], np.empty((0, cube.d)), rng)
+        found = hunt.best(outlook.rows, np.empty((0, cube.d)), rng)
         return None if found is None else found[0]
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
@@ -100,37 +122,63 @@ class FidelitySearch:
         verdict = self._halving.judge(history, number, upto)
         if not verdict.stop or verdict.cause is StopCause.MAX_RESOURCE:
             return verdict
+        most = full_resource(history, history.spec.hyperband or Hyperband())
         table = self._tables.of(history)
         with table.lock, one_blas_thread():
-            chance = self._chance(table, Ladder.of(table, history), table.numbers.index(number))
-        if chance is None or chance < SPARED:
+            promise = self._promise(
+                table, Ladder.of(table, history), table.numbers.index(number), max(1, most - upto), most
+            )
+        if promise < 1.0:
             return verdict
         why = verdict.why.replace("stopped", "goes on", 1)
-        return replace(verdict, stop=False, why=f"{why}; spared, with a chance of {chance:.0%} to end as the best")
+        return replace(verdict, stop=False, why=f"{why}; spared: an epoch promises {promise:.2g} times a new job's")
 
-    def _chance(self, table: Table, ladder: Ladder, place: int) -> float | None:
-        """The probability that a trial ends better than the best expected end of all; None: nobody can tell."""
-        owners, lines = np.unique(ladder.owner, return_index=True)
-        if ladder.blind or len(owners) < design.initial_size(table.cube.d) or place not in owners:
-            return None
-        posterior, _ = self._posterior(ladder, table.spec.seed)
-        means, deviations = posterior.predict(Views(table.cube, 1)(ladder.rows[lines]))
-        mine = int(np.searchsorted(owners, place))
-        return float(ndtr((means.min() - means[mine, 0]) / deviations[mine]))
+    def _promise(self, table: Table, ladder: Ladder, place: int, left: int, most: int) -> float:
+        """A trial's expected improvement for each epoch left over that of a new trial; 0 when it may not be spared."""
+        if ladder.blind or len(table) <= design.initial_size(table.cube.d) or place not in ladder.owner:
+            return 0.0
+        spared, spent = ladder.spared_epochs(most, table.states == State.LIVE, place)
+        if spared + left > SPARED_MOST * (spent + left):
+            return 0.0
+        outlook, view = self._outlook(ladder, table.spec.seed), Views(table.cube, 1)
+        if not math.isfinite(outlook.full):
+            return 0.0
+        # Against what has been trained in full: a trial is no better for being expected to be the best.
+        worth = LogEI(outlook.posterior.against(outlook.full))
+        mine = float(worth(view(table.rows[place][None]))[0])
+        return math.exp(min(50.0, mine - self._best_new(table, outlook, worth, view))) * most / left
 
-    def _posterior(self, ladder: Ladder, seed: int) -> tuple[Posterior, Ints]:
-        """The posterior, and which lines of the ladder it rests on; kept, since verdicts ask for it again."""
-        parts = (ladder.rows, ladder.levels, ladder.values, ladder.owner, np.array([seed, ladder.trials]))
-        key = b"".join(part.tobytes() for part in parts)
+    def _best_new(self, table: Table, outlook: Outlook, worth: LogEI, view: Views) -> float:
+        """Log expected improvement of the best new trial, as far as candidates show it."""
+        if self._rival is None or self._rival[0] != outlook.key:
+            rng = np.random.default_rng([table.spec.seed, len(table), _RIVAL_SALT])
+            candidates = scatter(table.cube, outlook.rows, rng)
+            candidates = candidates[table.cube.allowed(candidates)]
+            self._rival = (outlook.key, float(worth(view(candidates)).max(initial=-math.inf)))
+        return self._rival[1]
+
+    def _outlook(self, ladder: Ladder, seed: int) -> Outlook:
+        """Kept, since verdicts ask for it again."""
+        parts = (ladder.rows, ladder.levels, ladder.values, ladder.owner, ladder.shown, np.array([seed, ladder.trials]))
+        key = hashlib.sha256(b"".join(part.tobytes() for part in parts)).digest()
         known = self._latest
-        if known is None or known[0] != key:
+        if known is None or known.key != key:
             data, kept = ladder.data(KEEP_MOST, seed)
-            known = self._latest = (key, Posterior.of(data, self._theta(ladder, seed)), kept)
-        return known[1], known[2]
+            posterior, view = Posterior.of(data, self._theta(ladder, seed)), Views(ladder.cube, 1)
+            rows, places = np.unique(ladder.rows[kept], axis=0, return_inverse=True)
+            means = posterior.predict(view(rows))[0][:, 0]
+            full = means[places.ravel()[ladder.levels[kept] == 0.0]]
+            order = np.argsort(means, kind="stable")
+            known = Outlook(key, posterior, rows[order], means[order], float(full.min(initial=math.inf)))
+            self._latest = known
+        return known
 
     def _theta(self, ladder: Ladder, seed: int) -> Floats:
-        """Fitted from scratch to the first trials, a round number of them, and adjusted to more in between."""
-        trials = ladder.trials
+        """Fitted from scratch to the first trials, a round number of them, and adjusted to more in between.
+
+        The latest trial is left out: what it shows from mark to mark would have theta fitted anew each time.
+        """
+        trials = max(1, ladder.trials - 1)
         coarse = ladder.first(trials - trials % max(COARSE_LEAST, trials // COARSE))
         fine = ladder.first(trials - trials % max(1, trials // FINE))
         start = self._fit(coarse, seed) if len(coarse.values) < len(fine.values) else None

@@ -9,14 +9,18 @@ import numpy as np
 
 from tunewright.core.history import History, Record
 from tunewright.core.spec import Hyperband
+from tunewright.search.activity import Bools
 from tunewright.search.bayesian.evidence import subset
 from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.priors import Layout
 from tunewright.search.bayesian.transforms import model_targets, standardise
 from tunewright.search.curves import Curve
 from tunewright.search.encode import Cube, Floats, Ints
-from tunewright.search.hyperband import rungs
+from tunewright.search.hyperband import ETA, rungs
 from tunewright.search.table import State, Table, state_of
+
+STEPS = 3
+"""Marks from one rung to the next."""
 
 LEAST_SPREAD = 0.3
 """Of the targets at a level, however much alike its trials stood at the level before."""
@@ -28,10 +32,12 @@ class Ladder:
 
     Args:
         cube: of the job.
-        rows: of the configuration, shape (n, d); one line for each rung that a trial passed.
+        rows: of the configuration, shape (n, d); one line for each mark that a trial passed.
         levels: log(R / epoch) / log R, 0 at the full resource R and 1 at one epoch, shape (n,).
         values: objectives to minimise, NaN for trials that failed, shape (n,).
         owner: the place in launch order of the trial that each line belongs to, shape (n,), ascending.
+        shown: whether the model sees the line, shape (n,): those at rungs and the last of each trial. Lines at other
+            marks only say what a value there means.
         trials: number of trials.
     """
 
@@ -40,22 +46,24 @@ class Ladder:
     levels: Floats
     values: Floats
     owner: Ints
+    shown: Bools
     trials: int
 
     @classmethod
     def of(cls, table: Table, history: History) -> Ladder:
         """The observations of a history, whose up-to-date table is given."""
         settings = history.spec.hyperband or Hyperband()
-        most = settings.max_resource or max((max(r.curve, default=1) for r in history.records.values()), default=1)
-        owner, levels, values = [], [], []
+        most = full_resource(history, settings)
+        owner, levels, values, marks = [], [], [], []
         for place, record in enumerate(history.records.values()):
             if np.isfinite(table.rows[place]).all():
-                for epoch, value in _observations(record, settings, most):
+                for epoch, value, seen in _observations(record, settings, most):
                     owner.append(place)
                     levels.append(level_of(epoch, most))
                     values.append(table.sign * value)
-        places = np.array(owner, dtype=np.int64)
-        return cls(table.cube, table.rows[places], np.array(levels), np.array(values), places, len(table))
+                    marks.append(seen)
+        places, shown = np.array(owner, dtype=np.int64), np.array(marks, dtype=bool)
+        return cls(table.cube, table.rows[places], np.array(levels), np.array(values), places, shown, len(table))
 
     @property
     def blind(self) -> bool:
@@ -63,18 +71,55 @@ class Ladder:
         finite = self.values[np.isfinite(self.values)]
         return len(finite) < 2 or float(np.ptp(finite)) == 0.0
 
+    def spared_epochs(self, most: int, live: Bools, but: int) -> tuple[float, float]:
+        """Epochs for which trials go on after a rung where they were not among the best third, and all epochs so far.
+
+        Args:
+            most: the full resource; a running trial that went on is taken to reach it.
+            live: which trials are running, shape (trials,).
+            but: the trial whose own epochs are not among the spared ones.
+        """
+        seen = self.shown & np.isfinite(self.values)
+        epochs = most ** (1.0 - self.levels)
+        spared, spent = 0.0, 0.0
+        for place in np.unique(self.owner[seen]):
+            own = np.flatnonzero(seen & (self.owner == place))
+            last = float(epochs[own[-1]])
+            spent += last
+            for line in own[:-1] if place != but else ():
+                pool = self.values[(self.levels == self.levels[line]) & (self.owner <= place)]
+                if int(np.sum(pool < self.values[line])) >= max(1, len(pool) // ETA):
+                    spared += (most if live[place] else last) - float(epochs[line])
+                    break
+        return spared, spent
+
     def first(self, trials: int) -> Ladder:
         """What was observed of the first so many trials; of all, where that would leave nothing to learn from."""
         end = int(np.searchsorted(self.owner, trials))
-        part = Ladder(self.cube, self.rows[:end], self.levels[:end], self.values[:end], self.owner[:end], trials)
+        part = Ladder(
+            cube=self.cube,
+            rows=self.rows[:end],
+            levels=self.levels[:end],
+            values=self.values[:end],
+            owner=self.owner[:end],
+            shown=self.shown[:end],
+            trials=trials,
+        )
         return self if part.blind else part
 
     def data(self, most: int, seed: int) -> tuple[Data, Ints]:
         """At most `most` observations for a model, and which lines they are."""
         targets = linked_targets(self.levels, self.values, self.owner)
-        kept = subset(targets, most, seed)
+        lines = np.flatnonzero(self.shown)
+        kept = lines[subset(targets[lines], most, seed)]
         features = np.hstack([self.cube.features(self.rows[kept]), self.levels[kept][:, None]])
         return Data(features, targets[kept], Layout.of(self.cube, 1)), kept
+
+
+def full_resource(history: History, settings: Hyperband) -> int:
+    """The epochs of a full training: the most that any trial has shown, where nobody has said."""
+    longest = (max(record.curve, default=1) for record in history.records.values())
+    return settings.max_resource or max(longest, default=1)
 
 
 def level_of(epoch: int, most: int) -> float:
@@ -111,15 +156,22 @@ def linked_targets(levels: Floats, values: Floats, owner: Ints) -> Floats:
     return standardise(out)
 
 
-def _observations(record: Record, settings: Hyperband, most: int) -> list[tuple[int, float]]:
-    """Epochs and objectives of a trial at the rungs that it passed, and at its end."""
+def marks(settings: Hyperband, upto: int) -> list[int]:
+    """Rungs and epochs between them that are passed at epoch `upto`, ascending."""
+    passed = rungs(settings, upto)
+    found = dict.fromkeys(math.floor(rung * ETA ** (step / STEPS) + 0.5) for rung in passed for step in range(STEPS))
+    return [epoch for epoch in found if epoch <= upto and epoch < (settings.max_resource or math.inf)]
+
+
+def _observations(record: Record, settings: Hyperband, most: int) -> list[tuple[int, float, bool]]:
+    """Epochs and objectives of a trial at the marks that it passed and at its end, and whether the model sees them."""
     if state_of(record) is State.BAD:
-        return [(most, math.nan)]
+        return [(most, math.nan, True)]
     curve = Curve.of(record)
-    epochs = set(rungs(settings, curve.last))
-    if not record.live and curve.last:
-        epochs.add(curve.last)
-    found = [(epoch, curve.value_at(epoch)) for epoch in sorted(epochs)]
+    rung, epochs = set(rungs(settings, curve.last)), marks(settings, curve.last)
+    if record.ended is not None and curve.last and (curve.last >= most or not (record.ended.stopped and epochs)):
+        epochs = sorted({*epochs, curve.last})
+    found = [(epoch, curve.value_at(epoch), epoch in rung or epoch == epochs[-1]) for epoch in epochs]
     if not found and record.value is not None:
-        found = [(most, record.value)]
-    return [(epoch, value) for epoch, value in found if value is not None]
+        found = [(most, record.value, True)]
+    return [(epoch, value, seen) for epoch, value, seen in found if value is not None]
