@@ -134,12 +134,14 @@ class Turn:
 
     def _wider(self, seen: Seen, aim: Aim, rng: np.random.Generator, found: Found) -> Found:
         """What was found, or what a wider look finds when next to nothing is to be gained by it."""
-        if found.noisy:
+        if found.noisy or len(seen.every) % 2:
             return found
         weights = wider.voices(self._table.cube, seen.rows)
-        if not wider.expects_little(found.log_gain, seen.values, weights, len(seen.every)):
+        if not wider.expects_little(found.log_gain, seen.values, weights):
             return found
         crowds = replace(seen, weights=weights)
+        # The smoother covariance is surer of what lies between the trials, and sees sooner that nothing does.
+        aim = replace(aim, matern=Matern.FIVE_HALVES)
         again = self._look(crowds, aim, rng)
         if again is not None and again.log_gain < math.log(wider.DONE):
             again = self._look(crowds, aim, rng, shorter=wider.SHORTER) or again
@@ -173,7 +175,9 @@ class Turn:
         return None if best is None else Found(*best, noisy)
 
     def _smoothness(self, seen: Seen, tasks: list[Task]) -> Matern:
-        """The smoothness under which the results are most probable."""
+        """The rougher in numeric spaces, else that under which the results are most probable (both were measured)."""
+        if not len(self._table.cube.categorical):
+            return Matern.THREE_HALVES
         return min(Matern, key=lambda matern: self._fitted(seen, tasks, matern)[1])
 
     def _fitted(self, seen: Seen, tasks: list[Task], matern: Matern) -> tuple[Floats, float]:

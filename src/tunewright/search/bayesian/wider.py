@@ -3,8 +3,8 @@
 A model whose trials have gathered in one basin sees little else: half of all results lie there, so its scale is
 that of the differences within the basin, and it polishes what needs no polishing. Then the results are looked at
 anew with those in a crowd sharing one voice, and if nothing is left to gain there either, with length scales so
-short that what lies between the trials is in doubt again. What is lost are trials that would have gained a
-thousandth; what is won is a second look at the rest of the space.
+short that what lies between the trials is in doubt again. Every other trial is given away so, the others go on
+polishing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tunewright.search.encode import Cube, Floats
 RADIUS = 0.1
 """Trials this close in every coordinate are one crowd."""
 
-NOTHING, LITTLE = 1e-3, 2e-2
-"""Expected gain, in units of the spread of crowds, below which every or every other trial looks wider."""
+LITTLE = 2e-2
+"""Expected gain, in units of the spread of crowds, below which every other trial looks wider."""
 
 DONE = 3e-3
 """The same for a look at crowds: below it length scales are shortened."""
@@ -45,15 +45,13 @@ def voices(cube: Cube, rows: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + step * near.sum(axis=1)))
 
 
-def expects_little(log_gain: float, values: Floats, weights: Floats, number: int) -> bool:
-    """Whether a trial should look wider.
+def expects_little(log_gain: float, values: Floats, weights: Floats) -> bool:
+    """Whether a trial may look wider.
 
     Args:
         log_gain: log of the expected improvement of the best trial in a close look, in the model's units.
         values: objectives to minimise, NaN for failures, shape (n,).
         weights: `voices` of their rows, shape (n,).
-        number: how many trials there are; every other one is given away more easily.
     """
-    close, wide = unit_of(values), unit_of(values, weights)
-    gain = math.exp(min(log_gain, 700.0)) * close
-    return gain < (NOTHING if number % 2 else LITTLE) * wide
+    gain = math.exp(min(log_gain, 700.0)) * unit_of(values)
+    return gain < LITTLE * unit_of(values, weights)
