@@ -131,17 +131,19 @@ def promotions(world: Promoting, uid: str) -> int:
     history = History(world.spec)
     past: Counter[tuple[int, int]] = Counter()
     for event in world.store.journal(uid):
+        change = step(job, event)
         if isinstance(event, Promoted) and job is not None:
-            for number in (p.number for p in event.promotions if p.number in job.paused):
+            # An answer may name more than there are places; only those that go on count.
+            went = job.paused.keys() & change.job.live.keys()
+            for number in (p.number for p in event.promotions if p.number in went):
                 rung = rungs(BOUNDS, max(history.records[number].curve))[-1]
                 values = [(-(value_at(r, rung) or 0.0), r.number) for r in history.records.values() if counts(r, rung)]
                 assert (sorted(values).index((-(value_at(history.records[number], rung) or 0.0), number))) < len(
                     values
                 ) // ETA
-                past[number, rung] += job.places() > 0
+                past[number, rung] += 1
         if isinstance(event, Judged) and not event.verdict.stop and event.verdict.value is not None:
             past[event.number, rungs(BOUNDS, event.upto)[-1]] += 1
-        change = step(job, event)
         job = change.job
         assert len(job.live) <= world.spec.limits.max_parallel
         history.apply(change.facts)

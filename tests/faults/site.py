@@ -110,13 +110,15 @@ class Site:
     def controller(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-m", "tunewright.assembly"], env=self.environment)
 
-    def kill_controllers(self, kills: int, dice: random.Random, name: str = "kill") -> int:
+    def kill_controllers(
+        self, kills: int, dice: random.Random, name: str = "kill", lives: tuple[float, float] = (0.4, 1.6)
+    ) -> int:
         """Start a controller and kill it, again and again while the job goes on; how often it was killed at work."""
         for killed in range(kills):
             if self.job(name).status.terminal:
                 return killed
             process = self.controller()
-            wait(process, dice.uniform(0.4, 1.6))
+            wait(process, dice.uniform(*lives))
             process.kill()
             process.wait()
         return kills
