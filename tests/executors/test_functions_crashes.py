@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +94,29 @@ def test_a_crash_fails_one_trial_and_a_fresh_worker_takes_over(
     bench.start()
     bench.executor.watch(bench.task("crash-1", function, crash=True), None)
     assert bench.seen.exit("crash-1") == report
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_crash_before_the_request_counts_as_sent(
+    bench: FunctionBench, monkeypatch: pytest.MonkeyPatch, warm: bool
+) -> None:
+    """A busy machine may run the whole call before the controller goes on."""
+    source = "import os\ndef train(crash):\n    return os._exit(5) if crash else 1.0\n"
+    function = Function("quick:train", path=(str(bench.module("quick", source)),))
+    if warm:
+        assert bench.run("before-1", function, crash=False).failure is None
+    send = socket.send_fds
+
+    def send_and_wait(line: socket.socket, data: list[bytes], handles: list[int]) -> int:
+        sent = send(line, data, handles)
+        until = select.poll()
+        until.register(line, 0)
+        assert until.poll(PATIENCE * 1000), "the worker did not end"
+        return sent
+
+    monkeypatch.setattr(socket, "send_fds", send_and_wait)
+    report = bench.run("crash-1", function, crash=True)
+    assert (report.failure, report.exit_code, report.killed) == (Failure.ALGORITHM, 5, False)
 
 
 def test_a_segfault_shows_where(bench: FunctionBench) -> None:

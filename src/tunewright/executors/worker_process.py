@@ -155,7 +155,9 @@ class WorkerProcess(Generic[C]):
             del waiting[:MAX_DESCRIPTORS]
         data = json.dumps(message).encode() + b"\n"
         sent = socket.send_fds(self._control, [data], waiting) if waiting else 0
-        self._control.sendall(data[sent:])
+        # Even nothing cannot be sent to a worker that has the whole request and has crashed on it already.
+        if sent < len(data):
+            self._control.sendall(data[sent:])
 
     def hear(self) -> tuple[list[dict[str, Any]], bool]:
         """Messages that have come without waiting for any, and whether there may be more."""
