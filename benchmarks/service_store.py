@@ -8,7 +8,7 @@ from typing import Any
 
 from tunewright.assembly import Host, Local
 from tunewright.core.events import Event, Exited, Launched, Progressed, Proposal, Proposed, Reported
-from tunewright.core.ports import TrialQuery
+from tunewright.core.reads import TrialQuery
 from tunewright.core.trial import Cursor, Failure, Observation, Phase
 from tunewright.settings import Settings
 

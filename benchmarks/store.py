@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tunewright.control.recorder import Recorder, fold
 from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Reported
-from tunewright.core.ports import JobQuery, TrialQuery
+from tunewright.core.reads import JobQuery, TrialQuery
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
 from tunewright.core.spec import Definition, Direction, JobSpec, Limits, MetricDefinition, Objective, Training
 from tunewright.core.trial import Cursor, Observation

@@ -27,7 +27,8 @@ from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Promotion, Resumed
 from tunewright.core.history import History
-from tunewright.core.ports import Advisor, Executor, JobView, LogTail, Objects, Proposals, Reads, Task
+from tunewright.core.ports import Advisor, Executor, Objects, Proposals, Task
+from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import Verdict
 from tunewright.executors.artifacts import discard

@@ -11,7 +11,7 @@ from tunewright.aws.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Reported, Resumed
 from tunewright.core.job import Job
-from tunewright.core.ports import JobView, LogTail
+from tunewright.core.reads import JobView, LogTail
 from tunewright.core.space import Value
 from tunewright.core.trial import Cursor, Failure, Observation
 from tunewright.objects.local import LocalObjects

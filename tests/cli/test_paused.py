@@ -23,7 +23,7 @@ from tunewright.core.events import (
 )
 from tunewright.core.job import Job
 from tunewright.core.machine import step
-from tunewright.core.ports import JobView, TrialView
+from tunewright.core.reads import JobView, TrialView
 from tunewright.core.space import ContinuousParameter, Space
 from tunewright.core.spec import Definition, Direction, Hyperband, JobSpec, Limits, Objective, Strategy, Training
 from tunewright.core.trial import Cursor, Observation, StopCause, Trial, Verdict

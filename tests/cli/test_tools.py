@@ -20,7 +20,7 @@ from tunewright.cli.replaying import replayed
 from tunewright.cli.tailing import _last_lines
 from tunewright.cli.trying import tried
 from tunewright.control.metrics import Scraper
-from tunewright.core.ports import TrialView
+from tunewright.core.reads import TrialView
 from tunewright.core.spec import MetricDefinition
 from tunewright.settings import Settings
 

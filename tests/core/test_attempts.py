@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from drive import START, Drive, spec
 
+from tunewright.core.attempts import MAX_INTERRUPTIONS
 from tunewright.core.completion import deadline
 from tunewright.core.events import Exited
-from tunewright.core.machine import MAX_INTERRUPTIONS
 from tunewright.core.trial import Failure, Phase, StopCause, TrialStatus
 
 

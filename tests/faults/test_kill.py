@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.core.job import JobStatus
-from tunewright.core.ports import TrialQuery
+from tunewright.core.reads import TrialQuery
 
 from .site import Site, wait
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tunewright.core.ports import LogTail
+from tunewright.core.reads import LogTail
 from tunewright.sdk.facts import Facts, Row, Running
 from tunewright.sdk.phrases import duration, running_text, saved
 from tunewright.sdk.progress import ProgressModel

@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Barrier
 from tunewright.control.recorder import Recorder
 from tunewright.core.errors import AlreadyExists
 from tunewright.core.events import Exited, Launched
-from tunewright.core.ports import TrialQuery
+from tunewright.core.reads import TrialQuery
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import open_store
 from tunewright.testing.store_suite import loss, propose, report, tuning_spec

@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Invalid
 from tunewright.core.events import Launched
-from tunewright.core.ports import JobQuery
+from tunewright.core.reads import JobQuery
 from tunewright.store import database
 from tunewright.store.database import HEAD, lay_out, upgrade
 from tunewright.store.queries import SqlReads

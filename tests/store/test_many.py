@@ -13,7 +13,7 @@ from tunewright.aws.inprocess import make_client
 from tunewright.aws.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Launched
-from tunewright.core.ports import JobQuery, TrialQuery
+from tunewright.core.reads import JobQuery, TrialQuery
 from tunewright.core.trial import Phase, Transition, Trial, TrialStatus
 from tunewright.objects.local import LocalObjects
 from tunewright.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Exited, Launched
-from tunewright.core.ports import JobQuery, TrialQuery
+from tunewright.core.reads import JobQuery, TrialQuery
 from tunewright.core.trial import TrialStatus
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore

@@ -14,7 +14,7 @@ import pytest
 from tunewright.core.events import Event
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.machine import step
-from tunewright.core.ports import TrialQuery
+from tunewright.core.reads import TrialQuery
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore, open_store
 from tunewright.testing.same import same

@@ -13,7 +13,7 @@ from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Invalid, NotFound
 from tunewright.core.events import Exited, Launched, StopAsked
 from tunewright.core.job import JobStatus
-from tunewright.core.ports import JobQuery, TrialQuery, TrialView
+from tunewright.core.reads import JobQuery, TrialQuery, TrialView
 from tunewright.core.trial import Failure, Observation, TrialStatus
 from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore

@@ -28,7 +28,8 @@ from tunewright.aws.translate_job import describe_job
 from tunewright.aws.translate_trial import describe_trial, wire_status
 from tunewright.core.errors import Invalid, NotFound
 from tunewright.core.job import Job
-from tunewright.core.ports import Reads, Store, TrialView
+from tunewright.core.ports import Store
+from tunewright.core.reads import Reads, TrialView
 from tunewright.core.trial import Trial
 
 TUNING = "SageMaker HyperParameter Tuning Job State Change"

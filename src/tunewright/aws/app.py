@@ -25,7 +25,8 @@ from tunewright.aws.s3 import S3
 from tunewright.aws.s3_elsewhere import Elsewhere
 from tunewright.aws.s3_store import S3Store
 from tunewright.control.recorder import Recorder
-from tunewright.core.ports import Objects, Reads, Store
+from tunewright.core.ports import Objects, Store
+from tunewright.core.reads import Reads
 from tunewright.objects.local import LocalObjects
 from tunewright.settings import Settings
 

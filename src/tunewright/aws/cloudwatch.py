@@ -20,7 +20,7 @@ from tunewright.aws.protocol import Wire, load_json
 from tunewright.aws.query import Action, Form, unfold
 from tunewright.aws.s3_xml import Tree, stamp
 from tunewright.core.errors import Invalid, NotFound
-from tunewright.core.ports import Reads, TrialQuery, TrialView
+from tunewright.core.reads import Reads, TrialQuery, TrialView
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 JOB = "TrainingJobName"

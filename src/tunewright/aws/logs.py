@@ -16,7 +16,7 @@ from tunewright.aws.faults import Answer, Fault
 from tunewright.aws.logbook import Book, Event, Shelf
 from tunewright.aws.protocol import Wire, load_json
 from tunewright.core.errors import NotFound
-from tunewright.core.ports import Reads, TrialQuery, TrialView
+from tunewright.core.reads import Reads, TrialQuery, TrialView
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 FIRST_HOST = "algo-1"

@@ -26,7 +26,8 @@ from tunewright.aws.training import TrainingOperations
 from tunewright.aws.translate_request import Manner
 from tunewright.aws.tuning import TuningOperations
 from tunewright.control.recorder import Recorder
-from tunewright.core.ports import Objects, Reads, Store
+from tunewright.core.ports import Objects, Store
+from tunewright.core.reads import Reads
 from tunewright.settings import Settings
 
 Method: TypeAlias = Callable[[Wire], Wire]

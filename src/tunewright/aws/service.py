@@ -12,7 +12,8 @@ from tunewright.aws.protocol import Violation, Wire
 from tunewright.aws.translate_request import Manner
 from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Problem
-from tunewright.core.ports import Objects, Reads, Store
+from tunewright.core.ports import Objects, Store
+from tunewright.core.reads import Reads
 
 STRICT_GRACE, EXTENDED_GRACE = 120.0, 30.0
 PAGE = 10

@@ -13,7 +13,7 @@ from tunewright.aws.translate_request import training_spec
 from tunewright.aws.translate_trial import describe_trial, plain_summary, wire_status
 from tunewright.core.errors import AlreadyExists, NotFound, WrongState
 from tunewright.core.events import TrialStopAsked
-from tunewright.core.ports import TrialQuery, TrialView
+from tunewright.core.reads import TrialQuery, TrialView
 from tunewright.core.trial import TrialStatus
 
 KIND = "training job"

@@ -11,7 +11,7 @@ from tunewright.aws.names import Arns
 from tunewright.aws.normalise import algorithm_specification, resource_config, training_defaults, with_objective
 from tunewright.aws.parts import OBJECTIVE_KEY
 from tunewright.aws.protocol import Wire
-from tunewright.core.ports import MetricValue, TrialView
+from tunewright.core.reads import MetricValue, TrialView
 from tunewright.core.trial import Phase, Transition, Trial, TrialStatus
 
 SHOWN_METRICS = 40

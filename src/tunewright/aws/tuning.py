@@ -18,7 +18,7 @@ from tunewright.aws.warmstart_rules import find_parents, inherited_metrics, warm
 from tunewright.core.errors import AlreadyExists, NotFound, WrongState
 from tunewright.core.events import StopAsked
 from tunewright.core.job import Job, JobStatus
-from tunewright.core.ports import JobQuery, JobView, TrialQuery
+from tunewright.core.reads import JobQuery, JobView, TrialQuery
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import TrialStatus
 

@@ -11,7 +11,7 @@ from tunewright.aws.protocol import Wire, shorten
 from tunewright.aws.translate_request import parent_names
 from tunewright.core.errors import NotFound, Problem
 from tunewright.core.job import Job
-from tunewright.core.ports import Reads
+from tunewright.core.reads import Reads
 from tunewright.core.spec import Definition, JobSpec, MetricDefinition, Strategy
 
 PATH = "warmStartConfig.parentHyperParameterTuningJobs"

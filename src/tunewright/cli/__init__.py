@@ -1,7 +1,7 @@
 """The command line: `tunewright`, also as `python -m tunewright`.
 
 A face over the same operations as every other one: jobs are created and stopped through a botocore client,
-and read through `core.ports.Reads`. It knows neither the store nor the executors. Nothing heavy is imported
+and read through `core.reads.Reads`. It knows neither the store nor the executors. Nothing heavy is imported
 before a command needs it, so that help and version come at once.
 """
 

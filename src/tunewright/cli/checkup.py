@@ -17,7 +17,7 @@ from tunewright.cli.names import listed
 from tunewright.cli.replaying import replayed
 from tunewright.core.errors import TunewrightError
 from tunewright.core.job import JobStatus
-from tunewright.core.ports import JobQuery
+from tunewright.core.reads import JobQuery
 from tunewright.executors import images, rooms
 from tunewright.executors.containers import run_quietly
 from tunewright.executors.slots import capacity

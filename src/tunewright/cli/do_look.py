@@ -19,7 +19,7 @@ from tunewright.cli.views import described, emit, spread_of, training_job, tunin
 from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Invalid
 from tunewright.core.job import Job, JobStatus
-from tunewright.core.ports import JobQuery, JobView, TrialView
+from tunewright.core.reads import JobQuery, JobView, TrialView
 from tunewright.sdk.facts import mean_text
 from tunewright.sdk.inherited import line as warm_line
 

@@ -9,7 +9,8 @@ from tunewright.assembly import local
 from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
 from tunewright.core.job import Job
-from tunewright.core.ports import JobQuery, JobView, LogTail, Objects, Reads, TrialView
+from tunewright.core.ports import Objects
+from tunewright.core.reads import JobQuery, JobView, LogTail, Reads, TrialView
 from tunewright.sdk.inherited import Inherited, inherited
 from tunewright.settings import Settings
 

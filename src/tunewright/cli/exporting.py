@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tunewright.cli.views import iso
 from tunewright.core.job import Job
-from tunewright.core.ports import Reads, TrialQuery, TrialView
+from tunewright.core.reads import Reads, TrialQuery, TrialView
 from tunewright.core.replicates import Configuration, configuration_of, configurations
 from tunewright.core.space import Value, decode_value
 

@@ -17,7 +17,7 @@ from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
 from tunewright.control.clock import SteadyClock
 from tunewright.core.job import Job, JobStatus
-from tunewright.core.ports import TrialView
+from tunewright.core.reads import TrialView
 from tunewright.core.trial import Trial, trial_name
 from tunewright.sdk.display import Display, Lines
 from tunewright.sdk.inherited import line as warm_line

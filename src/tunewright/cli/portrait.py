@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from tunewright.core.ports import JobView
+from tunewright.core.reads import JobView
 from tunewright.core.space import CategoricalParameter, Parameter, Space, decode_value
 from tunewright.core.spec import JobSpec
 from tunewright.sdk.facts import mean_text

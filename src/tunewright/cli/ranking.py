@@ -8,7 +8,7 @@ from tunewright.cli.causes import cause
 from tunewright.cli.engine import Engine
 from tunewright.cli.names import did_you_mean
 from tunewright.core.errors import Invalid
-from tunewright.core.ports import TrialView
+from tunewright.core.reads import TrialView
 from tunewright.core.space import decode_value
 from tunewright.core.spec import Direction, JobSpec
 from tunewright.core.trial import TrialStatus

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from tunewright.core.events import Created
 from tunewright.core.job import Job
 from tunewright.core.machine import step
-from tunewright.core.ports import Reads
+from tunewright.core.reads import Reads
 from tunewright.core.trial import Trial
 
 SHOWN = 20

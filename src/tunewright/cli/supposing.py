@@ -11,7 +11,7 @@ from tunewright.cli.story import direction
 from tunewright.control.whatif import Course, WhatIf, what_if
 from tunewright.core.errors import Invalid
 from tunewright.core.job import Job
-from tunewright.core.ports import Reads
+from tunewright.core.reads import Reads
 from tunewright.core.spec import Hyperband, JobSpec, Strategy
 from tunewright.sdk.phrases import duration
 from tunewright.sdk.values import short

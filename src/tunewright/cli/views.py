@@ -12,7 +12,7 @@ from tunewright.aws.names import Arns
 from tunewright.aws.translate_job import job_summary
 from tunewright.aws.translate_trial import tuning_summary
 from tunewright.cli.engine import Engine, best_of
-from tunewright.core.ports import JobView, TrialView
+from tunewright.core.reads import JobView, TrialView
 from tunewright.core.replicates import Best
 from tunewright.core.space import Value, decode_value
 from tunewright.core.trial import Trial

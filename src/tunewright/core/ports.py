@@ -7,16 +7,16 @@ suites in `tunewright.testing`. Nobody needs to import a Protocol to implement i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from tunewright.core.change import Change, CurvePoint
+from tunewright.core.change import Change
 from tunewright.core.events import Event, Promotion, Proposal
 from tunewright.core.history import History
-from tunewright.core.job import Job, JobStatus
-from tunewright.core.spec import JobSpec, Training
-from tunewright.core.trial import Cursor, Failure, Phase, Trial, TrialStatus, Verdict
+from tunewright.core.job import Job
+from tunewright.core.spec import Training
+from tunewright.core.trial import Cursor, Failure, Phase, Verdict
 
 
 class Clock(Protocol):
@@ -301,148 +301,3 @@ class Objects(Protocol):
     def remove(self, uri: str) -> None:
         """Remove the file, or the directory with all that is in it; nothing happens when there is none."""
         ...
-
-
-# ---- read models ----
-
-
-@dataclass(frozen=True, slots=True)
-class JobQuery:
-    """A filtered, sorted page of jobs; times are exclusive bounds in seconds since the epoch.
-
-    Args:
-        sort: `Name`, `Status` or `CreationTime`.
-        after: the position that the last page ended with, opaque.
-    """
-
-    tuning: bool = True
-    name_contains: str | None = None
-    status: JobStatus | None = None
-    created_after: float | None = None
-    created_before: float | None = None
-    modified_after: float | None = None
-    modified_before: float | None = None
-    sort: str = "Name"
-    descending: bool = False
-    limit: int = 10
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialQuery:
-    """A filtered, sorted page of training jobs, of one tuning job or of all.
-
-    Args:
-        job_uid: only this job's trials; None for all training jobs.
-        status: only this status; `Pending` and `InProgress` are the same.
-        sort: `Name`, `Status`, `CreationTime` or `FinalObjectiveMetricValue` (leaves out trials without one).
-        page_first: take the page before filtering by status (ListTrainingJobs' documented quirk).
-    """
-
-    job_uid: str | None = None
-    status: TrialStatus | None = None
-    name_contains: str | None = None
-    created_after: float | None = None
-    created_before: float | None = None
-    modified_after: float | None = None
-    modified_before: float | None = None
-    sort: str = "Name"
-    descending: bool = False
-    limit: int = 10
-    after: str | None = None
-    page_first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as read. `live` of the job holds its live trials."""
-
-    job: Job
-    version: int
-    owner: Owner | None = None
-    lease_until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialView:
-    """A trial with the job it belongs to; `spec` also when that tuning job was deleted."""
-
-    trial: Trial
-    job_uid: str
-    job_name: str
-    spec: JobSpec
-    modified: float
-    job_deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    items: tuple[JobView, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialPage:
-    items: tuple[TrialView, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MetricValue:
-    """A metric's last value in a training job."""
-
-    metric: str
-    value: float
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class LogTail:
-    """The end of a training job's log.
-
-    Args:
-        path: the file, for a person.
-        text: its last lines, decoded with replacement.
-    """
-
-    path: str
-    text: str
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
-class Reads(Protocol):
-    """What faces, plots and pages may look at. Never blocks a run."""
-
-    def job(self, name: str, *, tuning: bool = True) -> JobView:
-        """Raises NotFound."""
-        ...
-
-    def jobs(self, query: JobQuery) -> JobPage: ...
-
-    def running(self, *, tuning: bool = True) -> int:
-        """How many tuning jobs, or plain training jobs, have not ended."""
-        ...
-
-    def trial(self, name: str) -> TrialView:
-        """A training job by name, whether of a tuning job or plain. Raises NotFound."""
-        ...
-
-    def trials(self, query: TrialQuery) -> TrialPage: ...
-
-    def all_trials(self, job_uid: str, *, deleted: bool = False) -> list[TrialView]:
-        """Every trial of a job in launch order; with `deleted` those too that were dropped from it."""
-        ...
-
-    def metrics(self, name: str) -> list[MetricValue]:
-        """The last value of each metric of a training job, in order of first appearance."""
-        ...
-
-    def curve(self, name: str, metric: str | None = None) -> list[CurvePoint]:
-        """The points of a training job, of one metric or of all, in order of emission (its latest attempt)."""
-        ...
-
-    def curves(self, job_uid: str) -> dict[int, list[CurvePoint]]:
-        """The objective curves of a job's trials by number."""
-        ...
-
-    def journal(self, job_uid: str) -> list[Event]: ...

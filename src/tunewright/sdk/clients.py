@@ -9,7 +9,7 @@ from botocore.session import get_session
 
 from tunewright.assembly import Local, local
 from tunewright.aws.inprocess import ENDPOINT, remote_client
-from tunewright.core.ports import LogTail
+from tunewright.core.reads import LogTail
 from tunewright.settings import Settings
 
 

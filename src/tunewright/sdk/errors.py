@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunewright.core.errors import Invalid, TunewrightError
-from tunewright.core.ports import LogTail
+from tunewright.core.reads import LogTail
 
 
 class TunewrightWarning(UserWarning):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tunewright.core.errors import NotFound
 from tunewright.core.history import History
 from tunewright.core.job import Job
-from tunewright.core.ports import Reads
+from tunewright.core.reads import Reads
 from tunewright.core.spec import Strategy
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from tunewright.core.ports import LogTail
+from tunewright.core.reads import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
 from tunewright.sdk.facts import Facts, Row, Running
 from tunewright.sdk.phrases import bar_of, cause_of, duration, first_of, indented, running_text, saved, says

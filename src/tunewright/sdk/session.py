@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from tunewright.core.errors import NotFound
 from tunewright.core.history import History
 from tunewright.core.job import Job
-from tunewright.core.ports import LogTail, Objects, Reads
+from tunewright.core.ports import Objects
+from tunewright.core.reads import LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import StopCause
 from tunewright.sdk.errors import InvalidArguments

@@ -1,4 +1,4 @@
-"""`SqlReads`: the read models behind `core.ports.Reads`. Nothing here blocks a run or changes a row."""
+"""`SqlReads`: the read models behind `core.reads.Reads`. Nothing here blocks a run or changes a row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunewright.core.change import CurvePoint
 from tunewright.core.errors import NotFound
 from tunewright.core.events import Event
 from tunewright.core.job import Job, standing
-from tunewright.core.ports import JobPage, JobQuery, JobView, MetricValue, TrialPage, TrialQuery, TrialView
+from tunewright.core.reads import JobPage, JobQuery, JobView, MetricValue, TrialPage, TrialQuery, TrialView
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial
 from tunewright.store.database import looking, reading

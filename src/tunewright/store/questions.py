@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Dialect, Select, Table, and_, bindparam, func, select, true
 
-from tunewright.core.ports import JobQuery, TrialQuery
+from tunewright.core.reads import JobQuery, TrialQuery
 from tunewright.store.paging import Order, unknown_sort
 from tunewright.store.prepared import Prepared
 from tunewright.store.rows import key_of
