@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ _ROUNDS = 3
 _START_GAP = 0.1
 _LEAST_GAP = 1e-5
 _FEW_VALUES = 12
+_SHORTLIST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +141,13 @@ class Hunt:
         if self.fixed is not None:
             discrete = discrete[discrete != self.fixed[0]]
         smooth = len(self.cube.continuous) > 0
+        shortlists = self._shortlists(rows[0], discrete)
         for _ in range(_ROUNDS if smooth and len(discrete) else 1):
             if smooth:
                 rows, heights = self._along_slopes(rows, heights)
             moved = False
             if len(discrete):
-                rows, heights, moved = self._by_exchange(rows, heights, discrete)
+                rows, heights, moved = self._by_exchange(rows, heights, discrete, shortlists)
             if not moved:
                 break
         return rows, heights
@@ -171,24 +173,22 @@ class Hunt:
         better = values > heights
         return np.where(better[:, None], moving, rows), np.where(better, values, heights)
 
-    def _by_exchange(self, rows: Floats, heights: Floats, discrete: Ints) -> tuple[Floats, Floats, bool]:
+    def _by_exchange(
+        self, rows: Floats, heights: Floats, discrete: Ints, shortlists: Mapping[int, Floats]
+    ) -> tuple[Floats, Floats, bool]:
         """Change one discrete coordinate at a time while that helps."""
         rows, heights = rows.copy(), heights.copy()
         all_discrete = not len(self.cube.continuous)
         live, moved = list(range(len(rows))), False
         for _ in range(_EXCHANGES):
-            sets = [self._neighbours(rows[i], discrete) for i in live]
-            flat = np.vstack(sets)
-            if not len(flat):
-                break
-            values = self._worth(flat)
-            if all_discrete:
-                seen = [self.cube.key(row) in self.taken for row in flat]
-                values = np.where(seen, -np.inf, values)
-            at, still = 0, []
-            for i, own in zip(live, sets, strict=True):
-                mine = values[at : at + len(own)]
-                at += len(own)
+            sets = [self._neighbours(rows[i], discrete, shortlists) for i in live]
+            worths = self._worths(sets)
+            if shortlists:
+                more = [self._together(rows[i], heights[i], *each) for i, *each in zip(live, sets, worths, strict=True)]
+                worths = [np.concatenate(pair) for pair in zip(worths, self._worths(more), strict=True)]
+                sets = [np.vstack(pair) for pair in zip(sets, more, strict=True)]
+            still = []
+            for i, own, mine in zip(live, sets, worths, strict=True):
                 if not len(mine):
                     continue
                 top = int(mine.argmax())
@@ -202,24 +202,69 @@ class Hunt:
                 break
         return rows, heights, moved
 
-    def _neighbours(self, row: Floats, discrete: Ints) -> Floats:
-        """Rows that differ in one coordinate: any value of a short axis, some steps along a long one."""
+    def _worths(self, sets: Sequence[Floats]) -> list[Floats]:
+        """The acquisition of each of some sets of rows; of taken ones minus infinity where nothing is continuous."""
+        flat = np.vstack(sets)
+        values = self._worth(flat) if len(flat) else np.empty(0)
+        if not len(self.cube.continuous):
+            values = np.where([self.cube.key(row) in self.taken for row in flat], -np.inf, values)
+        return np.split(values, np.cumsum([len(rows) for rows in sets])[:-1])
+
+    def _together(self, row: Floats, height: float, others: Floats, values: Floats) -> Floats:
+        """The row with the best changes made together: of the two coordinates that gain most, of three, and so on."""
+        changed, done, found = row.copy(), set(), []
+        for k in np.argsort(-values, kind="stable"):
+            if not values[k] > height + 1e-9:
+                break
+            j = int((others[k] != row).argmax())
+            if j not in done:
+                done.add(j)
+                changed[j] = others[k, j]
+                found.append(changed.copy())
+        return self.cube.canonical(np.vstack([np.empty((0, self.cube.d)), *found[1:]]))
+
+    def _shortlists(self, row: Floats, discrete: Ints) -> dict[int, Floats]:
+        """The values that do best in one row, of categorical parameters that have many."""
+        active = self.cube.activity.active(row[None])[0]
+        found: dict[int, Floats] = {}
+        for j in discrete[self.cube.is_categorical[discrete] & active[discrete]]:
+            grid = self.cube.axes[j].grid
+            if grid is not None and len(grid) > _FEW_VALUES:
+                found[int(j)] = grid
+        if not found:
+            return {}
+        values = self._worth(self.cube.canonical(np.vstack([_changed(row, j, grid) for j, grid in found.items()])))
+        at = 0
+        for j, grid in found.items():
+            order = np.argsort(-values[at : at + len(grid)], kind="stable")
+            at += len(grid)
+            found[j] = grid[order[:_SHORTLIST]]
+        return found
+
+    def _neighbours(self, row: Floats, discrete: Ints, shortlists: Mapping[int, Floats]) -> Floats:
+        """Rows that differ in one coordinate: any value of a short axis, some of a long one."""
         found = [np.empty((0, self.cube.d))]
         for j in discrete:
             grid = self.cube.axes[j].grid
             assert grid is not None
             size = len(grid)
             if self.cube.is_categorical[j] or size <= _FEW_VALUES:
-                values = grid[grid != row[j]]
+                among = shortlists.get(int(j), grid)
+                values = among[among != row[j]]
             else:
                 place = self.cube.axes[j].place(float(row[j]))
                 steps = {1, 2, max(1, size // 20), max(1, size // 8), max(1, size // 3)}
                 places = sorted({place + s for s in steps} | {place - s for s in steps})
                 values = grid[[p for p in places if 0 <= p < size]]
-            block = np.repeat(row[None], len(values), axis=0)
-            block[:, j] = values
-            found.append(block)
+            found.append(_changed(row, int(j), values))
         return self.cube.canonical(np.vstack(found))
+
+
+def _changed(row: Floats, j: int, values: Floats) -> Floats:
+    """The row with each of some values at coordinate j, shape (len(values), d)."""
+    block = np.repeat(row[None], len(values), axis=0)
+    block[:, j] = values
+    return block
 
 
 def scatter(cube: Cube, good: Floats, rng: np.random.Generator) -> Floats:
