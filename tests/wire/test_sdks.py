@@ -1,6 +1,6 @@
-"""The SageMaker SDKs and the AWS CLI as their makers ship them, over HTTP and over TLS with keys.
+"""The SageMaker SDKs, the AWS CLI and the SDK for JavaScript as their makers ship them, over HTTP and over TLS.
 
-Each has a virtual environment of its own below `.venv-wire`; `make test-wire` makes them.
+Each has an environment of its own below `.venv-wire`; `make test-wire` makes them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from aws.world import definition, tuning
 
@@ -170,3 +171,24 @@ def test_row_01_the_aws_cli(serving: Serving, place: Path) -> None:
     aws(*create, f"file://{place / 'job.json'}")
     aws("sagemaker", "stop-hyper-parameter-tuning-job", "--hyper-parameter-tuning-job-name", "stopped")
     assert finished(aws, "stopped")["HyperParameterTuningJobStatus"] == "Stopped"
+
+
+@pytest.mark.skipif(not (ENVIRONMENTS / "js" / "node_modules").exists(), reason="npm is not there, or has no packages")
+def test_the_sdk_for_javascript(serving: Serving, place: Path) -> None:
+    variables = environment(serving, place)
+    key = {f"aws_{name}": variables[f"AWS_{name.upper()}"] for name in ("access_key_id", "secret_access_key")}
+    s3 = boto3.client("s3", endpoint_url=serving.said["Endpoint"], verify=str(CERTIFICATE), region_name="x", **key)
+    with tarfile.open(place / "sourcedir.tar.gz", "w:gz") as archive:
+        archive.add(place / "source" / "train.py", "train.py")
+    s3.upload_file(str(place / "sourcedir.tar.gz"), BUCKET, "code/sourcedir.tar.gz")
+    s3.upload_file(str(place / "train" / "part" / "data.csv"), BUCKET, "data/data.csv")
+    done = subprocess.run(
+        ["node", str(HERE / "flow_js.mjs")],
+        input=json.dumps(request("from-js", 4)),
+        env={**variables, "NODE_EXTRA_CA_CERTS": str(CERTIFICATE)},
+        cwd=ENVIRONMENTS / "js",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and "the whole day went well" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
