@@ -1,7 +1,8 @@
-"""A limit on run time holds whatever happens to the machine's clock."""
+"""Time in the loop: limits hold whatever happens to the machine's clock, and free places are filled at once."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -73,4 +74,34 @@ def test_case_33_the_job_ends_at_its_limit(tmp_path: Path, jump_after: float | N
     assert job.ending is not None and job.ending.why == "run time is up: 120 s (MaxRuntimeInSeconds)"
     trials = [view.trial for view in SqlReads(store.engine).all_trials(uid)]
     assert [(t.status, t.value) for t in trials] == [(TrialStatus.STOPPED, 0.5)] * 2
+    store.close()
+
+
+class Passing(FakeClock):
+    """Looking at the clock takes a millisecond."""
+
+    def now(self) -> float:
+        self.at += 1e-3
+        return self.at
+
+
+def test_a_free_place_is_filled_at_once(tmp_path: Path) -> None:
+    clock = Passing()
+    store = open_store(f"sqlite:///{tmp_path / 'places.db'}")
+    recorder = Recorder(store, clock, lambda _: None)
+    training = Training(metrics=(MetricDefinition("acc", "acc=(.*?);"),))
+    definition = Definition(Space({"x": ContinuousParameter(0.0, 1.0)}), Objective("acc", Direction.MAXIMIZE), training)
+    uid = recorder.create(JobSpec("places", (definition,), Strategy.RANDOM, Limits(max_parallel=1, max_jobs=6))).job.uid
+    program = Program(((0.5, "acc=0.5;"),), 1.0)
+    executor = SimulatedExecutor(Disk(lambda _: program), clock, random.Random(1), Hostility())
+    loop = Loop(recorder, executor, Halves(), Owner("here", "boot", 1, 0.0), LoopOptions(arn=str))
+    for _ in range(2000):
+        if store.load(uid).job.status.terminal:
+            break
+        loop.tick()
+        loop.wait()
+    trials = [view.trial for view in SqlReads(store.engine).all_trials(uid)]
+    assert [t.status for t in trials] == [TrialStatus.COMPLETED] * 6
+    gaps = [(later.started or 0.0) - (one.ended or 0.0) for one, later in itertools.pairwise(trials)]
+    assert max(gaps) < 0.1
     store.close()

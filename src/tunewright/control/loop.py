@@ -315,7 +315,8 @@ class Loop:
             NoCapacity: none of them is to be had.
         """
         training = held.job.spec.definitions[trial.definition].training
-        waited = now - (trial.transitions[-1].at if trial.transitions else now)
+        # A trial that was proposed in this very tick is younger than the tick.
+        waited = max(0.0, now - trial.transitions[-1].at) if trial.transitions else 0.0
         turns = 1 + (waited // self.options.capacity_seconds if self.options.capacity_seconds > 0 else math.inf)
         refused: list[str] = []
         for choice in range(1 + len(training.alternatives)):
