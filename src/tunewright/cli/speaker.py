@@ -94,4 +94,5 @@ class Spoken(logging.Handler):
         try:
             self._speaker.say(self.format(record))
         except Exception:
+            # As logging's own handlers do: what cannot be said must not end who says it.
             self.handleError(record)
