@@ -85,7 +85,10 @@ def test_acquisition_slope_is_the_derivative(versions: int) -> None:
     for features in sample(4, 7).features:
         steps = 1e-6 * np.eye(len(features))
         differences = (acquire(features + steps) - acquire(features - steps)) / 2e-6
-        assert acquire.with_slope(features[None])[1][0] == pytest.approx(differences, rel=1e-3, abs=1e-4)
+        for columns in (np.arange(len(features)), np.array([1, 3])):
+            values, slopes = acquire.along(features[None], columns)(features[None, columns])
+            assert values == pytest.approx(acquire(features[None]))
+            assert slopes[0] == pytest.approx(differences[columns], rel=1e-3, abs=1e-4)
 
 
 def test_posterior_with_imagined_results_is_that_of_more_data() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, Space
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.optimise import Hunt
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Cube, Floats, Ints
 from tunewright.search.random import Taken
 
 
@@ -30,10 +31,13 @@ class Additive:
         away = features[:, self.numeric] - 0.3
         return np.asarray(features @ self.weights / math.sqrt(0.5) - (away**2).sum(axis=1))
 
-    def with_slope(self, features: Floats) -> tuple[Floats, Floats]:
-        slope = np.tile(self.weights / math.sqrt(0.5), (len(features), 1))
-        slope[:, self.numeric] = -2 * (features[:, self.numeric] - 0.3)
-        return self(features), slope
+    def along(self, features: Floats, columns: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
+        def values_and_slopes(moving: Floats) -> tuple[Floats, Floats]:
+            moved = features.copy()
+            moved[:, columns] = moving
+            return self(moved), -2 * (moving - 0.3)
+
+        return values_and_slopes
 
 
 @pytest.mark.parametrize(("categories", "values"), [(3, 4), (3, 12), (8, 13), (15, 30)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from tunewright.search.bayesian.posterior import Posterior
-from tunewright.search.encode import Floats
+from tunewright.search.encode import Floats, Ints
 
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _FAR = -1e4
@@ -44,17 +45,25 @@ class LogEI:
         each = np.log(deviation)[:, None] + log_h((self.posterior.best - mean) / deviation[:, None])
         return _log_mean(each)
 
-    def with_slope(self, features: Floats) -> tuple[Floats, Floats]:
-        """Values (m,) and their gradients (m, F) by the features."""
-        mean, deviation, pull = self.posterior.predict_and_pull(features)
-        z = (self.posterior.best - mean) / deviation[:, None]
-        height = log_h(z)
-        each = np.log(deviation)[:, None] + height
-        total = _log_mean(each)
-        share = np.exp(each - total[:, None]) / each.shape[1]
-        by_mean = -np.exp(log_ndtr(z) - height) / deviation[:, None] * share
-        by_deviation = np.exp(-0.5 * z * z - _LOG_ROOT_2PI - height) / deviation[:, None] * share
-        return total, pull(by_mean, by_deviation.sum(axis=1))
+    def along(self, features: Floats, columns: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """Values (m,) of rows whose features (m, F) move in some columns, and their gradients by these (m, c).
+
+        What is returned takes the moving columns alone, shape (m, c).
+        """
+        section = self.posterior.along(features, columns)
+
+        def values_and_slopes(moving: Floats) -> tuple[Floats, Floats]:
+            mean, deviation, pull = section.predict_and_pull(moving)
+            z = (self.posterior.best - mean) / deviation[:, None]
+            height = log_h(z)
+            each = np.log(deviation)[:, None] + height
+            total = _log_mean(each)
+            share = np.exp(each - total[:, None]) / each.shape[1]
+            by_mean = -np.exp(log_ndtr(z) - height) / deviation[:, None] * share
+            by_deviation = np.exp(-0.5 * z * z - _LOG_ROOT_2PI - height) / deviation[:, None] * share
+            return total, pull(by_mean, by_deviation.sum(axis=1))
+
+        return values_and_slopes
 
 
 def _log_mean(each: Floats) -> Floats:

@@ -17,6 +17,8 @@ STEPS, FEW_STEPS = 40, 12
 """Steps of descent from the prior's start, and from a fit to nearly the same data."""
 
 _REFUSED = 1e10
+_WIDE = 8
+"""Columns beyond which a group's squared distances are kept apart, rather than found by a matrix product each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,23 @@ class Loss:
     def __init__(self, data: Data, prior: Prior) -> None:
         self._data, self._prior = data, prior
         self._ones_and_y = np.asfortranarray(np.column_stack([np.ones(len(data.targets)), data.targets]))
+        columns = np.bincount(data.layout.group, minlength=data.layout.groups)
+        self._wide = np.flatnonzero(columns > _WIDE)
+        in_wide = np.isin(data.layout.group, self._wide)
+        self._narrow, self._group = data.features[:, ~in_wide], data.layout.group[~in_wide]
+        # Squared distances by one group never change but for its length scale: shape (groups, n^2).
+        parts = [squared_distances(data.features[:, data.layout.group == group]).ravel() for group in self._wide]
+        self._parts = np.array(parts).reshape(len(parts), len(data.targets) ** 2)
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         layout, y = self._data.layout, self._data.targets
         g, n = layout.groups, len(y)
-        scaled = self._data.features * np.exp(-theta[:g])[layout.group]
+        scaled = self._narrow * np.exp(-theta[:g])[self._group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
-        k, slope = covariance_and_slope(squared_distances(scaled), signal, self._data.matern)
+        r2 = squared_distances(scaled)
+        if len(self._wide):
+            r2 += (np.exp(-2.0 * theta[self._wide]) @ self._parts).reshape(n, n)
+        k, slope = covariance_and_slope(r2, signal, self._data.matern)
         k.flat[:: n + 1] += noise + JITTER
         lower, failed = lapack.dpotrf(k, lower=1)
         if failed:
@@ -62,18 +74,19 @@ class Loss:
         gradient = self._prior.precision @ away
         loss = 0.5 * float(alpha @ (y - mean)) + float(np.log(lower.diagonal()).sum())
         loss += 0.5 * mean * mean + 0.5 * float(away @ gradient)
-        self._add_likelihood(gradient, lower, alpha, k, slope, scaled, noise)
+        by_distance = self._add_likelihood(gradient, lower, alpha, k, slope, noise)
+        self._add_lengths(gradient, by_distance, scaled, theta)
         return loss, gradient
 
     def _add_likelihood(
-        self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, slope: Floats, scaled: Floats, noise: float
-    ) -> None:
-        """Add d loss / d theta = tr(G dK), with G = (K^-1 - alpha alpha') / 2 (ibid., eq. 5.9).
+        self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, slope: Floats, noise: float
+    ) -> Floats:
+        """Add d loss / d log noise and d log signal, tr(G dK) with G = (K^-1 - alpha alpha') / 2 (ibid., eq. 5.9).
 
-        By log l_j it is -4 sum_a (S_aj^2 R_a - S_aj (M S)_aj), with S the scaled features, M = G * dk/dr2 and R
-        the sums of the lines of M: one matrix product for all of them.
+        Returns:
+            M = G * dk/dr2, the slope of the loss by the squared distances, shape (n, n).
         """
-        layout, n = self._data.layout, len(alpha)
+        n = len(alpha)
         inverse, _ = lapack.dpotri(lower, lower=1)
         # Only the lower triangle is filled; both halves of the symmetric sums come from doubling it.
         weights = np.tril(inverse, -1)
@@ -85,8 +98,19 @@ class Loss:
         gradient[-1] += trace * noise
         gradient[-2] += float(np.vdot(weights, k)) - trace * (noise + JITTER)
         weights *= slope
-        columns = scaled * scaled * weights.sum(axis=1)[:, None] - scaled * (weights @ scaled)
-        gradient[: layout.groups] -= 4.0 * np.bincount(layout.group, columns.sum(axis=0), layout.groups)
+        return np.asarray(weights)
+
+    def _add_lengths(self, gradient: Floats, by_distance: Floats, scaled: Floats, theta: Floats) -> None:
+        """Add d loss / d log l_j, which is -2 times the sum of M over the squared distances by group j.
+
+        Over the columns of narrow groups that is -4 sum_a (S_aj^2 R_a - S_aj (M S)_aj), with S the scaled features
+        and R the sums of the lines of M: one matrix product for all of them.
+        """
+        groups = self._data.layout.groups
+        columns = by_distance.sum(axis=1) @ np.square(scaled) - np.einsum("ij,ij->j", scaled, by_distance @ scaled)
+        gradient[:groups] -= 4.0 * np.bincount(self._group, columns, groups)
+        if len(self._wide):
+            gradient[self._wide] -= 2.0 * np.exp(-2.0 * theta[self._wide]) * (self._parts @ by_distance.ravel())
 
 
 def fit(data: Data, prior: Prior, start: Floats | None = None) -> Floats:

@@ -25,6 +25,7 @@ _START_GAP = 0.1
 _LEAST_GAP = 1e-5
 _FEW_VALUES = 12
 _SHORTLIST = 6
+_FINALISTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +151,26 @@ class Hunt:
                 rows, heights, moved = self._by_exchange(rows, heights, discrete, shortlists)
             if not moved:
                 break
+            if shortlists:
+                # Each of their exchanges looks at hundreds of rows: the last steps are for the best alone.
+                best = np.argsort(-heights, kind="stable")[:_FINALISTS]
+                rows, heights = rows[best], heights[best]
         return rows, heights
 
     def _along_slopes(self, rows: Floats, heights: Floats) -> tuple[Floats, Floats]:
         """L-BFGS-B over the continuous coordinates of all rows at once."""
         smooth = self.cube.continuous
-        columns = self.cube.column[smooth]
-        moving = rows.copy()
+        look = self.acquire.along(self.view(rows), self.cube.column[smooth])
 
         def loss(flat: Floats) -> tuple[float, Floats]:
-            moving[:, smooth] = flat.reshape(len(rows), -1)
-            value, slope = self.acquire.with_slope(self.view(moving))
-            return -float(value.sum()), -slope[:, columns].ravel()
+            value, slope = look(flat.reshape(len(rows), -1))
+            return -float(value.sum()), -slope.ravel()
 
         start = np.clip(rows[:, smooth], 0.0, 1.0).ravel()
         still = ~self.cube.activity.active(rows)[:, smooth].ravel()
         box = np.where(still, start, 0.0), np.where(still, start, 1.0)
         found = descend(loss, start, box, iterations=_SLOPE_STEPS, tolerances=(1e-7, 1e-5))
+        moving = rows.copy()
         moving[:, smooth] = found.reshape(len(rows), -1)
         moving = self.cube.snap(moving)
         values = self._worth(moving)

@@ -12,7 +12,7 @@ from scipy.linalg import lapack, solve_triangular
 from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.priors import JITTER
-from tunewright.search.encode import Floats
+from tunewright.search.encode import Floats, Ints
 
 NOISY = 0.02
 """Share of the signal variance above which noise is taken seriously."""
@@ -108,21 +108,13 @@ class Posterior:
         variance = self.signal - np.einsum("ij,ij->j", half, half)
         return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
-    def predict_and_pull(self, features: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
-        """As `predict`, and what turns slopes by mean (m, s) and by deviation (m,) into slopes by features (m, F)."""
-        scaled = features * self.inverse_lengths
-        k, slope = covariance_and_slope(squared_distances(scaled, self.scaled), self.signal, self.matern)
-        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
-        variance = self.signal - np.einsum("ij,ij->j", half, half)
-        deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
-
-        def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
-            inner = solve_triangular(self.lower, half, lower=True, trans=1, check_finite=False).T
-            by_k = (by_mean @ self.weights.T - (by_deviation / deviation)[:, None] * inner) * slope
-            pulled = scaled * by_k.sum(axis=1)[:, None] - by_k @ self.scaled
-            return np.asarray(2.0 * pulled * self.inverse_lengths)
-
-        return self.mean + k @ self.weights, deviation, pull
+    def along(self, features: Floats, columns: Ints) -> Section:
+        """What is needed to move rows (m, F) along some of their columns, the others staying as they are."""
+        still = np.setdiff1d(np.arange(features.shape[1]), columns)
+        apart = np.zeros((len(features), len(self.scaled)))
+        if len(still):
+            apart = squared_distances(features[:, still] * self.inverse_lengths[still], self.scaled[:, still])
+        return Section(self, apart, self.scaled[:, columns], self.inverse_lengths[columns])
 
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
@@ -154,3 +146,39 @@ class Posterior:
     def _real_targets(self) -> Floats:
         assert len(self.targets) == len(self.scaled), "results are imagined once"
         return self.targets[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A posterior along some columns of some rows.
+
+    Args:
+        apart: squared distances of the rows from the data in all other columns, shape (m, n).
+        scaled: the data's moving columns over their length scales, shape (n, c).
+        inverse_lengths: one over the length scale of each moving column, shape (c,).
+    """
+
+    posterior: Posterior
+    apart: Floats
+    scaled: Floats
+    inverse_lengths: Floats
+
+    def predict_and_pull(self, moving: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
+        """As `Posterior.predict` with moving columns (m, c), and what turns slopes into slopes by these columns.
+
+        Slopes are given by mean (m, s) and by deviation (m,).
+        """
+        own = self.posterior
+        scaled = moving * self.inverse_lengths
+        k, slope = covariance_and_slope(self.apart + squared_distances(scaled, self.scaled), own.signal, own.matern)
+        half = solve_triangular(own.lower, k.T, lower=True, check_finite=False)
+        variance = own.signal - np.einsum("ij,ij->j", half, half)
+        deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+
+        def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
+            inner = solve_triangular(own.lower, half, lower=True, trans=1, check_finite=False).T
+            by_k = (by_mean @ own.weights.T - (by_deviation / deviation)[:, None] * inner) * slope
+            pulled = scaled * by_k.sum(axis=1)[:, None] - by_k @ self.scaled
+            return np.asarray(2.0 * pulled * self.inverse_lengths)
+
+        return own.mean + k @ own.weights, deviation, pull
