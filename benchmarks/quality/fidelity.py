@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.quality.curves import FAMILIES, CurveProblem, Floats
 from benchmarks.quality.schedulers import SCHEDULERS, Order, Scheduler
+from tunewright.search import Exhausted
 
 Run: TypeAlias = dict[str, object]
 
@@ -55,7 +56,10 @@ class Simulation:
     seconds: float = 0.0
 
     def run(self, full_trainings: int) -> None:
-        """Spend the budget. `finished` holds the epochs spent at the end of each full training, and its value."""
+        """Spend the budget, or all of a finite space.
+
+        `finished` holds the epochs spent at the end of each full training, and its value.
+        """
         speeds = np.random.default_rng([zlib.crc32(self.problem.name.encode()), self.seed])
         busy: list[tuple[float, int]] = []
         trainings: dict[int, _Training] = {}
@@ -63,8 +67,12 @@ class Simulation:
 
         def launch() -> None:
             began = time.perf_counter()
-            start = self.scheduler.start()
-            self.seconds += time.perf_counter() - began
+            try:
+                start = self.scheduler.start()
+            except Exhausted:
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
             if start.token not in trainings:
                 self.started += 1
                 curve, true = self.problem.seen(start.values), self.problem.true(start.values)
@@ -73,7 +81,7 @@ class Simulation:
 
         for _ in range(self.parallel):
             launch()
-        while self.spent < full_trainings * self.problem.epochs:
+        while busy and self.spent < full_trainings * self.problem.epochs:
             now, token = heapq.heappop(busy)
             one = trainings[token]
             one.epoch += 1

@@ -55,13 +55,23 @@ class Halving:
         from benchmarks.quality.suite_curves import our_space
 
         self._scheduler, self._go = ours[name](our_space(problem.space), problem.max_fidelity, seed), Order.GO
+        self._again: dict[str, Any] = {}
+        self._repeats = 0
 
     def start(self) -> tuple[int, dict[str, Any]]:
-        started = self._scheduler.start()
+        """A new trial; once a finite space is used up the first one again, which is stopped at its first epoch."""
+        from tunewright.search import Exhausted
+
+        try:
+            started = self._scheduler.start()
+        except Exhausted:
+            self._repeats += 1
+            return -self._repeats, self._again
+        self._again = self._again or dict(started.values)
         return started.token, dict(started.values)
 
     def report(self, token: int, epoch: int, value: float) -> bool:
-        return self._scheduler.report(token, epoch, value) is not self._go
+        return token < 0 or self._scheduler.report(token, epoch, value) is not self._go
 
     def finish(self, token: int, epoch: int, value: float, stopped: bool) -> None:
         """The search knows: it gave the verdict, or saw the last epoch."""

@@ -52,6 +52,30 @@ def test_misleading_parents_are_left_behind() -> None:
     assert max(warm) < 0.05
 
 
+def test_two_of_the_first_trials_and_every_other_later_one_owe_the_parents_nothing() -> None:
+    warm = Search(SPACE, seed=3, parents=[parent(11, 0.1), parent(12, -0.1)])
+    cold = Search(SPACE, seed=3)
+    agreed = set()
+    for place in range(14):
+        ours, theirs = warm.ask(), cold.ask()
+        if ours.values == theirs.values:
+            agreed.add(place)
+        warm.tell(ours.number, value(dict(ours.values)))
+        # The job without parents is told of the same trials: what it proposed itself has never been.
+        del cold.history.records[theirs.number]
+        cold.history.records.update(warm.history.records)
+    start = Search(SPACE, seed=3)
+    points = [record.point for record in warm.history.records.values()]
+    assert [points[1], points[3]] == [start.ask().values, start.ask().values]
+    assert agreed == {5, 7, 9, 11, 13}
+
+
+def test_parents_that_are_a_little_wrong_do_not_keep_the_job_from_the_last_digits() -> None:
+    parents = [parent(seed, shift) for seed, shift in ((11, 0.25), (12, 0.3), (13, 0.2))]
+    warm = [play(Search(SPACE, seed=seed, parents=parents), 25) for seed in range(4)]
+    assert np.mean(warm) < 2e-3
+
+
 @pytest.mark.parametrize("kind", ["IdenticalDataAndAlgorithm", "TransferLearning"])
 def test_a_restart_with_parents_changes_nothing(kind: str) -> None:
     parents = [parent(11, 0.1), parent(12, 0.0)]

@@ -4,8 +4,9 @@ IdenticalDataAndAlgorithm: the parents' results are the job's own; ranges may ha
 unclipped. TransferLearning: one model over [x, e_1 .. e_P], where e_p is 1 on the rows of parent p and 0 for
 the job itself. Each e_p has a length scale of its own, so that the covariance between the job and a parent
 shrinks by what the data say. Objectives are transformed for each task alone: only their shape is carried over.
-A parent whose own model contradicts the job's results is left out while it does (the gate). Every other one of
-the first trials is the one that a job without parents would have made, so that there is something to judge by.
+A parent whose own model contradicts the job's results is left out while it does (the gate). Two of the first
+trials are those that a job without parents would have made, so that there is something to judge by; after the
+initial design every other trial is chosen by the job's own results alone.
 """
 
 from __future__ import annotations

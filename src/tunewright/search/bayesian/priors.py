@@ -53,6 +53,8 @@ LENGTH_MEAN = math.sqrt(2.0) - 1.0
 """Mean of log l for one parameter; plus half the log of their number (Hvarfner et al. 2024, ICML, eq. 10)."""
 
 LENGTH_SD = 1.2
+TASK_MEAN = -0.7
+"""Of log l of a parent, whose results and the job's are correlated by a seventh before they show to be more."""
 DEVIATION_SD, DEVIATION_GROWTH, DEVIATION_MOST = 0.4, 0.015, 0.75
 SIGNAL = (0.0, 1.0)
 NOISE = (math.log(1e-3), 2.0)
@@ -82,7 +84,7 @@ class Prior:
         task = layout.kinds == Kind.TASK
         wide = 0.5 * math.log(max(parameters, 1))
         mean = np.full(g + 2, LENGTH_MEAN + wide)
-        mean[:g][task] = 0.0
+        mean[:g][task] = TASK_MEAN
         mean[g:] = SIGNAL[0], NOISE[0]
         sd = np.full(g + 2, LENGTH_SD)
         sd[:g][task] = 1.0

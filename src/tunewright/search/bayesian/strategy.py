@@ -38,6 +38,9 @@ from tunewright.search.transfer import Task, Warm, WarmStarts, trusted
 _SALT = 3_000_017
 _NEAR = 400
 
+TESTS = (1, 3)
+"""Trials of a job with parents, by their place from 0, that are the first of a job without."""
+
 
 class BayesianSearch:
     """A Gaussian process over the unit cube, expected improvement, and nothing remembered but cached fits."""
@@ -101,11 +104,14 @@ class Turn:
         seen = Seen.of(self._table, self._new, self._warm.pooled)
         tasks = trusted(self._warm.tasks, cube.features(seen.rows[seen.good]), seen.values[seen.good])
         initial = design.initial_size(cube.d)
+        if len(seen.every) >= initial and len(seen.every) % 2 and not seen.blind:
+            # Every other one of the later trials is the job's own: parents know where it is good, not how good.
+            tasks = []
         pooled = len(self._warm.pooled.rows) > 0 and not seen.blind
         if not tasks and not pooled and len(seen.every) < initial:
             row = design.initial_rows(cube, seed)[len(seen.every)]
-        elif tasks and len(seen.every) < initial and len(seen.every) % 2:
-            # Every other one of the first trials owes the parents nothing: what they say is put to the test.
+        elif tasks and len(seen.every) in TESTS:
+            # Two of the first trials owe the parents nothing: what they say is put to the test.
             row = design.initial_rows(cube, seed)[len(seen.every) // 2]
         elif not tasks and seen.blind:
             row = design.far_row(cube, seen.every, seed, number)
