@@ -73,7 +73,7 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.executors.worker_streams", "ctypes"): "missing from some builds of Python",
     ("tunewright.objects.choose", "tunewright.objects.remote"): "a directory needs no botocore, a fork server neither",
     ("tunewright.search.advisor", "tunewright.search.bayesian.strategy"): "Random and Grid need no scipy",
-    ("tunewright.search.advisor", "tunewright.search.bayesian.fidelity"): "Random and Grid need no scipy",
+    ("tunewright.search.advisor", "tunewright.search.bayesian.brackets"): "Random and Grid need no scipy",
     ("tunewright.search.asktell", "tunewright.search.importance"): "Random and Grid need no scipy",
     ("tunewright.sdk.analytics", "pandas"): "imported when a table is asked for",
     ("tunewright.sdk.session", "tunewright.sdk.clients"): "a tuner is built before botocore and the assembly",

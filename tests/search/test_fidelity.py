@@ -1,4 +1,4 @@
-"""Hyperband's proposals: random in strict mode, by the model over epochs in extended mode."""
+"""Hyperband proposals: random in strict mode, for short trials by the model over epochs in extended mode."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tunewright.core.errors import Invalid
-from tunewright.core.history import Appeared, Emitted, History
+from tunewright.core.history import Appeared, History
 from tunewright.core.space import CategoricalParameter, ContinuousParameter
 from tunewright.core.spec import Hyperband
 from tunewright.search import Engine, Search
@@ -109,77 +109,3 @@ def test_failures_are_as_bad_as_the_worst() -> None:
     levels, owner = np.array([1.0, 1.0, 1.0, 0.0]), np.array([0, 1, 2, 3])
     targets = linked_targets(levels, np.array([0.5, 0.4, 0.3, np.nan]), owner)
     assert targets[3] == targets[:3].max()
-
-
-def late_bloomer(v: dict[str, object], epoch: int) -> float:
-    """The smaller x, the slower and the better in the end."""
-    x = float(str(v["x"]))
-    return 0.2 + 0.6 * x + (1.0 - x) * float(np.exp(-epoch / (1.0 + 8.0 * (1.0 - x))))
-
-
-def crossing(search: Search, count: int) -> int:
-    """Full trainings of x below 0.3 among so many trials."""
-    full = 0
-    for _ in range(count):
-        suggestion = search.ask()
-        values = dict(suggestion.values)
-        epoch = 1
-        while search.report(suggestion.number, epoch, late_bloomer(values, epoch)):
-            epoch += 1
-        full += epoch == 27 and float(str(values["x"])) < 0.3
-    return full
-
-
-def test_slow_starters_are_spared_where_curves_cross() -> None:
-    space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
-    search = Search(space, strategy="Hyperband", seed=3, max_resource=27)
-    assert crossing(search, 60) > 0
-    assert search.best is not None and search.best.value < 0.45
-    record = next(r for r in search.history.records.values() if 27 in r.curve and float(str(r.point["x"])) < 0.3)
-    assert record.value is not None
-
-
-def test_who_is_spared_is_told_and_follows_from_the_history() -> None:
-    space = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
-    search = Search(space, strategy="Hyperband", seed=3, max_resource=27)
-    reasons = []
-    for _ in range(16):
-        suggestion = search.ask()
-        values = dict(suggestion.values)
-        for epoch in range(1, 28):
-            search.history.apply([Emitted(suggestion.number, epoch, late_bloomer(values, epoch))])
-            verdict = Engine().judge(search.history, suggestion.number, epoch)
-            assert search._engine.judge(search.history, suggestion.number, epoch) == verdict
-            reasons.append(verdict.why)
-            if verdict.stop:
-                break
-        search.tell(suggestion.number, late_bloomer(values, epoch))
-    spared = [why for why in reasons if "spared: an epoch promises" in why]
-    assert spared and all(why.startswith("goes on at epoch") for why in spared)
-
-
-def test_what_is_spent_on_the_spared_is_counted() -> None:
-    # Four trials at one epoch, of which the last two, not the best, went on to the full resource of 9.
-    owner = np.array([0, 1, 2, 2, 3, 3, 3])
-    epochs = np.array([1, 1, 1, 9, 1, 3, 9])
-    values = np.array([0.1, 0.2, 0.3, 0.2, 0.05, 0.9, 0.8])
-    cube = Table(Search(SPACE, strategy="Hyperband", max_resource=9).history.spec).cube
-    rows, levels = np.zeros((7, cube.d)), 1.0 - np.log(epochs) / np.log(9)
-    ladder = Ladder(cube, rows, levels, values, owner, np.ones(7, dtype=bool), 4)
-    over = np.zeros(4, dtype=bool)
-    spared, spent = ladder.spared_epochs(9, over, 0)
-    assert spared == pytest.approx(8.0), "the third trial beyond its first epoch; the fourth was the best there"
-    assert spent == pytest.approx(1 + 1 + 9 + 9)
-    assert ladder.spared_epochs(9, over, 2)[0] == 0.0
-    begun = Ladder(cube, rows[:4], levels[[0, 1, 2, 5]], values[:4], owner[:4], np.ones(4, dtype=bool), 3)
-    running = np.array([False, False, True])
-    assert begun.spared_epochs(9, running, 0)[0] == pytest.approx(8.0), "a running one is taken to go to the end"
-
-
-def test_halving_alone_where_chance_proposes() -> None:
-    search = Search(SPACE, strategy="Hyperband", seed=0, max_resource=27, options={"hyperband_proposals": '"random"'})
-    play(search, 12)
-    number = search.ask().number
-    search.history.apply([Emitted(number, 1, 99.0)])
-    verdict = Engine().judge(search.history, number, 1)
-    assert verdict.stop and "spared" not in verdict.why

@@ -39,8 +39,8 @@ def test_rungs(least: int, most: int | None, upto: int, expected: list[int]) -> 
 
 @pytest.mark.parametrize(
     ("proposals", "expected"),
-    [("random", [9, 9, 9, 1, 1, 9]), ("model", [9, 1, 9, 1, 1, 9])],
-    ids=["three are needed to compare", "by model, the better of two goes on"],
+    [("random", [9, 9, 9, 1, 1, 9]), ("model", [9, 9, 9, 1, 9, 9])],
+    ids=["three are needed to compare", "by model, the fifth is a long one"],
 )
 def test_the_best_third_goes_on_and_the_full_resource_is_the_end(proposals: str, expected: list[int]) -> None:
     options = {"hyperband_proposals": json.dumps(proposals)}

@@ -24,7 +24,7 @@ from tunewright.core.trial import Verdict
 from tunewright.search.allocate import allocate
 from tunewright.search.convergence import stagnant
 from tunewright.search.grid import GridSearch
-from tunewright.search.hyperband import SuccessiveHalving
+from tunewright.search.hyperband import SuccessiveHalving, is_long
 from tunewright.search.initial import next_point
 from tunewright.search.median import MedianRule
 from tunewright.search.promotion import PromotionRule
@@ -33,7 +33,7 @@ from tunewright.search.replicate import merged
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
 from tunewright.search.table import Tables, sign_of
 
-_BY_MODEL = "Hyperband by model"
+_IN_BRACKETS = "Hyperband, by models in two brackets"
 
 
 def proposals_by_model(spec: JobSpec) -> bool:
@@ -54,10 +54,10 @@ def _bayesian(tables: Tables) -> Strategy:
     return BayesianSearch(tables)
 
 
-def _by_model(tables: Tables) -> Strategy:
-    from tunewright.search.bayesian.fidelity import FidelitySearch
+def _in_brackets(tables: Tables) -> Strategy:
+    from tunewright.search.bayesian.brackets import BracketSearch
 
-    return FidelitySearch(tables)
+    return BracketSearch(tables)
 
 
 class Engine:
@@ -107,13 +107,18 @@ class Engine:
         """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""
         if history.spec.early_stopping:
             return self._median.judge(history, number, upto)
-        if history.spec.promotes:
+        if history.spec.promotes and not self._is_long(history, number):
             return self._promotion.judge(history, number, upto)
         halving = history.spec.strategy is Name.HYPERBAND and "strategy" not in history.spec.options
         if halving and (not proposals_by_model(history.spec) or len(history.spec.definitions) > 1):
             return self._halving.judge(history, number, upto)
         strategy = self.strategy(history.spec)
         return strategy.judge(history, number, upto) if isinstance(strategy, Judge) else Verdict(False)
+
+    @staticmethod
+    def _is_long(history: History, number: int) -> bool:
+        """Whether a trial is of the long bracket, which knows no pauses."""
+        return len(history.spec.definitions) == 1 and proposals_by_model(history.spec) and is_long(history, number)
 
     def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
         """Which paused trials go on, the most deserving first, at most `places` of them."""
@@ -123,7 +128,7 @@ class Engine:
         """The strategy that a spec names."""
         name = chosen_name(spec)
         if name == Name.HYPERBAND and proposals_by_model(spec):
-            name = _BY_MODEL
+            name = _IN_BRACKETS
         with self._lock:
             if name not in self._strategies:
                 builders = self._builders()
@@ -135,7 +140,7 @@ class Engine:
             Name.RANDOM: lambda: RandomSearch(self._tables),
             Name.GRID: lambda: GridSearch(self._tables),
             Name.HYPERBAND: lambda: RandomSearch(self._tables),
-            _BY_MODEL: lambda: _by_model(self._tables),
+            _IN_BRACKETS: lambda: _in_brackets(self._tables),
             Name.BAYESIAN: lambda: _bayesian(self._tables),
         }
 

@@ -9,14 +9,19 @@ reaches MaxResource is stopped: it has had all it may have.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import pairwise
 
-from tunewright.core.history import History
+from tunewright.core.history import History, Record
 from tunewright.core.spec import Direction, Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve, CurveBook
 
 ETA = 3
 """One in so many goes on at each rung."""
+
+
+LONG_SHARE = 0.8
+"""Of the full resource: what a trial of the long bracket uses on average, the median rule stopping some."""
 
 
 def rungs(settings: Hyperband, upto: int) -> list[int]:
@@ -28,26 +33,48 @@ def rungs(settings: Hyperband, upto: int) -> list[int]:
     return found
 
 
+def expected_epochs(settings: Hyperband, most: int) -> float:
+    """What a trial uses on average when one in `ETA` goes on at each rung up to the full resource `most`."""
+    ends = [*rungs(settings, most - 1), most]
+    return float(ends[0] + sum((after - before) / ETA**i for i, (before, after) in enumerate(pairwise(ends), start=1)))
+
+
+def every(settings: Hyperband) -> int:
+    """One trial in so many is of the long bracket, so that both use as many epochs; 0 when none is."""
+    most = settings.max_resource
+    if most is None or most <= settings.min_resource:
+        return 0
+    return 1 + max(1, round(LONG_SHARE * most / expected_epochs(settings, most)))
+
+
+def is_long(history: History, number: int) -> bool:
+    """Whether a trial is of the long bracket; the first one is."""
+    step = every(history.spec.hyperband or Hyperband())
+    return step > 0 and number % step == 1
+
+
+def at_the_end(settings: Hyperband, record: Record, upto: int) -> Verdict | None:
+    """The verdict on a trial that has had all it may have; None while it has not."""
+    if settings.max_resource is None or upto < settings.max_resource:
+        return None
+    why = f"stopped at epoch {upto}: it reached the maximum resource {settings.max_resource}"
+    return Verdict(True, why, Curve.of(record).value_at(upto), cause=StopCause.MAX_RESOURCE)
+
+
 class SuccessiveHalving:
-    """Judges one emission at a time.
+    """Judges one emission at a time; as many as `ETA` trials must have passed a rung before anything is stopped."""
 
-    Args:
-        from_two: whether two trials at a rung are compared already, of which the better goes on; else they are
-            as many as `ETA` before anything is stopped.
-    """
-
-    def __init__(self, *, from_two: bool = False) -> None:
+    def __init__(self) -> None:
         self._book = CurveBook()
-        self._least = 2 if from_two else ETA
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on after its emission at epoch `upto`."""
         settings = history.spec.hyperband or Hyperband()
         record = history.records[number]
+        end = at_the_end(settings, record, upto)
+        if end is not None:
+            return end
         own = Curve.of(record)
-        if settings.max_resource is not None and upto >= settings.max_resource:
-            why = f"stopped at epoch {upto}: it reached the maximum resource {settings.max_resource}"
-            return Verdict(True, why, own.value_at(upto), cause=StopCause.MAX_RESOURCE)
         passed = rungs(settings, upto)
         value = own.value_at(passed[-1]) if passed else None
         if value is None:
@@ -67,7 +94,7 @@ class SuccessiveHalving:
         objective = history.spec.definitions[definition].objective
         maximise = objective is not None and objective.direction is Direction.MAXIMIZE
         count = len(finished) + len(running) + 1
-        if count < self._least:
+        if count < ETA:
             return Verdict(False)
         better = _better(finished, value, maximise) + sum(v > value if maximise else v < value for v in running)
         places = max(1, count // ETA)

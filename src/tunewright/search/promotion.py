@@ -2,7 +2,7 @@
 
 A trial that reaches a rung goes on while it is among the best third of all that came so far; else it is paused. When
 more have come and it is among the best third, it is promoted: resumed from its checkpoint. It is asked about once at
-each rung, and promoted past it at most once. Nothing is lost by a pause, so the model spares nobody here.
+each rung, and promoted past it at most once. Nothing is lost by a pause.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tunewright.core.history import History, Record
 from tunewright.core.spec import Direction, Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve
-from tunewright.search.hyperband import ETA, rungs
+from tunewright.search.hyperband import ETA, at_the_end, rungs
 from tunewright.search.table import State, state_of
 
 _OUT = (State.BAD, State.VOID)
@@ -29,9 +29,9 @@ class PromotionRule:
         """Whether trial `number` goes on after its emission at epoch `upto`, or is paused."""
         settings = history.spec.hyperband or Hyperband()
         record = history.records[number]
-        if settings.max_resource is not None and upto >= settings.max_resource:
-            why = f"stopped at epoch {upto}: it reached the maximum resource {settings.max_resource}"
-            return Verdict(True, why, Curve.of(record).value_at(upto), cause=StopCause.MAX_RESOURCE)
+        end = at_the_end(settings, record, upto)
+        if end is not None:
+            return end
         passed = rungs(settings, upto)
         if not passed or passed[-1] <= record.weighed or value_at(record, passed[-1]) is None:
             return Verdict(False)

@@ -1,43 +1,34 @@
-"""Hyperband in extended mode: one model of the objective over configuration and epochs.
+"""Hyperband's short trials in extended mode: one model of the objective over configuration and epochs.
 
 Every rung that a trial has passed gives an observation; its epoch is one more feature (`ladder`) with a length
 scale of its own (Klein et al. 2017, "FABOLAS"; Klein et al. 2020, "MOBSTER"). Trials are chosen by expected
-improvement at the full resource. A trial that successive halving would stop may be spared, when going on with it
-promises more for each epoch than a new trial would: early ranks say little where curves cross.
+improvement at the full resource.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from tunewright.core.history import History
-from tunewright.core.ports import Proposals
-from tunewright.core.spec import Hyperband
-from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
-from tunewright.search.bayesian.ladder import Ladder, full_resource
-from tunewright.search.bayesian.optimise import Hunt, scatter
+from tunewright.search.bayesian.ladder import Ladder
+from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.strategy import Views, free_row
 from tunewright.search.encode import Floats
-from tunewright.search.hyperband import SuccessiveHalving
-from tunewright.search.random import Taken, fill, random_row
-from tunewright.search.table import State, Table, Tables
-from tunewright.search.threads import one_blas_thread
+from tunewright.search.random import Taken, random_row
+from tunewright.search.table import State, Table
 
 FIT_MOST = 120
 """Observations that theta is fitted to: several of one trial say less than as many of different ones."""
 
-SPARED_MOST = 1 / 3
-"""The share of all epochs that spared trials may use: the rest is successive halving's, whatever is believed."""
-
-_SALT, _RIVAL_SALT = 5_000_011, 5_000_017
+_SALT = 5_000_011
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +40,25 @@ class Outlook:
         posterior: its incumbent is not meant.
         rows: configurations seen, those with the best expected ends first, shape (k, d).
         means: their expected ends, ascending, shape (k,).
-        full: the best expected end of the trials that were trained in full; infinite when there are none.
     """
 
     key: bytes
     posterior: Posterior
     rows: Floats
     means: Floats
-    full: float
 
 
 class FidelitySearch:
-    """A Gaussian process over configuration and epochs."""
+    """Chooses trials by a Gaussian process over configuration and epochs."""
 
-    def __init__(self, tables: Tables | None = None) -> None:
-        self._tables = tables or Tables()
+    def __init__(self) -> None:
         self._fits = Fits()
-        self._halving = SuccessiveHalving(from_two=True)
         self._latest: Outlook | None = None
-        self._rival: tuple[bytes, float] | None = None
 
-    def propose(self, history: History, first: int, count: int) -> Proposals:
-        """Configurations for trials `first` to `first + count - 1`, each knowing of those before it."""
-        table = self._tables.of(history)
-        with table.lock, one_blas_thread():
-            ladder = Ladder.of(table, history)
-            new: list[Floats] = []
-
-            def choose(number: int, taken: Taken) -> Floats | None:
-                row = self._row(table, ladder, number, taken, new)
-                if row is not None:
-                    new.append(row)
-                return row
-
-            return fill(table, first, count, choose)
+    def chooser(self, table: Table, history: History) -> Callable[[int, Taken, list[Floats]], Floats | None]:
+        """What finds the row for a trial, given the points that are taken and the rows chosen just before."""
+        ladder = Ladder.of(table, history)
+        return lambda number, taken, new: self._row(table, ladder, number, taken, new)
 
     def _row(self, table: Table, ladder: Ladder, number: int, taken: Taken, new: list[Floats]) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
@@ -117,46 +93,6 @@ class FidelitySearch:
         found = hunt.best(outlook.rows, np.empty((0, cube.d)), rng)
         return None if found is None else found[0]
 
-    def judge(self, history: History, number: int, upto: int) -> Verdict:
-        """Successive halving's verdict, unless the model spares the trial."""
-        verdict = self._halving.judge(history, number, upto)
-        if not verdict.stop or verdict.cause is StopCause.MAX_RESOURCE:
-            return verdict
-        most = full_resource(history, history.spec.hyperband or Hyperband())
-        table = self._tables.of(history)
-        with table.lock, one_blas_thread():
-            promise = self._promise(
-                table, Ladder.of(table, history), table.numbers.index(number), max(1, most - upto), most
-            )
-        if promise < 1.0:
-            return verdict
-        why = verdict.why.replace("stopped", "goes on", 1)
-        return replace(verdict, stop=False, why=f"{why}; spared: an epoch promises {promise:.2g} times a new job's")
-
-    def _promise(self, table: Table, ladder: Ladder, place: int, left: int, most: int) -> float:
-        """A trial's expected improvement for each epoch left over that of a new trial; 0 when it may not be spared."""
-        if ladder.blind or len(table) <= design.initial_size(table.cube.d) or place not in ladder.owner:
-            return 0.0
-        spared, spent = ladder.spared_epochs(most, table.states == State.LIVE, place)
-        if spared + left > SPARED_MOST * (spent + left):
-            return 0.0
-        outlook, view = self._outlook(ladder, table.spec.seed), Views(table.cube, 1)
-        if not math.isfinite(outlook.full):
-            return 0.0
-        # Against what has been trained in full: a trial is no better for being expected to be the best.
-        worth = LogEI(outlook.posterior.against(outlook.full))
-        mine = float(worth(view(table.rows[place][None]))[0])
-        return math.exp(min(50.0, mine - self._best_new(table, outlook, worth, view))) * most / left
-
-    def _best_new(self, table: Table, outlook: Outlook, worth: LogEI, view: Views) -> float:
-        """Log expected improvement of the best new trial, as far as candidates show it."""
-        if self._rival is None or self._rival[0] != outlook.key:
-            rng = np.random.default_rng([table.spec.seed, len(table), _RIVAL_SALT])
-            candidates = scatter(table.cube, outlook.rows, rng)
-            candidates = candidates[table.cube.allowed(candidates)]
-            self._rival = (outlook.key, float(worth(view(candidates)).max(initial=-math.inf)))
-        return self._rival[1]
-
     def _outlook(self, ladder: Ladder, seed: int) -> Outlook:
         """Kept, since verdicts ask for it again."""
         parts = (ladder.rows, ladder.levels, ladder.values, ladder.owner, ladder.shown, np.array([seed, ladder.trials]))
@@ -165,11 +101,10 @@ class FidelitySearch:
         if known is None or known.key != key:
             data, kept = ladder.data(KEEP_MOST, seed)
             posterior, view = Posterior.of(data, self._theta(ladder, seed)), Views(ladder.cube, 1)
-            rows, places = np.unique(ladder.rows[kept], axis=0, return_inverse=True)
+            rows = np.unique(ladder.rows[kept], axis=0)
             means = posterior.predict(view(rows))[0][:, 0]
-            full = means[places.ravel()[ladder.levels[kept] == 0.0]]
             order = np.argsort(means, kind="stable")
-            known = Outlook(key, posterior, rows[order], means[order], float(full.min(initial=math.inf)))
+            known = Outlook(key, posterior, rows[order], means[order])
             self._latest = known
         return known
 

@@ -71,28 +71,6 @@ class Ladder:
         finite = self.values[np.isfinite(self.values)]
         return len(finite) < 2 or float(np.ptp(finite)) == 0.0
 
-    def spared_epochs(self, most: int, live: Bools, but: int) -> tuple[float, float]:
-        """Epochs for which trials go on after a rung where they were not among the best third, and all epochs so far.
-
-        Args:
-            most: the full resource; a running trial that went on is taken to reach it.
-            live: which trials are running, shape (trials,).
-            but: the trial whose own epochs are not among the spared ones.
-        """
-        seen = self.shown & np.isfinite(self.values)
-        epochs = most ** (1.0 - self.levels)
-        spared, spent = 0.0, 0.0
-        for place in np.unique(self.owner[seen]):
-            own = np.flatnonzero(seen & (self.owner == place))
-            last = float(epochs[own[-1]])
-            spent += last
-            for line in own[:-1] if place != but else ():
-                pool = self.values[(self.levels == self.levels[line]) & (self.owner <= place)]
-                if int(np.sum(pool < self.values[line])) >= max(1, len(pool) // ETA):
-                    spared += (most if live[place] else last) - float(epochs[line])
-                    break
-        return spared, spent
-
     def first(self, trials: int) -> Ladder:
         """What was observed of the first so many trials; of all, where that would leave nothing to learn from."""
         end = int(np.searchsorted(self.owner, trials))

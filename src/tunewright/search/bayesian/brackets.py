@@ -1,0 +1,84 @@
+"""Hyperband in extended mode: two brackets, each with its own way to propose and to stop.
+
+Successive halving trusts early ranks; where curves cross it throws away the best. Hyperband hedges with brackets
+that begin to compare at different epochs, each given as many epochs as the others (Li et al. 2018, JMLR 18(185),
+sec. 3). Here they are two: short trials, stopped (or paused) by successive halving from the minimum resource on and
+chosen by the model over epochs (`fidelity`), and long ones, stopped by the median rule alone and chosen by the model of
+what came of full trainings. The bracket follows from the trial's number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tunewright.core.history import History
+from tunewright.core.ports import Proposals
+from tunewright.core.spec import Hyperband
+from tunewright.core.trial import Verdict
+from tunewright.search.bayesian.evidence import Fits
+from tunewright.search.bayesian.fidelity import FidelitySearch
+from tunewright.search.bayesian.strategy import Turn
+from tunewright.search.encode import Floats
+from tunewright.search.hyperband import SuccessiveHalving, at_the_end, is_long
+from tunewright.search.median import MedianRule
+from tunewright.search.random import Taken, fill
+from tunewright.search.table import Table, Tables
+from tunewright.search.threads import one_blas_thread
+from tunewright.search.transfer import WarmStarts
+
+
+class BracketSearch:
+    """Short trials and long ones, in turns by their numbers."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._short, self._halving = FidelitySearch(), SuccessiveHalving()
+        self._median = MedianRule()
+        self._fits, self._warm = Fits(), WarmStarts()
+
+    def propose(self, history: History, first: int, count: int) -> Proposals:
+        """Configurations for trials `first` to `first + count - 1`, each knowing of those before it."""
+        table = self._tables.of(history)
+        with table.lock, one_blas_thread():
+            short, new = self._short.chooser(table, history), list[Floats]()
+            long = None
+            if any(is_long(history, number) for number in range(first, first + count)):
+                long = Turn(_full_trainings(history), self._warm.of(history, table.cube), self._fits)
+
+            def choose(number: int, taken: Taken) -> Floats | None:
+                if long is not None and is_long(history, number):
+                    row = long.choose(number, taken)
+                else:
+                    row = short(number, taken, new)
+                if row is not None:
+                    new.append(row)
+                return row
+
+            answer = fill(table, first, count, choose)
+        return replace(answer, converged=long is not None and long.converged)
+
+    def judge(self, history: History, number: int, upto: int) -> Verdict:
+        """Successive halving for short trials, the median of the long ones for long ones."""
+        if not is_long(history, number):
+            return self._halving.judge(history, number, upto)
+        settings = history.spec.hyperband or Hyperband()
+        end = at_the_end(settings, history.records[number], upto)
+        if end is not None or upto < settings.min_resource:
+            return end or Verdict(False)
+        among = History(history.spec)
+        among.records = {n: record for n, record in history.records.items() if is_long(history, n)}
+        return self._median.judge(among, number, upto)
+
+
+def _full_trainings(history: History) -> Table:
+    """The long trials, and the short ones that were trained in full: early values say little about the end."""
+    most = (history.spec.hyperband or Hyperband()).max_resource or 0
+    part = History(history.spec)
+    part.records = {
+        number: record
+        for number, record in history.records.items()
+        if is_long(history, number) or (record.ended is not None and max(record.curve, default=0) >= most)
+    }
+    table = Table(history.spec)
+    table.update(part)
+    return table
