@@ -19,7 +19,7 @@ from tunewright.search.bayesian.evidence import Fits
 from tunewright.search.bayesian.fidelity import FidelitySearch
 from tunewright.search.bayesian.strategy import Turn
 from tunewright.search.encode import Floats
-from tunewright.search.hyperband import SuccessiveHalving, at_the_end, is_long
+from tunewright.search.hyperband import SuccessiveHalving, at_the_end, every, is_long
 from tunewright.search.median import MedianRule
 from tunewright.search.random import Taken, fill
 from tunewright.search.table import Table, Tables
@@ -65,8 +65,10 @@ class BracketSearch:
         end = at_the_end(settings, history.records[number], upto)
         if end is not None or upto < settings.min_resource:
             return end or Verdict(False)
+        # By numbers, not by asking each record: a verdict is due at every emission, however many trials there are.
+        step, last = every(settings), next(reversed(history.records))
         among = History(history.spec)
-        among.records = {n: record for n, record in history.records.items() if is_long(history, n)}
+        among.records = {n: history.records[n] for n in range(1, last + 1, step) if n in history.records}
         return self._median.judge(among, number, upto)
 
 
