@@ -133,6 +133,28 @@ def test_early_values_do_not_mislead_the_long_trials() -> None:
     assert proposals[0][1] != proposals[1][1], "a short one of everything"
 
 
+@pytest.mark.parametrize("end", ["failed", "diverged", "done"])
+def test_long_trials_learn_from_short_ones_that_came_to_their_own_end(end: str) -> None:
+    points = []
+    for told in (False, True):
+        one = search(seed=5)
+        for number in range(1, 8 * STEP + 1):
+            point = {"x": number / 40, "y": 0.5}
+            one.history.apply([Appeared(number, 0, point)])
+            if number % STEP == 1:
+                one.history.apply([Emitted(number, epoch, late_bloomer(point, epoch)) for epoch in range(1, MOST + 1)])
+                one.history.apply(
+                    [Ended(number, late_bloomer(point, MOST), failed=False, stopped=True, diverged=False)]
+                )
+            elif told:
+                value = 0.1 if end == "done" else None
+                one.history.apply([Ended(number, value, end == "failed", end == "diverged", end == "diverged")])
+            else:
+                one.history.apply([Emitted(number, 1, 0.1), Ended(number, 0.1, False, False, stopped=True)])
+        points.append(Engine().propose(one.history, 8 * STEP + 1, 1).proposals[0].point)
+    assert points[0] != points[1]
+
+
 def test_slow_starters_are_found_where_curves_cross() -> None:
     best = []
     for proposals in ("model", "random"):

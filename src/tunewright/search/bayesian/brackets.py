@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tunewright.core.history import History
+from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
 from tunewright.core.spec import Hyperband
 from tunewright.core.trial import Verdict
@@ -73,14 +73,16 @@ class BracketSearch:
 
 
 def _full_trainings(history: History) -> Table:
-    """The long trials, and the short ones that were trained in full: early values say little about the end."""
+    """The long trials, and the short ones that nobody stopped early: early values say little about the end."""
     most = (history.spec.hyperband or Hyperband()).max_resource or 0
     part = History(history.spec)
-    part.records = {
-        number: record
-        for number, record in history.records.items()
-        if is_long(history, number) or (record.ended is not None and max(record.curve, default=0) >= most)
-    }
+    part.records = {n: record for n, record in history.records.items() if is_long(history, n) or _whole(record, most)}
     table = Table(history.spec)
     table.update(part)
     return table
+
+
+def _whole(record: Record, most: int) -> bool:
+    """Whether a trial came to its own end, a failure for one, or to the full resource."""
+    end = record.ended
+    return end is not None and (not end.stopped or end.diverged or max(record.curve, default=0) >= most)
