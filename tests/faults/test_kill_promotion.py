@@ -22,8 +22,10 @@ from tunewright.script import checkpoint_dir, params, should_stop
 place = os.path.join(checkpoint_dir(), "state.json")
 done = json.load(open(place))["epoch"] if os.path.exists(place) else 0
 hyper = params()
-# The earlier it was proposed the better it is: what was paused at the start must be resumed later.
+# Two of five are good, the earlier the better: paused as number 0.4 n of n, and resumed when n has grown by a fifth.
+# So there is somebody to resume however far training jobs went while no controller watched them.
 number = int(os.environ["TRAINING_JOB_NAME"].split("-")[1])
+quality = number / 100 + (number % 5 not in (0, 2))
 should_stop()
 for epoch in range(done + 1, 10):
     time.sleep(hyper["seconds"])
@@ -32,7 +34,7 @@ for epoch in range(done + 1, 10):
     with open(place + ".part", "w") as out:
         json.dump({"epoch": epoch}, out)
     os.replace(place + ".part", place)
-    print(f"loss={number / 100 + 1 / epoch};", flush=True)
+    print(f"loss={quality + 1 / epoch};", flush=True)
     if should_stop():
         break
 """
