@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import unquote
 
 from tunewright.aws.call import Call
@@ -73,12 +74,15 @@ class Desk:
         digests.check()
         return digests
 
-    async def source(self, call: Call) -> Found:
+    @asynccontextmanager
+    async def source(self, call: Call) -> AsyncIterator[tuple[Found, BinaryIO]]:
+        """What a copy is made of, opened. Raises S3Fault."""
         source = unquote(call.headers["x-amz-copy-source"].split("?", 1)[0]).lstrip("/")
         bucket, _, key = source.partition("/")
-        found = await self.do(self.store.find, bucket, key)
-        check_copy(call.headers, found)
-        return found
+        found, file = await self.do(self.store.open, bucket, key)
+        with file:
+            check_copy(call.headers, found)
+            yield found, file
 
     async def check_write(self, call: Call, bucket: str, key: str) -> None:
         """Raises S3Fault when what is to be replaced is not as the request demands it."""

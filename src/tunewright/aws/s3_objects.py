@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 from tunewright.aws.call import Call, Gone, Send
 from tunewright.aws.faults import Answer
 from tunewright.aws.s3_body import ChunkKey
 from tunewright.aws.s3_conditions import unchanged
 from tunewright.aws.s3_desk import BLOCK, Desk
-from tunewright.aws.s3_faults import S3Fault, no_key
+from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_reply import described, encryption, looks, read_span, xml
 from tunewright.aws.s3_store import Facts, Found, remove
 from tunewright.aws.s3_xml import stamp
@@ -37,60 +37,41 @@ class Objects:
 
     async def get(self, call: Call, bucket: str, name: str, send: Send, *_: Any) -> Answer | int:
         await self._desk.do(self._desk.store.bucket, bucket)
-        found = await self._desk.do(self._desk.store.find, bucket, name)
-        headers = looks(found, call)
-        if unchanged(call.headers, found):
-            return 304, {"ETag": found.facts.etag}, b""
-        span = read_span(call.headers.get("range", ""), found.size)
-        start, end = span or (0, found.size)
-        if span is not None:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
-        elif call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-            headers |= {f"x-amz-checksum-{name}": value for name, value in found.facts.sums.items()}
-        headers["Content-Length"] = str(end - start)
-        status = 200 if span is None else 206
-        if call.method == "HEAD" or end == start:
+        if call.method == "HEAD":
+            status, headers, _span = _head(call, await self._desk.do(self._desk.store.find, bucket, name))
             return status, headers, b""
-        await self._send_file(call, send, found, (start, end), (status, headers))
-        return status
-
-    async def _send_file(
-        self, call: Call, send: Send, found: Found, span: tuple[int, int], head: tuple[int, dict[str, str]]
-    ) -> None:
-        try:
-            file = await self._desk.do(open, found.path, "rb", 0)
-        except FileNotFoundError:
-            raise no_key(call.raw_path) from None
-        try:
-            size = os.fstat(file.fileno()).st_size
-            if size != found.size:
-                raise S3Fault("InternalError", "The object changed while it was asked for; try again.", 503)
-            status, headers = head
+        found, file = await self._desk.do(self._desk.store.open, bucket, name)
+        with file:
+            status, headers, (start, end) = _head(call, found)
+            if start == end:
+                return status, headers, b""
             lines = {"x-amz-request-id": call.request_id, **headers}
             raw = [(k.lower().encode(), v.encode("utf-8")) for k, v in lines.items()]
             await send({"type": "http.response.start", "status": status, "headers": raw})
-            at, end = span
-            while at < end:
-                data = await self._desk.do(os.pread, file.fileno(), min(BLOCK, end - at), at)
-                if not data:
-                    raise Gone
-                at += len(data)
-                await send({"type": "http.response.body", "body": data, "more_body": at < end})
-        finally:
-            file.close()
+            await self._send_file(send, file, start, end)
+        return status
+
+    async def _send_file(self, send: Send, file: BinaryIO, at: int, end: int) -> None:
+        while at < end:
+            data = await self._desk.do(os.pread, file.fileno(), min(BLOCK, end - at), at)
+            if not data:
+                raise Gone
+            at += len(data)
+            await send({"type": "http.response.body", "body": data, "more_body": at < end})
 
     async def delete(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
         await self._desk.do(self._desk.store.delete, bucket, name)
         return 204, {}, b""
 
     async def copy(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
-        found, target = await self._desk.source(call), self._desk.store.incoming()
+        target = self._desk.store.incoming()
         replaced = call.headers.get("x-amz-metadata-directive", "").upper() == "REPLACE"
         try:
-            if not replaced and await self._desk.do(self._same, found, bucket, name):
-                text = "This copy request is illegal because it is trying to copy an object to itself without a change."
-                raise S3Fault("InvalidRequest", text)
-            md5 = await self._desk.do(self._desk.store.copy, found, target)
+            async with self._desk.source(call) as (found, file):
+                if not replaced and await self._desk.do(self._same, found, bucket, name):
+                    text = "This copy request is illegal: it would copy an object to itself without a change."
+                    raise S3Fault("InvalidRequest", text)
+                md5 = await self._desk.do(self._desk.store.copy, file, target, (0, found.size))
             told = described(call) if replaced else (found.facts.headers, found.facts.user)
             facts = Facts(f'"{md5}"', *told, dict(found.facts.sums))
             await self._desk.do(self._desk.store.put, bucket, name, target, facts)
@@ -103,3 +84,18 @@ class Objects:
             return self._desk.store.find(bucket, key).path == found.path
         except S3Fault:
             return False
+
+
+def _head(call: Call, found: Found) -> tuple[int, dict[str, str], tuple[int, int]]:
+    """Status, headers and the span of bytes of an answer to get. Raises S3Fault."""
+    headers = looks(found, call)
+    if unchanged(call.headers, found):
+        return 304, {"ETag": found.facts.etag}, (0, 0)
+    span = read_span(call.headers.get("range", ""), found.size)
+    start, end = span or (0, found.size)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+    elif call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        headers |= {f"x-amz-checksum-{name}": value for name, value in found.facts.sums.items()}
+    headers["Content-Length"] = str(end - start)
+    return 200 if span is None else 206, headers, (start, end)

@@ -51,10 +51,10 @@ class Parts:
             read_part_number(call),
             self._desk.store.incoming(),
         )
-        found = await self._desk.source(call)
-        span = read_span(call.headers.get("x-amz-copy-source-range", ""), found.size)
         try:
-            md5 = await self._desk.do(self._desk.store.copy, found, target, span)
+            async with self._desk.source(call) as (found, file):
+                span = read_span(call.headers.get("x-amz-copy-source-range", ""), found.size) or (0, found.size)
+                md5 = await self._desk.do(self._desk.store.copy, file, target, span)
             await self._desk.do(self._desk.uploads.add, upload, number, target, md5)
         finally:
             await self._desk.do(remove, target)

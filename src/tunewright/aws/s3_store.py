@@ -12,11 +12,13 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tunewright.aws.s3_faults import S3Fault, no_bucket, no_key
 from tunewright.core.errors import Invalid
@@ -69,6 +71,7 @@ class S3Store:
         self._objects = objects
         self.root = str(objects.root)
         self.own = os.path.join(self.root, OWN)
+        self._swap = threading.Lock()
         for name in ("meta", "incoming", "uploads"):
             os.makedirs(os.path.join(self.own, name), exist_ok=True)
 
@@ -77,7 +80,11 @@ class S3Store:
     def buckets(self) -> list[Bucket]:
         with os.scandir(self.root) as entries:
             folders = [e for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
-        return [Bucket(entry.name, entry.stat().st_ctime) for entry in sorted(folders, key=lambda e: e.name)]
+        found = []
+        for entry in sorted(folders, key=lambda e: e.name):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(Bucket(entry.name, entry.stat().st_ctime))
+        return found
 
     def bucket(self, name: str) -> str:
         """A bucket's directory. Raises S3Fault when there is none."""
@@ -100,9 +107,10 @@ class S3Store:
 
     def drop_bucket(self, name: str) -> None:
         path = self.bucket(name)
-        _prune_below(path)
         try:
-            os.rmdir(path)
+            with self._swap:
+                _prune_below(path)
+                os.rmdir(path)
         except OSError:
             raise S3Fault("BucketNotEmpty", "The bucket you tried to delete is not empty.", 409) from None
 
@@ -114,17 +122,37 @@ class S3Store:
 
     def find(self, bucket: str, key: str) -> Found:
         """Raises S3Fault when there is no such object."""
+        with self._swap:
+            return self._find(bucket, key)
+
+    def open(self, bucket: str, key: str) -> tuple[Found, BinaryIO]:
+        """An object and its bytes, of one version whatever is put or deleted meanwhile. Raises S3Fault."""
+        with self._swap:
+            found = self._find(bucket, key)
+            try:
+                file = open(found.path, "rb", 0)  # noqa: SIM115 - the caller closes it
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                raise no_key(key) from None
+            if found.path != os.devnull:
+                # Another program may have written it since: what is told is what was opened.
+                found = self._found(bucket, key, found.path, os.fstat(file.fileno()))
+        return found, file
+
+    def _find(self, bucket: str, key: str) -> Found:
         path = self._object(bucket, key)
         try:
             info = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             raise no_key(key) from None
-        if os.path.isdir(path):
+        if stat.S_ISDIR(info.st_mode):
             if not key.endswith("/"):
                 raise no_key(key)
             return Found(os.devnull, 0, info.st_mtime, Facts(_etag(hashlib.md5(usedforsecurity=False).hexdigest())))
         if key.endswith("/"):
             raise no_key(key)
+        return self._found(bucket, key, path, info)
+
+    def _found(self, bucket: str, key: str, path: str, info: os.stat_result) -> Found:
         return Found(path, info.st_size, info.st_mtime, self.facts(bucket, key, info))
 
     def facts(self, bucket: str, key: str, info: os.stat_result) -> Facts:
@@ -140,52 +168,53 @@ class S3Store:
     def put(self, bucket: str, key: str, source: str, facts: Facts) -> None:
         """Move a gathered file into its place, whole; what was there before is replaced. Raises S3Fault."""
         self.bucket(bucket)
-        path = self._object(bucket, key)
+        path, meta = self._object(bucket, key), self._meta(bucket, key)
         info = os.stat(source)
         if key.endswith("/"):
             if info.st_size:
                 raise S3Fault("InvalidRequest", "A key that ends with a slash can only be an empty folder here.")
-            self._folder(path, key)
+            with self._swap:
+                self._folder(path, key)
             return
-        self._folder(os.path.dirname(path), key)
-        if os.path.isdir(path):
-            raise S3Fault("InvalidRequest", f"There are keys below {key}/: objects are files here, it cannot be both.")
-        meta = self._meta(bucket, key)
         os.makedirs(os.path.dirname(meta), exist_ok=True)
         temporary = f"{meta}.{uuid.uuid4().hex}"
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump({**asdict(facts), "size": info.st_size, "mtime_ns": info.st_mtime_ns}, file)
-        os.replace(temporary, meta)
         try:
-            os.replace(source, path)
-        except FileNotFoundError:
-            # Somebody deleted the last file of the folder meanwhile, and the folder with it.
-            self._folder(os.path.dirname(path), key)
-            os.replace(source, path)
+            with self._swap:
+                self._folder(os.path.dirname(path), key)
+                if os.path.isdir(path):
+                    text = f"There are keys below {key}/: objects are files here, it cannot be both."
+                    raise S3Fault("InvalidRequest", text)
+                os.replace(temporary, meta)
+                os.replace(source, path)
+        finally:
+            remove(temporary)
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object; nothing happens when there is none."""
         home = self.bucket(bucket)
         path = self._object(bucket, key)
-        if key.endswith("/"):
+        with self._swap:
+            if key.endswith("/"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+            else:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+                    os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._meta(bucket, key))
+            folder = os.path.dirname(path.rstrip("/"))
             with contextlib.suppress(OSError):
-                os.rmdir(path)
-        else:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-                os.unlink(path)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._meta(bucket, key))
-        folder = os.path.dirname(path.rstrip("/"))
-        with contextlib.suppress(OSError):
-            while folder != home:
-                os.rmdir(folder)
-                folder = os.path.dirname(folder)
+                while folder != home:
+                    os.rmdir(folder)
+                    folder = os.path.dirname(folder)
 
-    def copy(self, found: Found, target: str, span: tuple[int, int] | None = None) -> str:
-        """Copy an object's bytes, or a span of them, to a new file; the MD5 in hexadecimal."""
+    def copy(self, source: BinaryIO, target: str, span: tuple[int, int]) -> str:
+        """Copy a span of an opened object's bytes to a new file; the MD5 in hexadecimal."""
         digest = hashlib.md5(usedforsecurity=False)
-        start, end = span or (0, found.size)
-        with open(found.path, "rb") as source, open(target, "xb") as out:
+        start, end = span
+        with open(target, "xb") as out:
             source.seek(start)
             left = end - start
             while left and (data := source.read(min(left, 1 << 20))):

@@ -103,7 +103,11 @@ class Uploads:
         facts = Facts(f'"{joined}-{len(chosen)}"', upload.headers, upload.user)
         target = self._store.incoming()
         try:
-            _join(chosen, target)
+            try:
+                _join(chosen, target)
+            except FileNotFoundError:
+                # Completed or aborted by another request meanwhile.
+                raise no_upload() from None
             self._store.put(upload.bucket, upload.key, target, facts)
         finally:
             remove(target)
