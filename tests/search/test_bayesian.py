@@ -16,7 +16,7 @@ from tunewright.core.space import CategoricalParameter, ContinuousParameter, Int
 from tunewright.search import Search
 from tunewright.search.bayesian import pending
 from tunewright.search.bayesian.acquisition import LogEI, log_h
-from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope
+from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Layout, Prior
@@ -49,6 +49,14 @@ def test_kernel_slope_is_the_derivative(matern: Matern) -> None:
     assert slope == pytest.approx(difference / 2e-6, rel=1e-5)
     assert k == pytest.approx(covariance(r2, 1.7, matern))
     assert covariance(np.zeros(1), 1.7, matern)[0] == pytest.approx(1.7)
+
+
+@pytest.mark.parametrize("used", [3, 200])
+def test_columns_without_values_cost_no_distance(used: int) -> None:
+    rng = np.random.default_rng(used)
+    one, other = np.zeros((7, 240)), rng.random((5, 240))
+    one[:, rng.permutation(240)[:used]] = rng.random((7, used))
+    assert squared_distances(one, other) == pytest.approx(np.square(one[:, None] - other).sum(axis=2))
 
 
 @pytest.mark.parametrize("tasks", [0, 2])

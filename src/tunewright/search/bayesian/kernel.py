@@ -10,6 +10,7 @@ import numpy as np
 from tunewright.search.encode import Floats
 
 _ROOT3, _ROOT5 = math.sqrt(3.0), math.sqrt(5.0)
+_MANY_COLUMNS = 100
 
 
 class Matern(Enum):
@@ -32,11 +33,20 @@ def squared_distances(one: Floats, other: Floats | None = None) -> Floats:
         np.maximum(r2, 0.0, out=r2)
         r2.flat[:: len(one) + 1] = 0.0
         return r2
-    r2 = one @ other.T
+    r2 = _product(one, other)
     r2 *= -2.0
     r2 += np.einsum("ij,ij->i", one, one)[:, None]
     r2 += np.einsum("ij,ij->i", other, other)
     return np.maximum(r2, 0.0, out=r2)
+
+
+def _product(one: Floats, other: Floats) -> Floats:
+    """one @ other.T; where there are many columns, of which few have values in `one`, by these alone."""
+    if one.shape[1] > _MANY_COLUMNS:
+        used = np.flatnonzero(one.any(axis=0))
+        if 2 * len(used) < one.shape[1]:
+            one, other = one[:, used], other[:, used]
+    return np.asarray(one @ other.T)
 
 
 def covariance(r2: Floats, signal: float, matern: Matern) -> Floats:

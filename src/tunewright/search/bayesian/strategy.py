@@ -142,7 +142,7 @@ class Turn:
         """What was found, or what a wider look finds when next to nothing is to be gained by it."""
         if found.noisy or len(seen.every) % 2:
             return found
-        weights = wider.voices(self._table.cube, seen.rows)
+        weights = wider.voices(seen.rows)
         if not wider.expects_little(found.log_gain, seen.values, weights):
             return found
         crowds = replace(seen, weights=weights)

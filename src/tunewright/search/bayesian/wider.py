@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from tunewright.search.bayesian.transforms import unit_of
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Floats
 
 RADIUS = 0.1
 """Trials this close in every coordinate are one crowd."""
@@ -31,16 +32,14 @@ SHORTER = 0.35
 _SAMPLE = 700
 
 
-def voices(cube: Cube, rows: Floats) -> Floats:
+def voices(rows: Floats) -> Floats:
     """One over the size of the crowd that each row (n, d) is in, itself included: shape (n,).
 
     Beyond some hundred rows crowds are counted in every so many-th of them.
     """
     step = 1 + (len(rows) - 1) // _SAMPLE
-    near = np.ones((len(rows), len(rows[::step])), dtype=bool)
-    for j in range(cube.d):
-        gap = np.abs(rows[:, j, None] - rows[None, ::step, j])
-        near &= gap == 0 if cube.is_categorical[j] else gap <= RADIUS
+    # Different categorical values are at least 1 apart.
+    near = cdist(rows, rows[::step], "chebyshev") <= RADIUS
     near[np.arange(0, len(rows), step), np.arange(near.shape[1])] = False
     return np.asarray(1.0 / (1.0 + step * near.sum(axis=1)))
 
