@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.store import PARALLEL, ROUNDS, TickingClock, fill, make_spec, measure, reports
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.core.ports import Advisor, Owner, Task
 from tunewright.search.advisor import Engine

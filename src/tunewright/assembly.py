@@ -22,7 +22,8 @@ from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
 from tunewright.control.background import Background, spawn_controller
 from tunewright.control.clock import SteadyClock, pause
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Promotion, Resumed

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tunewright.control.clock import SteadyClock
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Proposal
 from tunewright.core.history import History

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.control.whatif import what_if
 from tunewright.core.events import Created, Event, Exited, Judged, Launched, Proposal, Proposed, Reported

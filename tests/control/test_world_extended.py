@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from test_world import CALM, DEADLY, HOSTILE, MURDEROUS, CrashingStore, World, refold
 
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.machine import todo

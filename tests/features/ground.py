@@ -20,7 +20,8 @@ from botocore.exceptions import ClientError
 from tunewright.assembly import Host, Local
 from tunewright.aws.inprocess import make_client
 from tunewright.aws.operations import Operations
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.core.ports import Owner, Task
 from tunewright.objects.local import LocalObjects

@@ -16,7 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from histories.record import HERE, Recording, read
-from tunewright.control.loop import Loop, LoopOptions
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Created, Event, Resumed, StopAsked
 from tunewright.core.job import JobStatus

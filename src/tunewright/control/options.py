@@ -1,0 +1,28 @@
+"""What a loop is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tunewright.control.owner import is_dead
+from tunewright.core.ports import Owner, Task
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOptions:
+    """Args:
+    lease_seconds: how long a lease lasts; it is renewed after a third of that.
+    arn: a training job's ARN by name.
+    region: what training programs are told.
+    capacity_seconds: how long each of several instance types is waited for before the next one is tried as well.
+    dead: whether a lease's owner is surely gone.
+    discard: removes the model (its URI) and the checkpoints of a task that is over; again is harmless.
+    """
+
+    arn: Callable[[str], str]
+    region: str = "us-east-1"
+    capacity_seconds: float = 30.0
+    lease_seconds: float = 30.0
+    dead: Callable[[Owner], bool] = is_dead
+    discard: Callable[[Task, str], None] | None = None
