@@ -20,7 +20,7 @@ from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and
 from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Layout, Prior
-from tunewright.search.bayesian.transforms import half_rank, model_targets
+from tunewright.search.bayesian.transforms import half_rank, model_targets, unit_of
 from tunewright.search.encode import Cube, Floats
 
 SPACE = Space(
@@ -147,6 +147,14 @@ def run(search: Search, count: int, value: object) -> list[dict[str, object]]:
         tried.append(dict(suggestion.values))
         search.tell(suggestion.number, value(suggestion.values))  # type: ignore[operator]
     return tried
+
+
+@pytest.mark.parametrize("size", [1.0, 3.7, 1e6, 1.7e300])
+def test_how_bad_a_bad_value_is_changes_not_a_digit(size: float) -> None:
+    good = np.array([0.1, 0.7, 0.2, 0.45, 0.33])
+    plain = model_targets(np.append(good, [0.9, 0.95, 1.0]))
+    assert model_targets(np.append(good, [0.9, 0.95, size])).tolist() == plain.tolist()
+    assert unit_of(np.append(good, [0.9, 0.95, size])) == unit_of(np.append(good, [0.9, 0.95, 1.0]))
 
 
 def test_every_categorical_value_keeps_its_share() -> None:

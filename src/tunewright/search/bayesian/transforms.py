@@ -62,17 +62,26 @@ def model_targets(values: Floats, weights: Floats | None = None) -> Floats:
     """
     good = np.isfinite(values)
     finite = values[good]
-    # Scaling first keeps squares of huge values finite.
-    largest = float(np.abs(finite).max())
-    finite = finite / largest if largest > 0 else finite
     targets = np.empty(len(values))
     if len(finite) < 2 or np.ptp(finite) <= 0:
         targets[good] = 0.0
         targets[~good] = 1.0
         return standardise(targets)
-    targets[good] = standardise(half_rank(finite, None if weights is None else weights[good]))
+    share = np.ones(len(finite)) if weights is None else weights[good]
+    targets[good] = standardise(half_rank(finite / _scale(finite, share), share))
     targets[~good] = targets[good].max()
     return targets
+
+
+def _scale(values: Floats, weights: Floats) -> float:
+    """A power of two near the largest of the better half and the median: squares are neither infinite nor lost.
+
+    It leaves every digit as it is: how bad a bad value is changes nothing that is proposed, not even by rounding.
+    """
+    median = _weighted_median(values, weights)
+    better = np.append(values[values <= median], median)
+    among = better if np.ptp(better) > 0 else values
+    return math.ldexp(1.0, min(math.frexp(float(np.abs(among).max()))[1], 1023))
 
 
 def unit_of(values: Floats, weights: Floats | None = None) -> float:
@@ -81,5 +90,6 @@ def unit_of(values: Floats, weights: Floats | None = None) -> float:
     finite = values[good]
     if len(finite) < 2:
         return 0.0
-    largest = float(np.abs(finite).max()) or 1.0
-    return largest * float(half_rank(finite / largest, None if weights is None else weights[good]).std())
+    share = np.ones(len(finite)) if weights is None else weights[good]
+    scale = _scale(finite, share)
+    return scale * float(half_rank(finite / scale, share).std())
