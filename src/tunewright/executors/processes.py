@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from tunewright.executors.clock import pause
 
@@ -144,6 +144,12 @@ def kill_group(group: int, number: int) -> bool:
     return True
 
 
+def _members(groups: Set[int]) -> bool:
+    """Whether a process of these groups lives: one that is ending has lost its environment before it is gone."""
+    found = (_fields(pid) for pid in _all_pids())
+    return any(stat and stat[0] not in "ZX" and int(stat[2]) in groups for stat in found)
+
+
 def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], patience: float = 5.0) -> None:
     """Kill what orphaned training programs left behind, and wait until it is gone.
 
@@ -162,6 +168,6 @@ def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], pati
         for pid in alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not alive:
+        if not alive and not _members({group for group, _ in leaders}):
             return
         pause(0.005)
