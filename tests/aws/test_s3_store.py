@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,6 +52,12 @@ def test_an_opened_object_stays_what_it_was(store: S3Store, tmp_path: Path) -> N
     assert (tmp_path / "copy").read_bytes() == b"the second"
     with pytest.raises(S3Fault, match="does not exist"):
         store.open("data", "a/b")
+
+
+def test_a_pipe_is_no_object(store: S3Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data" / "pipe")
+    with pytest.raises(S3Fault, match="does not exist"):
+        store.open("data", "pipe")
 
 
 def test_whoever_reads_gets_one_version_with_its_tag(store: S3Store) -> None:

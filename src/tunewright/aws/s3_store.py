@@ -148,7 +148,8 @@ class S3Store:
             if not key.endswith("/"):
                 raise no_key(key)
             return Found(os.devnull, 0, info.st_mtime, Facts(_etag(hashlib.md5(usedforsecurity=False).hexdigest())))
-        if key.endswith("/"):
+        if key.endswith("/") or not stat.S_ISREG(info.st_mode):
+            # Whoever opens a pipe waits for its other end.
             raise no_key(key)
         return self._found(bucket, key, path, info)
 
