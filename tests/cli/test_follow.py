@@ -115,6 +115,17 @@ def test_verbose_tells_starts_and_values(digits: StillEngine) -> None:
     assert f"{one}  epoch 1  0.909" in told.lines
 
 
+def test_a_value_that_came_with_the_start_is_told_too(digits: StillEngine) -> None:
+    play(digits)
+    begin, report, *rest = digits.script
+    digits.script[:] = [lambda: (begin(), report()), *rest]
+    told = Told(digits, verbose=True)
+    told.follow()
+    one = name(digits, 1)
+    begun = told.lines.index(f"{one}  started  lr=0.01 units=200")
+    assert told.lines[begun + 1] == f"{one}  epoch 1  0.909"
+
+
 def test_no_metric_is_said_at_once_with_the_log_and_the_pattern(digits: StillEngine) -> None:
     def begin() -> None:
         digits.begin("digits", A)

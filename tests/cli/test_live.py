@@ -109,11 +109,11 @@ def tunewright(
     logging.getLogger("tunewright").handlers = before
 
 
-def until(done: Callable[[], Any], what: str) -> Any:
-    """Wait until something is true."""
+def until(done: Callable[[], Any], what: str, there: Callable[[], object] = str) -> Any:
+    """Wait until something is true; `there` tells what was there instead."""
     deadline = time.monotonic() + PATIENCE
     while not (found := done()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what}; there was:\n{there()}"
         select.select([], [], [], 0.05)
     return found
 
@@ -139,7 +139,7 @@ class Running:
             assert self.process.poll() is None or self.text.count(text) >= times, self.text
             return self.text.count(text) >= times
 
-        until(said, f"{text!r} in:\n{self.text}")
+        until(said, f"{text!r}", lambda: self.text)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -221,9 +221,10 @@ class Watched:
         for number, trial in job.live.items():
             if trial.status is TrialStatus.PENDING:
                 continue
-            before = self.epochs.get(number)
-            if before is None or trial.epoch > before:
-                found.append((trial, before is None))
+            if number not in self.epochs:
+                found.append((trial, True))
+            if trial.epoch > self.epochs.get(number, 0):
+                found.append((trial, False))
             self.epochs[number] = trial.epoch
         return found
 
