@@ -11,6 +11,7 @@ from tunewright.search.encode import Floats
 
 _ROOT3, _ROOT5 = math.sqrt(3.0), math.sqrt(5.0)
 _MANY_COLUMNS = 100
+"""From so many on it pays to look which of them are in use."""
 
 
 class Matern(Enum):
