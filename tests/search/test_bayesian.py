@@ -18,7 +18,7 @@ from tunewright.search.bayesian import pending
 from tunewright.search.bayesian.acquisition import LogEI, log_h
 from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.model import Data, Loss, fit
-from tunewright.search.bayesian.posterior import Posterior
+from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import half_rank, model_targets, unit_of
 from tunewright.search.encode import Cube, Floats
@@ -33,12 +33,19 @@ SPACE = Space(
 )
 
 
-def sample(n: int, seed: int = 0, tasks: int = 0) -> Data:
+def sample(n: int, seed: int = 0, basis: int = 0) -> Data:
     cube, rng = Cube(SPACE), np.random.default_rng(seed)
     rows = cube.draw(rng.random((n, cube.d)))
     targets = np.sin(5 * rows[:, 0]) + rows[:, 1] + rows[:, 2] ** 2 + 0.1 * rng.standard_normal(n)
-    columns = (rng.random((n, tasks)) < 0.4).astype(float)
-    return Data(np.hstack([cube.features(rows), columns]), targets - targets.mean(), Layout.of(cube, tasks))
+    features, targets = cube.features(rows), targets - targets.mean()
+    told = means(parents(basis), features) if basis else None
+    return Data(features, targets, Layout.of(cube, basis=basis), basis=told)
+
+
+def parents(count: int) -> list[Posterior]:
+    """Models of other objectives."""
+    data = [sample(15, 50 + seed) for seed in range(count)]
+    return [Posterior.of(one, fit(one, Prior.of(one.layout, 15))) for one in data]
 
 
 @pytest.mark.parametrize("matern", list(Matern))
@@ -59,10 +66,10 @@ def test_columns_without_values_cost_no_distance(used: int) -> None:
     assert squared_distances(one, other) == pytest.approx(np.square(one[:, None] - other).sum(axis=2))
 
 
-@pytest.mark.parametrize("tasks", [0, 2])
+@pytest.mark.parametrize("basis", [0, 2])
 @pytest.mark.parametrize("seed", range(2))
-def test_loss_gradient_is_the_derivative(seed: int, tasks: int) -> None:
-    data = sample(25, seed, tasks)
+def test_loss_gradient_is_the_derivative(seed: int, basis: int) -> None:
+    data = sample(25, seed, basis)
     prior = Prior.of(data.layout, 25)
     loss = Loss(data, prior)
     theta = prior.start + 0.5 * np.random.default_rng(seed).standard_normal(len(prior.start))
@@ -77,9 +84,19 @@ def test_fit_does_not_depend_on_what_was_fitted_before() -> None:
     assert np.array_equal(first, fit(one, Prior.of(one.layout, 30)))
 
 
-def posterior(versions: int = 0) -> Posterior:
-    data = sample(20)
-    made = Posterior.of(data, fit(data, Prior.of(data.layout, 20)))
+def test_length_scales_that_others_have_shown_are_where_a_fit_begins_and_what_few_data_leave() -> None:
+    data, shown = sample(4, 3), np.log([0.1, 3.0, 0.5, 1.0])
+    groups = data.layout.groups
+    prior = Prior.of(data.layout, 4, shown)
+    assert prior.start[:groups] == pytest.approx(shown)
+    usual, theirs = fit(data, Prior.of(data.layout, 4))[:groups], fit(data, prior)[:groups]
+    assert np.corrcoef(theirs, shown)[0, 1] > np.corrcoef(usual, shown)[0, 1]
+    assert np.ptp(theirs) > 1.0 > np.ptp(usual)
+
+
+def posterior(versions: int = 0, basis: int = 0) -> Posterior:
+    data = sample(20, basis=basis)
+    made = Posterior.of(data, fit(data, Prior.of(data.layout, 20)), parents(basis))
     if versions:
         cube = Cube(SPACE)
         waiting = cube.features(cube.draw(np.random.default_rng(4).random((3, cube.d))))
@@ -87,9 +104,10 @@ def posterior(versions: int = 0) -> Posterior:
     return made
 
 
+@pytest.mark.parametrize("basis", [0, 2])
 @pytest.mark.parametrize("versions", [0, 16])
-def test_acquisition_slope_is_the_derivative(versions: int) -> None:
-    acquire = LogEI(posterior(versions))
+def test_acquisition_slope_is_the_derivative(versions: int, basis: int) -> None:
+    acquire = LogEI(posterior(versions, basis))
     for features in sample(4, 7).features:
         steps = 1e-6 * np.eye(len(features))
         differences = (acquire(features + steps) - acquire(features - steps)) / 2e-6
@@ -99,13 +117,16 @@ def test_acquisition_slope_is_the_derivative(versions: int) -> None:
             assert slopes[0] == pytest.approx(differences[columns], rel=1e-3, abs=1e-4)
 
 
-def test_posterior_with_imagined_results_is_that_of_more_data() -> None:
-    data = sample(20)
+@pytest.mark.parametrize("basis", [0, 2])
+def test_posterior_with_imagined_results_is_that_of_more_data(basis: int) -> None:
+    data, models = sample(20, basis=basis), parents(basis)
     theta = fit(data, Prior.of(data.layout, 20))
     more = sample(3, 9)
-    made = Posterior.of(data, theta).imagine(more.features, more.targets[:, None])
-    together = Data(np.vstack([data.features, more.features]), np.r_[data.targets, more.targets], data.layout)
-    direct = Posterior.of(together, theta)
+    made = Posterior.of(data, theta, models).imagine(more.features, more.targets[:, None])
+    features = np.vstack([data.features, more.features])
+    told = means(models, features) if basis else None
+    together = Data(features, np.r_[data.targets, more.targets], data.layout, basis=told)
+    direct = Posterior.of(together, theta, models)
     probe = sample(10, 11).features
     assert made.predict(probe)[1] == pytest.approx(direct.predict(probe)[1], rel=1e-6)
     # The constant mean is estimated from real data alone, hence the tolerance.

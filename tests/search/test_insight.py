@@ -10,7 +10,7 @@ import pytest
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
 from tunewright.search import Search
 from tunewright.search.convergence import hopeless, stagnant
-from tunewright.search.importance import importance, left_out
+from tunewright.search.importance import importance, left_out, ranks_of
 
 SPACE = {
     "big": ContinuousParameter(0, 1),
@@ -103,3 +103,7 @@ def test_hope_is_measured_in_the_objectives_units() -> None:
     assert hopeless(math.log(0.09), 1.0, values)
     assert not hopeless(math.log(0.11), 1.0, values)
     assert not hopeless(math.log(0.09), 100.0, values)
+
+
+def test_ranks_share_ties() -> None:
+    assert ranks_of(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [2.5, 0.0, 2.5, 1.0]

@@ -21,7 +21,6 @@ from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats
 from tunewright.search.table import State, Table, state_of
 from tunewright.search.threads import one_blas_thread
-from tunewright.search.transfer import ranks_of
 
 LEAST = 5
 """Finite results below which nothing is said."""
@@ -117,3 +116,10 @@ def _explained(cube: Cube, rows: Floats, targets: Floats) -> Floats:
         chance = (used.sum() - 1) / (n - 1)
         found[j] = max(0.0, (between - chance) / (1 - chance)) if chance < 1 else 0.0
     return found
+
+
+def ranks_of(values: Floats) -> Floats:
+    """Ranks from 0, ties sharing their mean."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.asarray((first + 0.5 * (counts - 1))[place])

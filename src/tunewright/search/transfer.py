@@ -1,12 +1,13 @@
 """Warm start: what earlier tuning jobs teach a new one.
 
 IdenticalDataAndAlgorithm: the parents' results are the job's own; ranges may have changed, so rows are encoded
-unclipped. TransferLearning: one model over [x, e_1 .. e_P], where e_p is 1 on the rows of parent p and 0 for
-the job itself. Each e_p has a length scale of its own, so that the covariance between the job and a parent
-shrinks by what the data say. Objectives are transformed for each task alone: only their shape is carried over.
-A parent whose own model contradicts the job's results is left out while it does (the gate). Two of the first
-trials are those that a job without parents would have made, so that there is something to judge by; after the
-initial design every other trial is chosen by the job's own results alone.
+unclipped. TransferLearning: the objective is modelled as a weighted sum of what the parents' own models expect
+and a part of the job's own, y(x) = sum_p w_p m_p(x) + f(x) with w_p ~ N(0, v_p) (Kennedy and O'Hagan 2000, eq. 1,
+whose one weight is estimated; here they are integrated out: Rasmussen and Williams 2006, sec. 2.7).
+The v_p are fitted: a parent that says nothing about the job is left out, one that says the contrary gets a
+negative weight. Each parent's objectives are transformed for it alone: only their shape is carried over. With too
+few results to judge by, the job goes where most parents expect the best, but for one trial in the centre. Length scales
+are expected to be the parents' where the results are more probable so.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ import math
 import operator
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from tunewright.core.history import History, Record
 from tunewright.core.space import CategoricalParameter, Space, Value
 from tunewright.core.spec import JobSpec
 from tunewright.search.bayesian.model import Data, fit
-from tunewright.search.bayesian.posterior import Posterior
+from tunewright.search.bayesian.optimise import scatter
+from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats
@@ -34,10 +38,9 @@ IDENTICAL = "IdenticalDataAndAlgorithm"
 MOST_ROWS = 60
 """Rows kept of each parent in transfer learning: the best half, and others at random."""
 
-GATE = ((8, 0.5), (4, -0.5), (3, -1.0))
-"""From so many own results on, a parent needs this much: rank correlation times sqrt(results - 1)."""
-
 _SALT = 4_000_037
+_BASES, _BEST = 5, 20
+_APART = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,14 @@ class Task:
     Args:
         rows: shape (n, d).
         targets: transformed for this task alone, shape (n,).
-        model: the parent's own posterior over the cube's features, to judge it by.
+        model: the parent's own posterior over the cube's features.
+        lengths: log length scales of that model, shape (g,).
     """
 
     rows: Floats
     targets: Floats
     model: Posterior
+    lengths: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,36 +134,29 @@ def make_task(parent: Parent, cube: Cube, seed: int) -> Task:
         order = np.sort(np.concatenate([order[: MOST_ROWS // 2], others[: MOST_ROWS - MOST_ROWS // 2]]))
     rows, kept = parent.rows[order], targets[order]
     data = Data(cube.features(rows), kept, Layout.of(cube))
-    return Task(rows, kept, Posterior.of(data, fit(data, Prior.of(data.layout, len(kept)))))
+    theta = fit(data, Prior.of(data.layout, len(kept)))
+    return Task(rows, kept, Posterior.of(data, theta), theta[: data.layout.groups])
 
 
-def trusted(tasks: tuple[Task, ...], features: Floats, values: Floats) -> list[Task]:
-    """The parents that the job's own results do not contradict.
+def best_rows(task: Task, count: int) -> Floats:
+    """The best rows of a parent, best first, shape (k, d) with k <= count."""
+    return np.asarray(task.rows[np.argsort(task.targets, kind="stable")[:count]])
 
-    Args:
-        features: of the job's own results, shape (n, F).
-        values: own objectives, all finite, shape (n,).
+
+def promising_row(cube: Cube, tasks: Sequence[Task], tried: Floats, rng: np.random.Generator) -> Floats:
+    """Where most parents expect the best, away from what was tried (n, d): a row.
+
+    Candidates are the parents' best rows and others near them; the median of the parents' models counts, which a
+    parent unlike the others does not move.
     """
-    n = len(values)
-    needed = next((least for count, least in GATE if n >= count), -math.inf)
-    if needed == -math.inf or np.ptp(values) == 0:
-        return list(tasks)
-    ranks = ranks_of(values)
-    return [task for task in tasks if _agreement(task, features, ranks) * math.sqrt(n - 1) > needed]
-
-
-def _agreement(task: Task, features: Floats, ranks: Floats) -> float:
-    predicted = task.model.predict(features)[0][:, 0]
-    if np.ptp(predicted) == 0:
-        return 0.0
-    return float(np.corrcoef(ranks_of(predicted), ranks)[0, 1])
-
-
-def ranks_of(values: Floats) -> Floats:
-    """Ranks from 0, ties sharing their mean."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return np.asarray((first + 0.5 * (counts - 1))[place])
+    near = scatter(cube, cube.snap(np.vstack([best_rows(task, _BASES) for task in tasks])), rng)
+    rows = np.vstack([*(cube.snap(best_rows(task, _BEST)) for task in tasks), near])
+    allowed = cube.allowed(rows)
+    rows = rows[allowed] if allowed.any() else rows
+    expected = np.median(means([task.model for task in tasks], cube.features(rows)), axis=1)
+    order = np.argsort(expected, kind="stable")
+    free = cdist(rows[order], tried, "chebyshev").min(axis=1, initial=np.inf) > _APART
+    return np.asarray(rows[order[free.argmax()]])
 
 
 class WarmStarts:

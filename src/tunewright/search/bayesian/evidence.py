@@ -12,11 +12,12 @@ import numpy as np
 
 from tunewright.search.bayesian.kernel import Matern
 from tunewright.search.bayesian.model import Data, Loss, fit
+from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats, Ints
 from tunewright.search.table import State, Table
-from tunewright.search.transfer import Parent, Task
+from tunewright.search.transfer import Parent
 
 FIT_MOST = 250
 """Observations that theta is fitted to; in longer histories the best half and random others."""
@@ -29,9 +30,6 @@ COARSE, COARSE_LEAST = 8, 8
 
 FINE = 60
 """In between it is adjusted whenever they have grown by one in so many."""
-
-FEW = 4
-"""With fewer own results than this their scale is borrowed from the parents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,7 @@ class Evidence:
     """The model's data.
 
     Args:
-        data: own observations first, then those of parents.
-        kept: which of `Seen.rows` the first lines of the data are.
+        kept: which of `Seen.rows` the lines of the data are.
     """
 
     data: Data
@@ -96,40 +93,20 @@ class Evidence:
 
     @classmethod
     def of(
-        cls, cube: Cube, seen: Seen, tasks: Sequence[Task], most: int, seed: int, matern: Matern = Matern.THREE_HALVES
+        cls,
+        cube: Cube,
+        seen: Seen,
+        most: int,
+        seed: int,
+        matern: Matern = Matern.THREE_HALVES,
+        models: Sequence[Posterior] = (),
     ) -> Evidence:
-        """At most `most` observations of a job and its trusted parents."""
-        targets = own_targets(seen.values, seen.weights, borrowed=bool(tasks))
-        spare = most - sum(len(task.rows) for task in tasks)
-        kept = subset(targets, max(spare, most // 3), seed)
-        rows, values, columns = [seen.rows[kept]], [targets[kept]], [np.zeros((len(kept), len(tasks)))]
-        for place, task in enumerate(tasks):
-            share = subset(task.targets, max(8, (most - len(kept)) // len(tasks)), seed)
-            rows.append(task.rows[share])
-            values.append(task.targets[share])
-            column = np.zeros((len(share), len(tasks)))
-            column[:, place] = 1.0
-            columns.append(column)
-        features = np.hstack([cube.features(np.vstack(rows)), np.vstack(columns)])
-        return cls(Data(features, np.concatenate(values), Layout.of(cube, len(tasks)), matern), kept)
-
-
-def own_targets(values: Floats, weights: Floats | None = None, *, borrowed: bool) -> Floats:
-    """The job's own objectives as the model sees them.
-
-    Args:
-        weights: how much each counts in the transform, shape (n,).
-        borrowed: parents give the scale; a few own results, likely good ones, are put in its better half.
-    """
-    good = np.isfinite(values)
-    if not borrowed:
-        return model_targets(values, weights)
-    if not good.any():
-        return np.ones(len(values))
-    targets = model_targets(values, weights)
-    if good.sum() < FEW or np.ptp(values[good]) == 0:
-        targets = np.where(good, 0.5 * targets - 0.5, 1.0)
-    return targets
+        """At most `most` observations of a job, and what the models of its parents expect of them."""
+        targets = model_targets(seen.values, seen.weights)
+        kept = subset(targets, most, seed)
+        features = cube.features(seen.rows[kept])
+        basis = means(models, features) if models else None
+        return cls(Data(features, targets[kept], Layout.of(cube, basis=len(models)), matern, basis), kept)
 
 
 def subset(targets: Floats, most: int, seed: int) -> Ints:
@@ -163,29 +140,31 @@ class Fits:
         self._known: OrderedDict[bytes, tuple[Floats, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def theta(self, data: Data, n: int, start: Floats | None = None) -> Floats:
+    def theta(self, data: Data, n: int, start: Floats | None = None, lengths: Floats | None = None) -> Floats:
         """Theta fitted to the data.
 
         Args:
             n: number of own observations, which frees the length scales.
             start: theta of nearly the same data, which is only adjusted.
+            lengths: as in `Prior.of`.
         """
-        return self.fitted(data, n, start)[0]
+        return self.fitted(data, n, start, lengths)[0]
 
-    def fitted(self, data: Data, n: int, start: Floats | None = None) -> tuple[Floats, float]:
+    def fitted(
+        self, data: Data, n: int, start: Floats | None = None, lengths: Floats | None = None
+    ) -> tuple[Floats, float]:
         """Theta as in `theta`, and its negative log posterior density up to a constant."""
         layout = data.layout
         digest = hashlib.sha256(repr((n, layout.group.tolist(), layout.kinds.tolist(), data.matern)).encode())
-        digest.update(data.features.tobytes())
-        digest.update(data.targets.tobytes())
-        if start is not None:
-            digest.update(start.tobytes())
+        for place, part in enumerate((data.features, data.targets, data.basis, start, lengths)):
+            if part is not None:
+                digest.update(bytes([place]) + part.tobytes())
         key = digest.digest()
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        prior = Prior.of(layout, n)
+        prior = Prior.of(layout, n, lengths)
         theta = fit(data, prior, start)
         found = theta, Loss(data, prior)(theta)[0]
         with self._lock:

@@ -20,8 +20,8 @@ from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP
 from tunewright.search.bayesian.ladder import Ladder
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
-from tunewright.search.bayesian.strategy import Views, free_row
-from tunewright.search.encode import Floats
+from tunewright.search.bayesian.strategy import free_row
+from tunewright.search.encode import Cube, Floats
 from tunewright.search.random import Taken, random_row
 from tunewright.search.table import State, Table
 
@@ -82,7 +82,7 @@ class FidelitySearch:
         self, table: Table, ladder: Ladder, every: Floats, taken: Taken, rng: np.random.Generator
     ) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
-        outlook, view = self._outlook(ladder, seed), Views(cube, 1)
+        outlook, view = self._outlook(ladder, seed), EndView(cube)
         # Nothing may have reached the full resource: the incumbent is what the model expects there.
         posterior = outlook.posterior.against(float(outlook.means[0]))
         live = np.vstack([table.rows[table.states == State.LIVE], every[len(table) :]])
@@ -100,7 +100,7 @@ class FidelitySearch:
         known = self._latest
         if known is None or known.key != key:
             data, kept = ladder.data(KEEP_MOST, seed)
-            posterior, view = Posterior.of(data, self._theta(ladder, seed)), Views(ladder.cube, 1)
+            posterior, view = Posterior.of(data, self._theta(ladder, seed)), EndView(ladder.cube)
             rows = np.unique(ladder.rows[kept], axis=0)
             means = posterior.predict(view(rows))[0][:, 0]
             order = np.argsort(means, kind="stable")
@@ -122,3 +122,13 @@ class FidelitySearch:
     def _fit(self, part: Ladder, seed: int, start: Floats | None = None) -> Floats:
         data, kept = part.data(FIT_MOST, seed)
         return self._fits.theta(data, len(kept), start)
+
+
+class EndView:
+    """Features of rows at the full resource, where the column of the epoch is 0."""
+
+    def __init__(self, cube: Cube) -> None:
+        self._cube = cube
+
+    def __call__(self, rows: Floats) -> Floats:
+        return np.hstack([self._cube.features(rows), np.zeros((len(rows), 1))])

@@ -91,7 +91,7 @@ class Ladder:
         lines = np.flatnonzero(self.shown)
         kept = lines[subset(targets[lines], most, seed)]
         features = np.hstack([self.cube.features(self.rows[kept]), self.levels[kept][:, None]])
-        return Data(features, targets[kept], Layout.of(self.cube, 1)), kept
+        return Data(features, targets[kept], Layout.of(self.cube, epoch=True)), kept
 
 
 def full_resource(history: History, settings: Hyperband) -> int:

@@ -29,18 +29,21 @@ class Data:
         features: shape (n, F).
         targets: standardised objectives to minimise, shape (n,).
         matern: how smooth the objective is taken to be.
+        basis: values of basis functions, whose weighted sum is a part of the objective, shape (n, b); None: none.
     """
 
     features: Floats
     targets: Floats
     layout: Layout
     matern: Matern = Matern.THREE_HALVES
+    basis: Floats | None = None
 
 
 class Loss:
     """Negative log posterior of theta and its gradient, O(n^3 + n^2 F).
 
-    The constant mean has a N(0, 1) prior and stands at its optimum (Rasmussen and Williams 2006, sec. 2.7).
+    The constant mean has a N(0, 1) prior and stands at its optimum; the weights of basis functions have a normal
+    prior and are integrated out, which adds B diag(v) B' to the covariance (Rasmussen and Williams 2006, sec. 2.7).
     """
 
     def __init__(self, data: Data, prior: Prior) -> None:
@@ -64,9 +67,10 @@ class Loss:
             r2 += (np.exp(-2.0 * theta[self._wide]) @ self._parts).reshape(n, n)
         k, slope = covariance_and_slope(r2, signal, self._data.matern)
         k.flat[:: n + 1] += noise + JITTER
-        lower, failed = lapack.dpotrf(k, lower=1)
+        basis, variances = self._data.basis, np.exp(theta[g + 2 :])
+        lower, failed = lapack.dpotrf(k if basis is None else k + (basis * variances) @ basis.T, lower=1)
         if failed:
-            return _REFUSED, np.zeros(g + 2)
+            return _REFUSED, np.zeros(len(theta))
         solved, _ = lapack.dpotrs(lower, self._ones_and_y, lower=1)
         mean = solved[:, 1].sum() / (solved[:, 0].sum() + 1.0)
         alpha = solved[:, 1] - mean * solved[:, 0]
@@ -74,17 +78,18 @@ class Loss:
         gradient = self._prior.precision @ away
         loss = 0.5 * float(alpha @ (y - mean)) + float(np.log(lower.diagonal()).sum())
         loss += 0.5 * mean * mean + 0.5 * float(away @ gradient)
-        by_distance = self._add_likelihood(gradient, lower, alpha, k, slope, noise)
-        self._add_lengths(gradient, by_distance, scaled, theta)
+        weights = self._add_likelihood(gradient, lower, alpha, k, noise)
+        if basis is not None:
+            gradient[g + 2 :] += variances * np.einsum("ij,ij->j", basis, weights @ basis)
+        weights *= slope
+        self._add_lengths(gradient, weights, scaled, theta)
         return loss, gradient
 
-    def _add_likelihood(
-        self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, slope: Floats, noise: float
-    ) -> Floats:
+    def _add_likelihood(self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, noise: float) -> Floats:
         """Add d loss / d log noise and d log signal, tr(G dK) with G = (K^-1 - alpha alpha') / 2 (ibid., eq. 5.9).
 
         Returns:
-            M = G * dk/dr2, the slope of the loss by the squared distances, shape (n, n).
+            G, shape (n, n).
         """
         n = len(alpha)
         inverse, _ = lapack.dpotri(lower, lower=1)
@@ -95,13 +100,13 @@ class Loss:
         weights -= np.outer(alpha, alpha)
         weights *= 0.5
         trace = float(weights.trace())
-        gradient[-1] += trace * noise
-        gradient[-2] += float(np.vdot(weights, k)) - trace * (noise + JITTER)
-        weights *= slope
+        g = self._data.layout.groups
+        gradient[g] += float(np.vdot(weights, k)) - trace * (noise + JITTER)
+        gradient[g + 1] += trace * noise
         return np.asarray(weights)
 
     def _add_lengths(self, gradient: Floats, by_distance: Floats, scaled: Floats, theta: Floats) -> None:
-        """Add d loss / d log l_j, which is -2 times the sum of M over the squared distances by group j.
+        """Add d loss / d log l_j, -2 times the sum of M = G * dk/dr2 over the squared distances by group j.
 
         Over the columns of narrow groups that is -4 sum_a (S_aj^2 R_a - S_aj (M S)_aj), with S the scaled features
         and R the sums of the lines of M: one matrix product for all of them.

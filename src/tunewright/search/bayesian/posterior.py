@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,7 @@ class Posterior:
         targets: the real data's objectives, shape (m,).
         best: the incumbent of each version, shape (s,).
         matern: how smooth the objective is taken to be.
+        trend: what other models expect, as a part of the objective; None: there are none.
     """
 
     scaled: Floats
@@ -57,15 +58,24 @@ class Posterior:
     targets: Floats
     best: Floats
     matern: Matern
+    trend: Trend | None = None
 
     @classmethod
-    def of(cls, data: Data, theta: Floats) -> Posterior:
-        """Condition on data; the incumbent is the best mean, or the best value where noise is large."""
+    def of(cls, data: Data, theta: Floats, models: Sequence[Posterior] = ()) -> Posterior:
+        """Condition on data; the incumbent is the best mean, or the best value where noise is large.
+
+        Args:
+            models: whose means are the basis functions, as many as `data.basis` has columns.
+        """
         g, n = data.layout.groups, len(data.targets)
         inverse_lengths = np.exp(-theta[:g])[data.layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
         scaled = data.features * inverse_lengths
         k = covariance(squared_distances(scaled), signal, data.matern)
+        trend = None
+        if data.basis is not None:
+            trend = Trend(tuple(models), np.exp(theta[g + 2 :]), data.basis)
+            k += trend.covariance(data.basis)
         k.flat[:: n + 1] += noise + JITTER
         lower = cholesky(k)
         ones_and_y = np.column_stack([np.ones(n), data.targets])
@@ -85,6 +95,7 @@ class Posterior:
             data.targets,
             best=np.zeros(1),
             matern=data.matern,
+            trend=trend,
         )
         return made.with_incumbent(np.ones(n, dtype=bool))
 
@@ -104,8 +115,13 @@ class Posterior:
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
         k = covariance(squared_distances(features * self.inverse_lengths, self.scaled), self.signal, self.matern)
+        prior = np.full(len(features), self.signal)
+        if self.trend is not None:
+            told = self.trend.of(features)
+            k += self.trend.covariance(told)
+            prior += self.trend.variance(told)
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
-        variance = self.signal - np.einsum("ij,ij->j", half, half)
+        variance = prior - np.einsum("ij,ij->j", half, half)
         return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
     def along(self, features: Floats, columns: Ints) -> Section:
@@ -114,14 +130,19 @@ class Posterior:
         apart = np.zeros((len(features), len(self.scaled)))
         if len(still):
             apart = squared_distances(features[:, still] * self.inverse_lengths[still], self.scaled[:, still])
-        return Section(self, apart, self.scaled[:, columns], self.inverse_lengths[columns])
+        others = () if self.trend is None else tuple(one.along(features, columns) for one in self.trend.models)
+        return Section(self, apart, self.scaled[:, columns], self.inverse_lengths[columns], others)
 
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
         scaled = features * self.inverse_lengths
         k = covariance(squared_distances(scaled, self.scaled), self.signal, self.matern)
-        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         prior = covariance(squared_distances(scaled), self.signal, self.matern)
+        if self.trend is not None:
+            told = self.trend.of(features)
+            k += self.trend.covariance(told)
+            prior += self.trend.among(told)
+        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         return self.mean + k @ self.weights[:, 0], prior - half.T @ half, half
 
     def imagine(self, features: Floats, results: Floats) -> Posterior:
@@ -141,11 +162,52 @@ class Posterior:
         weights, _ = lapack.dpotrs(lower, np.vstack([real, results]) - self.mean, lower=1)
         scaled = np.vstack([self.scaled, features * self.inverse_lengths])
         best = np.minimum(self.best[0], results.min(axis=0))
-        return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), best=best)
+        trend = None if self.trend is None else self.trend.with_data(features)
+        return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), best=best, trend=trend)
 
     def _real_targets(self) -> Floats:
         assert len(self.targets) == len(self.scaled), "results are imagined once"
         return self.targets[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A weighted sum of what other models expect, the weights unknown: w ~ N(0, diag(v)).
+
+    Args:
+        models: whose means are summed, b of them.
+        variances: v, shape (b,).
+        told: the means at the data, shape (n, b).
+    """
+
+    models: tuple[Posterior, ...]
+    variances: Floats
+    told: Floats
+
+    def of(self, features: Floats) -> Floats:
+        """The models' means at features (m, F), shape (m, b)."""
+        return means(self.models, features)
+
+    def covariance(self, told: Floats) -> Floats:
+        """Of the sum where the models expect `told` (m, b) with the data, shape (m, n)."""
+        return np.asarray((told * self.variances) @ self.told.T)
+
+    def among(self, told: Floats) -> Floats:
+        """Of the sum between places where the models expect `told` (m, b), shape (m, m)."""
+        return np.asarray((told * self.variances) @ told.T)
+
+    def variance(self, told: Floats) -> Floats:
+        """Of the sum where the models expect `told` (m, b), shape (m,)."""
+        return np.asarray(np.square(told) @ self.variances)
+
+    def with_data(self, features: Floats) -> Trend:
+        """The same with data appended at features (p, F)."""
+        return replace(self, told=np.vstack([self.told, self.of(features)]))
+
+
+def means(models: Sequence[Posterior], features: Floats) -> Floats:
+    """What each of some models expects at features (m, F): shape (m, len(models))."""
+    return np.hstack([np.empty((len(features), 0)), *(one.predict(features)[0] for one in models)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +218,14 @@ class Section:
         apart: squared distances of the rows from the data in all other columns, shape (m, n).
         scaled: the data's moving columns over their length scales, shape (n, c).
         inverse_lengths: one over the length scale of each moving column, shape (c,).
+        others: sections of the models of a trend.
     """
 
     posterior: Posterior
     apart: Floats
     scaled: Floats
     inverse_lengths: Floats
+    others: tuple[Section, ...] = ()
 
     def predict_and_pull(self, moving: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
         """As `Posterior.predict` with moving columns (m, c), and what turns slopes into slopes by these columns.
@@ -171,14 +235,30 @@ class Section:
         own = self.posterior
         scaled = moving * self.inverse_lengths
         k, slope = covariance_and_slope(self.apart + squared_distances(scaled, self.scaled), own.signal, own.matern)
+        prior, (told, pulls) = np.full(len(moving), own.signal), self._others(moving)
+        if own.trend is not None:
+            k += own.trend.covariance(told)
+            prior += own.trend.variance(told)
         half = solve_triangular(own.lower, k.T, lower=True, check_finite=False)
-        variance = own.signal - np.einsum("ij,ij->j", half, half)
+        variance = prior - np.einsum("ij,ij->j", half, half)
         deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
         def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
             inner = solve_triangular(own.lower, half, lower=True, trans=1, check_finite=False).T
-            by_k = (by_mean @ own.weights.T - (by_deviation / deviation)[:, None] * inner) * slope
-            pulled = scaled * by_k.sum(axis=1)[:, None] - by_k @ self.scaled
-            return np.asarray(2.0 * pulled * self.inverse_lengths)
+            by_k = by_mean @ own.weights.T - (by_deviation / deviation)[:, None] * inner
+            by_r2 = by_k * slope
+            pulled = scaled * by_r2.sum(axis=1)[:, None] - by_r2 @ self.scaled
+            total = 2.0 * pulled * self.inverse_lengths
+            if own.trend is not None:
+                by_told = (by_k @ own.trend.told + (by_deviation / deviation)[:, None] * told) * own.trend.variances
+                for column, one in zip(by_told.T, pulls, strict=True):
+                    total += one(column[:, None], np.zeros(len(column)))
+            return np.asarray(total)
 
         return own.mean + k @ own.weights, deviation, pull
+
+    def _others(self, moving: Floats) -> tuple[Floats, list[Callable[[Floats, Floats], Floats]]]:
+        """What the models of the trend expect, shape (m, b), and what turns slopes by it into slopes by columns."""
+        looks = [one.predict_and_pull(moving) for one in self.others]
+        told = np.hstack([np.empty((len(moving), 0)), *(mean for mean, _, _ in looks)])
+        return told, [pull for _, _, pull in looks]

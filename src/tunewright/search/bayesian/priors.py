@@ -1,8 +1,8 @@
 """What is believed about the model's hyperparameters before there are data.
 
-theta = (log length scale of each group of features, log signal variance, log noise variance). Length scales of
-numeric parameters share a common level: log l_j = g + delta_j, with the deviations freed as data arrive, so
-that a few trials move all of them together and many tell them apart.
+theta = (log length scale of each group of features, log signal variance, log noise variance, log variance of the
+weight of each basis function). Length scales of numeric parameters share a common level: log l_j = g + delta_j,
+with the deviations freed as data arrive, so that a few trials move all of them together and many tell them apart.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Kind(IntEnum):
 
     NUMERIC = 0
     CATEGORICAL = 1
-    TASK = 2
-    """A parent tuning job: 1 on its rows, 0 elsewhere; its length scale is how little the parent tells."""
+    EPOCH = 2
+    """How far a training came (`ladder`); its length scale is how little an early value tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,19 @@ class Layout:
     Args:
         group: the group of each feature column, shape (F,).
         kinds: `Kind` of each group, shape (g,).
+        basis: number of basis functions.
     """
 
     group: Ints
     kinds: Ints
+    basis: int = 0
 
     @classmethod
-    def of(cls, cube: Cube, tasks: int = 0) -> Layout:
-        """The layout of a cube's features, followed by one column for each of `tasks` parents."""
+    def of(cls, cube: Cube, *, epoch: bool = False, basis: int = 0) -> Layout:
+        """The layout of a cube's features, followed by a column for the epoch if there is one."""
         kinds = np.where(cube.is_categorical, Kind.CATEGORICAL, Kind.NUMERIC)
-        extra = np.arange(cube.d, cube.d + tasks)
-        return cls(np.concatenate([cube.group, extra]), np.concatenate([kinds, np.full(tasks, Kind.TASK)]))
+        extra = np.arange(cube.d, cube.d + epoch)
+        return cls(np.concatenate([cube.group, extra]), np.concatenate([kinds, np.full(len(extra), Kind.EPOCH)]), basis)
 
     @property
     def groups(self) -> int:
@@ -53,11 +55,13 @@ LENGTH_MEAN = math.sqrt(2.0) - 1.0
 """Mean of log l for one parameter; plus half the log of their number (Hvarfner et al. 2024, ICML, eq. 10)."""
 
 LENGTH_SD = 1.2
-TASK_MEAN = -0.7
-"""Of log l of a parent, whose results and the job's are correlated by a seventh before they show to be more."""
+EPOCH_MEAN = -0.7
+"""Of log l of the epoch: the first epoch and the last are correlated by a seventh before they show to be more."""
 DEVIATION_SD, DEVIATION_GROWTH, DEVIATION_MOST = 0.4, 0.015, 0.75
 SIGNAL = (0.0, 1.0)
 NOISE = (math.log(1e-3), 2.0)
+WEIGHT = (math.log(0.1), 1.5)
+"""Of the log variance of a basis function's weight."""
 JITTER = 1e-8
 
 
@@ -66,8 +70,8 @@ class Prior:
     """A normal distribution over theta, within bounds.
 
     Args:
-        mean, low, high, start: shape (g + 2,); `start` is where a fit begins.
-        precision: inverse covariance, shape (g + 2, g + 2).
+        mean, low, high, start: shape (g + 2 + b,), b basis functions; `start` is where a fit begins.
+        precision: inverse covariance, shape (g + 2 + b, g + 2 + b).
     """
 
     mean: Floats
@@ -77,26 +81,28 @@ class Prior:
     start: Floats
 
     @classmethod
-    def of(cls, layout: Layout, n: int) -> Prior:
-        """The prior for n observations."""
-        g = layout.groups
-        parameters = int(np.sum(layout.kinds != Kind.TASK))
-        task = layout.kinds == Kind.TASK
-        wide = 0.5 * math.log(max(parameters, 1))
-        mean = np.full(g + 2, LENGTH_MEAN + wide)
-        mean[:g][task] = TASK_MEAN
-        mean[g:] = SIGNAL[0], NOISE[0]
-        sd = np.full(g + 2, LENGTH_SD)
-        sd[:g][task] = 1.0
-        sd[g:] = SIGNAL[1], NOISE[1]
+    def of(cls, layout: Layout, n: int, lengths: Floats | None = None) -> Prior:
+        """The prior for n observations.
+
+        Args:
+            lengths: means of the log length scales, shape (g,), where other data have shown them; None: the usual ones.
+        """
+        g, b = layout.groups, layout.basis
+        epoch = layout.kinds == Kind.EPOCH
+        wide = 0.5 * math.log(max(int(np.sum(~epoch)), 1))
+        usual, deviations = np.full(g, LENGTH_MEAN + wide), np.full(g, LENGTH_SD)
+        usual[epoch], deviations[epoch] = EPOCH_MEAN, 1.0
+        mean = np.concatenate([usual if lengths is None else lengths, [SIGNAL[0], NOISE[0]], np.full(b, WEIGHT[0])])
+        sd = np.concatenate([deviations, [SIGNAL[1], NOISE[1]], np.full(b, WEIGHT[1])])
         precision = np.diag(1.0 / sd**2)
         tied = np.flatnonzero(layout.kinds == Kind.NUMERIC)
         if len(tied):
             free = DEVIATION_SD + min(DEVIATION_GROWTH * n, DEVIATION_MOST)
             covariance = np.full((len(tied), len(tied)), LENGTH_SD**2) + free**2 * np.eye(len(tied))
             precision[np.ix_(tied, tied)] = np.linalg.inv(covariance)
-        low = np.concatenate([np.full(g, math.log(0.02)), [math.log(0.02), math.log(1e-6)]])
-        high = np.concatenate([np.full(g, math.log(60.0)), [math.log(50.0), 0.0]])
+        low = np.concatenate([np.full(g, math.log(0.02)), [math.log(0.02), math.log(1e-6)], np.full(b, math.log(1e-4))])
+        high = np.concatenate([np.full(g, math.log(60.0)), [math.log(50.0), 0.0], np.full(b, math.log(10.0))])
         start = mean.copy()
-        start[:g][~task] = np.minimum(mean[:g][~task], math.log(0.5) + wide)
+        if lengths is None:
+            start[:g][~epoch] = np.minimum(usual[~epoch], math.log(0.5) + wide)
         return cls(mean, precision, low, high, np.clip(start, low, high))

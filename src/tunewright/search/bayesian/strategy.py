@@ -23,7 +23,6 @@ from tunewright.search.bayesian.evidence import (
     first,
 )
 from tunewright.search.bayesian.kernel import Matern
-from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Kind
@@ -33,13 +32,16 @@ from tunewright.search.encode import Cube, Floats
 from tunewright.search.random import Taken, fill, next_free, random_row
 from tunewright.search.table import Table, Tables
 from tunewright.search.threads import one_blas_thread
-from tunewright.search.transfer import Task, Warm, WarmStarts, trusted
+from tunewright.search.transfer import Warm, WarmStarts, best_rows, promising_row
 
 _SALT = 3_000_017
 _NEAR = 400
 
-TESTS = (1, 3)
-"""Trials of a job with parents, by their place from 0, that are the first of a job without."""
+TEST = 1
+"""The trial of a job with parents, by its place from 0, that is the first of a job without."""
+
+FEW = 3
+"""With fewer results of its own a job with parents goes where these were best."""
 
 
 class BayesianSearch:
@@ -61,9 +63,8 @@ class BayesianSearch:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What one trial is chosen with: trusted parents, points not to propose, a value it must have, a smoothness."""
+    """What one trial is chosen with: points not to propose, a value it must have, a smoothness."""
 
-    tasks: list[Task]
     taken: Taken
     forced: tuple[int, int] | None
     matern: Matern
@@ -85,6 +86,9 @@ class Turn:
         self._table, self._warm, self._fits = table, warm, fits
         self.converged = False
         self._new: list[Floats] = []
+        self._models = [task.model for task in warm.tasks]
+        shown = [np.mean([task.lengths for task in warm.tasks], axis=0)] if warm.tasks else []
+        self._lengths: list[Floats | None] = [None, *shown]
         self._known = {table.cube.key(row): 1 for row in warm.pooled.rows}
 
     def choose(self, number: int, taken: Taken) -> Floats | None:
@@ -101,38 +105,31 @@ class Turn:
 
     def _row(self, number: int, taken: Taken) -> Floats | None:
         cube, seed = self._table.cube, self._table.spec.seed
-        seen = Seen.of(self._table, self._new, self._warm.pooled)
-        tasks = trusted(self._warm.tasks, cube.features(seen.rows[seen.good]), seen.values[seen.good])
-        initial = design.initial_size(cube.d)
-        if len(seen.every) >= initial and len(seen.every) % 2 and not seen.blind:
-            # Every other one of the later trials is the job's own: parents know where it is good, not how good.
-            tasks = []
+        seen, tasks = Seen.of(self._table, self._new, self._warm.pooled), self._warm.tasks
+        place, initial = len(seen.every), design.initial_size(cube.d)
         pooled = len(self._warm.pooled.rows) > 0 and not seen.blind
-        if not tasks and not pooled and len(seen.every) < initial:
-            row = design.initial_rows(cube, seed)[len(seen.every)]
-        elif tasks and len(seen.every) in TESTS:
-            # Two of the first trials owe the parents nothing: what they say is put to the test.
-            row = design.initial_rows(cube, seed)[len(seen.every) // 2]
-        elif not tasks and seen.blind:
+        rng = np.random.default_rng([seed, number, _SALT])
+        if (not tasks and not pooled and place < initial) or (tasks and place == TEST):
+            row = design.initial_rows(cube, seed)[place - TEST if tasks else place]
+        elif tasks and seen.good.sum() < FEW and place < 2 * initial:
+            row = promising_row(cube, tasks, seen.every, rng)
+        elif seen.blind:
             row = design.far_row(cube, seen.every, seed, number)
         else:
-            rng = np.random.default_rng([seed, number, _SALT])
-            found = self._hunt(seen, tasks, taken, rng, initial)
+            found = self._hunt(seen, taken, rng, initial)
             if found is not None:
                 return found
             row = random_row(cube, seed, number)
         return free_row(cube, seed, number, row, taken)
 
-    def _hunt(
-        self, seen: Seen, tasks: list[Task], taken: Taken, rng: np.random.Generator, initial: int
-    ) -> Floats | None:
+    def _hunt(self, seen: Seen, taken: Taken, rng: np.random.Generator, initial: int) -> Floats | None:
         cube = self._table.cube
         forced = floor.due_level(cube, seen.every, initial, rng)
-        aim = Aim(tasks, taken, forced, self._smoothness(seen, tasks))
+        aim = Aim(taken, forced, self._smoothness(seen))
         found = self._look(seen, aim, rng)
         if found is None:
             return None
-        if forced is None and not tasks:
+        if forced is None:
             if stagnant(seen.values, cube.d, model=True):
                 self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values)
             found = self._wider(seen, aim, rng, found)
@@ -155,80 +152,62 @@ class Turn:
 
     def _look(self, seen: Seen, aim: Aim, rng: np.random.Generator, shorter: float = 1.0) -> Found | None:
         """The most promising free trial by one model of the results, its length scales multiplied with `shorter`."""
-        cube, tasks = self._table.cube, aim.tasks
-        evidence = Evidence.of(cube, seen, tasks, KEEP_MOST, self._table.spec.seed, aim.matern)
-        theta = self._fitted(seen, tasks, aim.matern)[0].copy()
+        cube, tasks = self._table.cube, self._warm.tasks
+        evidence = self._evidence(seen, KEEP_MOST, aim.matern)
+        theta = self._fitted(seen, aim.matern)[0].copy()
         # Categories are not told apart anew: those that always fail would be tried again.
         theta[: evidence.data.layout.groups][evidence.data.layout.kinds == Kind.NUMERIC] += math.log(shorter)
-        posterior = Posterior.of(evidence.data, theta)
-        noisy, own = posterior.noisy, len(evidence.kept)
-        view = Views(cube, len(tasks))
-        posterior = posterior.with_incumbent(self._eligible(seen, evidence, aim.forced, len(evidence.data.targets)))
-        good = seen.rows[evidence.kept[np.argsort(posterior.fitted[:own], kind="stable")]]
-        extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(_best_rows(task, 40 // len(tasks))) for task in tasks)])
-        if not len(good):
-            # Nothing of its own yet: the best place by what the parents say together.
-            means = posterior.predict(view(extra))[0][:, 0]
-            good = extra[np.argsort(means, kind="stable")]
-            if not len(seen.waiting):
-                free = [row for row in good if cube.key(row) not in aim.taken]
-                return Found(free[0], 0.0, noisy) if free else None
+        posterior = Posterior.of(evidence.data, theta, self._models)
+        noisy = posterior.noisy
+        posterior = posterior.with_incumbent(self._eligible(seen, evidence, aim.forced))
+        good = seen.rows[evidence.kept[np.argsort(posterior.fitted, kind="stable")]]
+        extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(best_rows(task, 40 // len(tasks))) for task in tasks)])
         if len(seen.waiting):
-            posterior = pending.imagine(posterior, view(seen.waiting), rng, categorical=len(cube.categorical) > 0)
+            categorical = len(cube.categorical) > 0
+            posterior = pending.imagine(posterior, cube.features(seen.waiting), rng, categorical=categorical)
         near = np.vstack([seen.rows[-_NEAR:], seen.waiting])
         barren = floor.barren_levels(cube, seen.rows, seen.good)
-        best = Hunt(cube, LogEI(posterior), view, aim.taken, near, aim.forced, barren).best(good, extra, rng)
+        hunt = Hunt(cube, LogEI(posterior), cube.features, aim.taken, near, aim.forced, barren)
+        best = hunt.best(good, extra, rng)
         return None if best is None else Found(*best, noisy)
 
-    def _smoothness(self, seen: Seen, tasks: list[Task]) -> Matern:
+    def _smoothness(self, seen: Seen) -> Matern:
         """The rougher in numeric spaces, else that under which the results are most probable (both were measured)."""
         if not len(self._table.cube.categorical):
             return Matern.THREE_HALVES
-        return min(Matern, key=lambda matern: self._fitted(seen, tasks, matern)[1])
+        return min(Matern, key=lambda matern: self._fitted(seen, matern)[1])
 
-    def _fitted(self, seen: Seen, tasks: list[Task], matern: Matern) -> tuple[Floats, float]:
-        """Theta, fitted from scratch now and then and adjusted in between, both to prefixes of the observations.
+    def _fitted(self, seen: Seen, matern: Matern) -> tuple[Floats, float]:
+        """Theta and its negative log posterior density, with the usual length scales or those of the parents.
 
-        Also its negative log posterior density.
+        Which of them are expected is for the results to say.
         """
+        return min((self._fit(seen, matern, lengths) for lengths in self._lengths), key=lambda found: found[1])
+
+    def _fit(self, seen: Seen, matern: Matern, lengths: Floats | None) -> tuple[Floats, float]:
+        """A fit from scratch now and then, adjusted in between, both to prefixes of the observations."""
         n = len(seen.values)
         coarse, fine = first(seen, max(COARSE_LEAST, n // COARSE)), first(seen, n // FINE)
         start = None
         if len(coarse.values) < len(fine.values):
-            start = self._fits.theta(self._data(coarse, tasks, matern), len(coarse.values))
-        return self._fits.fitted(self._data(fine, tasks, matern), len(fine.values), start)
+            data = self._evidence(coarse, FIT_MOST, matern).data
+            start = self._fits.theta(data, len(coarse.values), lengths=lengths)
+        return self._fits.fitted(self._evidence(fine, FIT_MOST, matern).data, len(fine.values), start, lengths)
 
-    def _data(self, seen: Seen, tasks: list[Task], matern: Matern) -> Data:
-        return Evidence.of(self._table.cube, seen, tasks, FIT_MOST, self._table.spec.seed, matern).data
+    def _evidence(self, seen: Seen, most: int, matern: Matern) -> Evidence:
+        return Evidence.of(self._table.cube, seen, most, self._table.spec.seed, matern, self._models)
 
     def _eligible(
-        self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None, size: int
+        self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None
     ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which observations the incumbent is taken from: own ones, of a forced value where there are some."""
-        among = np.zeros(size, dtype=bool)
-        own = seen.good[evidence.kept]
-        if not own.any():
+        """Which observations the incumbent is taken from: successes, of a forced value where there are some."""
+        among = seen.good[evidence.kept]
+        if not among.any():
             return ~among
         if forced is not None:
-            of_level = own & (seen.rows[evidence.kept, forced[0]] == forced[1])
-            own = of_level if of_level.any() else own
-        among[: len(own)] = own
+            of_level = among & (seen.rows[evidence.kept, forced[0]] == forced[1])
+            return of_level if of_level.any() else among
         return among
-
-
-class Views:
-    """Features of rows of the job itself: its cube's, and 0 in the column of every parent."""
-
-    def __init__(self, cube: Cube, tasks: int) -> None:
-        self._cube, self._tasks = cube, tasks
-
-    def __call__(self, rows: Floats) -> Floats:
-        features = self._cube.features(rows)
-        return np.hstack([features, np.zeros((len(rows), self._tasks))]) if self._tasks else features
-
-
-def _best_rows(task: Task, count: int) -> Floats:
-    return task.rows[np.argsort(task.targets, kind="stable")[:count]]
 
 
 def free_row(cube: Cube, seed: int, number: int, row: Floats, taken: Taken) -> Floats | None:
