@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
@@ -140,6 +140,7 @@ def test_log_h_agrees_with_its_definition_and_stays_finite_far_out() -> None:
     assert np.isfinite(far).all() and (np.diff(far) < 0).all()
 
 
+@example([0.0, 4.0, 1.2e-308])
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(-1e300, 1e300) | st.just(math.nan), min_size=1, max_size=40))
 def test_targets_are_finite_and_keep_the_order(values: list[float]) -> None:

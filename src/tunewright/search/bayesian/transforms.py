@@ -9,6 +9,8 @@ from scipy.special import ndtri
 
 from tunewright.search.encode import Floats
 
+_WORST = 2.0**1000
+
 
 def half_rank(values: Floats, weights: Floats | None = None) -> Floats:
     """Keep the better half, replace the worse half by normal scores of its ranks.
@@ -68,20 +70,23 @@ def model_targets(values: Floats, weights: Floats | None = None) -> Floats:
         targets[~good] = 1.0
         return standardise(targets)
     share = np.ones(len(finite)) if weights is None else weights[good]
-    targets[good] = standardise(half_rank(finite / _scale(finite, share), share))
+    targets[good] = standardise(half_rank(_scaled(finite, share)[0], share))
     targets[~good] = targets[good].max()
     return targets
 
 
-def _scale(values: Floats, weights: Floats) -> float:
-    """A power of two near the largest of the better half and the median: squares are neither infinite nor lost.
+def _scaled(values: Floats, weights: Floats) -> tuple[Floats, float]:
+    """Values over a power of two near the largest of the better half and the median, and that power.
 
-    It leaves every digit as it is: how bad a bad value is changes nothing that is proposed, not even by rounding.
+    Squares are neither infinite nor lost, and every digit stays as it is: how bad a bad value is changes nothing
+    that is proposed, not even by rounding. What is worse than can be said on this scale is as bad as can be.
     """
     median = _weighted_median(values, weights)
     better = np.append(values[values <= median], median)
     among = better if np.ptp(better) > 0 else values
-    return math.ldexp(1.0, min(math.frexp(float(np.abs(among).max()))[1], 1023))
+    scale = math.ldexp(1.0, min(math.frexp(float(np.abs(among).max()))[1], 1023))
+    with np.errstate(over="ignore"):
+        return np.minimum(values / scale, _WORST), scale
 
 
 def unit_of(values: Floats, weights: Floats | None = None) -> float:
@@ -91,5 +96,5 @@ def unit_of(values: Floats, weights: Floats | None = None) -> float:
     if len(finite) < 2:
         return 0.0
     share = np.ones(len(finite)) if weights is None else weights[good]
-    scale = _scale(finite, share)
-    return scale * float(half_rank(finite / scale, share).std())
+    scaled, scale = _scaled(finite, share)
+    return scale * float(half_rank(scaled, share).std())
