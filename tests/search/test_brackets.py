@@ -133,30 +133,6 @@ def test_early_values_do_not_mislead_the_long_trials() -> None:
     assert proposals[0][1] != proposals[1][1], "a short one of everything"
 
 
-def test_early_values_lead_every_other_long_trial_of_the_first() -> None:
-    places = []
-    for place in (1, 2):
-        rows = []
-        for sign in (1.0, -1.0):
-            one, rng = search(seed=5), np.random.default_rng(0)
-            for number in range(1, place * STEP + 1):
-                point = {"x": float(rng.random()), "y": float(rng.random())}
-                put_at(one, number, point, sign * point["x"])
-            rows.append(Engine().propose(one.history, place * STEP + 1, 1).proposals[0].point["x"])
-        places.append(rows)
-    (low, high), (same, other) = places
-    assert float(str(low)) < 0.35 and float(str(high)) > 0.65
-    assert same == other, "the initial design"
-
-
-def put_at(one: Search, number: int, point: dict[str, float], value: float) -> None:
-    """A trial that showed the same value at each epoch, one if it is short."""
-    epochs = MOST if number % STEP == 1 else 1
-    one.history.apply([Appeared(number, 0, dict(point))])
-    one.history.apply([Emitted(number, epoch, value) for epoch in range(1, epochs + 1)])
-    one.history.apply([Ended(number, value, failed=False, stopped=True, diverged=False)])
-
-
 @pytest.mark.parametrize("end", ["failed", "diverged", "done"])
 def test_long_trials_learn_from_short_ones_that_came_to_their_own_end(end: str) -> None:
     points = []

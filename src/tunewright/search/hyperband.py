@@ -53,11 +53,6 @@ def is_long(history: History, number: int) -> bool:
     return step > 0 and number % step == 1
 
 
-def place_of(history: History, number: int) -> int:
-    """The place of a trial of the long bracket among all of these, from 0."""
-    return number // every(history.spec.hyperband or Hyperband())
-
-
 def at_the_end(settings: Hyperband, record: Record, upto: int) -> Verdict | None:
     """The verdict on a trial that has had all it may have; None while it has not."""
     if settings.max_resource is None or upto < settings.max_resource:

@@ -4,8 +4,7 @@ Successive halving trusts early ranks; where curves cross it throws away the bes
 that begin to compare at different epochs, each given as many epochs as the others (Li et al. 2018, JMLR 18(185),
 sec. 3). Here they are two: short trials, stopped (or paused) by successive halving from the minimum resource on and
 chosen by the model over epochs (`fidelity`), and long ones, stopped by the median rule alone and chosen by the model of
-what came of full trainings; until that has seen enough of them, every other long one is what the short ones' model
-expects most of. The bracket follows from the trial's number.
+what came of full trainings. The bracket follows from the trial's number.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tunewright.search.bayesian.evidence import Fits
 from tunewright.search.bayesian.fidelity import FidelitySearch
 from tunewright.search.bayesian.strategy import Turn
 from tunewright.search.encode import Floats
-from tunewright.search.hyperband import SuccessiveHalving, at_the_end, every, is_long, place_of
+from tunewright.search.hyperband import SuccessiveHalving, at_the_end, every, is_long
 from tunewright.search.median import MedianRule
 from tunewright.search.random import Taken, fill
 from tunewright.search.table import Table, Tables
@@ -48,10 +47,7 @@ class BracketSearch:
 
             def choose(number: int, taken: Taken) -> Floats | None:
                 if long is not None and is_long(history, number):
-                    row = None
-                    if long.starting and place_of(history, number) % 2:
-                        row = self._short.promising(table, history, number, taken, new)
-                    row = long.choose(number, taken) if row is None else row
+                    row = long.choose(number, taken)
                 else:
                     row = short(number, taken, new)
                 if row is not None:

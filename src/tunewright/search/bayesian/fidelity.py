@@ -60,14 +60,6 @@ class FidelitySearch:
         ladder = Ladder.of(table, history)
         return lambda number, taken, new: self._row(table, ladder, number, taken, new)
 
-    def promising(self, table: Table, history: History, number: int, taken: Taken, new: list[Floats]) -> Floats | None:
-        """The free row that promises most at the full resource; None while there is nothing to go by."""
-        ladder = Ladder.of(table, history)
-        if ladder.blind:
-            return None
-        every = np.vstack([table.rows, np.array(new).reshape(len(new), table.cube.d)])
-        return self._hunt(table, ladder, every, taken, np.random.default_rng([table.spec.seed, number, _SALT]))
-
     def _row(self, table: Table, ladder: Ladder, number: int, taken: Taken, new: list[Floats]) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
         every = np.vstack([table.rows, np.array(new).reshape(len(new), cube.d)])

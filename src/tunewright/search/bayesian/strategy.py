@@ -91,11 +91,6 @@ class Turn:
         self._lengths: list[Floats | None] = [None, *shown]
         self._known = {table.cube.key(row): 1 for row in warm.pooled.rows}
 
-    @property
-    def starting(self) -> bool:
-        """Whether there are fewer trials than the initial design has."""
-        return len(Seen.of(self._table, self._new, self._warm.pooled).every) < design.initial_size(self._table.cube.d)
-
     def choose(self, number: int, taken: Taken) -> Floats | None:
         """The row for a trial; parents' points only when no other is left, None when none is."""
         row = None
