@@ -169,3 +169,36 @@ def test_what_was_static_in_a_parent_is_read_from_there() -> None:
         Search({"x": ContinuousParameter(0, 1), "units": IntegerParameter(0, 8)}).history.spec.definitions[0].space
     )
     assert read_parent(old.history, cube, 1).rows.tolist() == [[0.5, 0.5]]
+
+
+def result(how: str, rng: np.random.Generator) -> float | None:
+    """One result of a job that goes in a certain way."""
+    return {
+        "well": float(rng.random()),
+        "never": None,
+        "the same": 1.0,
+        "now and then": float(rng.random()) if rng.random() < 0.5 else float("nan"),
+        "enormous": 1e300 * float(rng.random()),
+    }[how]
+
+
+@pytest.mark.parametrize("pending", [1, 7])
+@pytest.mark.parametrize("own", ["well", "never", "the same", "now and then", "enormous"])
+def test_whatever_parents_and_job_have_seen_there_is_a_proposal(own: str, pending: int) -> None:
+    rng = np.random.default_rng(pending)
+    parents = []
+    for how, count in (("never", 5), ("the same", 4), ("well", 1), ("now and then", 12), ("enormous", 12)):
+        made = Search(SPACE, strategy="Random", seed=count)
+        for _ in range(count):
+            made.tell(made.ask().number, result(how, rng))
+        parents.append(made)
+    search = Search(SPACE, seed=1, parents=parents)
+    live: list[int] = []
+    for _ in range(16):
+        suggestion = search.ask()
+        assert all(SPACE[name].contains(value) for name, value in suggestion.values.items())
+        live.append(suggestion.number)
+        if len(live) == pending:
+            search.tell(live.pop(int(rng.integers(pending))), result(own, rng))
+    points = [tuple(record.point.values()) for record in search.history.records.values()]
+    assert len(set(points)) == len(points)
