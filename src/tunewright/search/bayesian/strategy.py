@@ -43,6 +43,9 @@ TEST = 1
 FEW = 3
 """With fewer results of its own a job with parents goes where these were best."""
 
+MANY = 60
+"""From so many results on the length scales of parents are not asked for."""
+
 
 class BayesianSearch:
     """A Gaussian process over the unit cube, expected improvement, and nothing remembered but cached fits."""
@@ -180,9 +183,10 @@ class Turn:
     def _fitted(self, seen: Seen, matern: Matern) -> tuple[Floats, float]:
         """Theta and its negative log posterior density, with the usual length scales or those of the parents.
 
-        Which of them are expected is for the results to say.
+        Which of them are expected is for the results to say; many results show the length scales themselves.
         """
-        return min((self._fit(seen, matern, lengths) for lengths in self._lengths), key=lambda found: found[1])
+        options = self._lengths if len(seen.values) < MANY else [None]
+        return min((self._fit(seen, matern, lengths) for lengths in options), key=lambda found: found[1])
 
     def _fit(self, seen: Seen, matern: Matern, lengths: Floats | None) -> tuple[Floats, float]:
         """A fit from scratch now and then, adjusted in between, both to prefixes of the observations."""
