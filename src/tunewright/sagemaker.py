@@ -24,7 +24,7 @@ VOLUME_GB = 1
 _NOT_LOCAL = ("DebugHookConfig", "DebugRuleConfigurations", "ProfilerConfig", "ProfilerRuleConfigurations")
 
 
-class LocalSession(SdkLocalSession):  # type: ignore[misc]
+class LocalSession(SdkLocalSession):  # type: ignore[misc]  # the SDK has no types
     """A local session whose jobs Tunewright runs: estimators' `fit` and tuning jobs alike.
 
     Source directories and `file://` inputs are used where they lie; models go to `output` in Tunewright's home

@@ -205,7 +205,7 @@ def test_the_model_proposes_while_others_are_paused() -> None:
         for _ in range(40):
             one = search.ask()
             for epoch in range(one.epoch + 1, 10):
-                if not search.report(one.number, epoch, (one.values["x"] - 0.3) ** 2 + 1 / epoch):  # type: ignore[operator]
+                if not search.report(one.number, epoch, (float(str(one.values["x"])) - 0.3) ** 2 + 1 / epoch):
                     break
         late += [float(str(r.point["x"])) for r in search.history.records.values() if r.number > 20]
     assert np.mean(np.abs(np.array(late) - 0.3) < 0.15) > 0.5

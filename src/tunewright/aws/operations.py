@@ -92,8 +92,9 @@ class Operations:
         """Answer one request. Never raises."""
         try:
             return faults.answer(encode_answer(operation, self.call(operation, load_json(body))))
-        except Exception as error:
-            # A client is answered whatever happens: a fault of ours is its InternalFailure, and in the log.
+        except (
+            Exception
+        ) as error:  # a client is answered whatever happens: a fault of ours is an InternalFailure, logged
             fault = faults.fault_of(error)
             if fault.status >= 500:
                 log.exception("%s failed", operation)

@@ -117,8 +117,9 @@ class Router:
             if not said[0]:
                 text = b"The request did not arrive in time.\n"
                 await send_answer(speak, (408, {"Content-Type": "text/plain", "Connection": "close"}, text))
-        except Exception as error:
-            # The last stop: one request's fault must not end the server, and its client is owed an answer.
+        except (
+            Exception
+        ) as error:  # the last stop: no request's fault ends the server, and its client is owed an answer
             call.note.error = type(error).__name__
             log.exception("the request %s failed", call.request_id)
             if said[0]:
@@ -160,7 +161,7 @@ class Router:
                 await self._s3(call, send, None)
             case other:
                 text = f"The service {other[:40]!r} is not part of this server, or this request of it is not."
-                await send_answer(send, self._failed(call, Fault("UnknownOperationException", text, 404)))
+                await send_answer(send, error_answer(self._failed(call, Fault("UnknownOperationException", text, 404))))
 
     # ---- JSON: SageMaker, CloudWatch Logs, CloudWatch ----
 
@@ -177,9 +178,8 @@ class Router:
             answer = self._refused(call, denied, JSON_CODES)
         except (Gone, Slow):
             raise
-        except Exception as error:
-            # Told in this protocol's own form; what is not the client's fault is logged there.
-            answer = self._failed(call, error)
+        except Exception as error:  # whatever it is, it is told in this protocol's own form
+            answer = error_answer(self._failed(call, error))
         status, headers, text = answer
         await send_answer(send, (status, {**headers, "x-amzn-RequestId": call.request_id}, text))
 
@@ -203,12 +203,13 @@ class Router:
                 return answer
         raise Fault("UnknownOperationException", f"Nobody here answers to the target of {operation[:80]!r}.")
 
-    def _failed(self, call: Call, error: Exception) -> Answer:
+    def _failed(self, call: Call, error: Exception) -> Fault:
+        """What a client is told of an error; one that is not its own fault is logged."""
         fault = fault_of(error)
         if fault.status >= 500:
             log.exception("the request %s failed", call.request_id, exc_info=error)
         call.note.error = fault.code
-        return error_answer(fault)
+        return fault
 
     # ---- forms: STS, IAM, CloudWatch ----
 
@@ -223,13 +224,8 @@ class Router:
             answer = self._refused(call, denied, QUERY_CODES)
         except (Gone, Slow):
             raise
-        except Exception as error:
-            # Told as XML; what is not the client's fault is logged.
-            fault = fault_of(error)
-            if fault.status >= 500:
-                log.exception("the request %s failed", call.request_id)
-            call.note.error = fault.code
-            answer = query.error_answer(fault, call.request_id)
+        except Exception as error:  # whatever it is, it is told as XML
+            answer = query.error_answer(self._failed(call, error), call.request_id)
         await send_answer(send, answer)
 
     def _act(self, call: Call, form: query.Form, visitor: Visitor) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -130,7 +131,7 @@ class S3Store:
         with self._swap:
             found = self._find(bucket, key)
             try:
-                file = open(found.path, "rb", 0)  # noqa: SIM115 - the caller closes it
+                file = io.FileIO(found.path)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise no_key(key) from None
             if found.path != os.devnull:

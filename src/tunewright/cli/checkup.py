@@ -69,8 +69,7 @@ def checkup() -> list[Finding]:
     try:
         engine = connect()
         engine.reads.jobs(JobQuery(limit=1))
-    except Exception as error:
-        # Whatever keeps the store from opening is what this command is there to tell.
+    except Exception as error:  # whatever keeps the store from opening is what this command is there to tell
         reason = str(error).replace(settings.store, _where(settings))
         return [*findings, Finding("bad", "store", f"{_where(settings)} does not open: {reason}")]
     findings.append(_store(settings))
@@ -82,8 +81,7 @@ def _careful(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]
     """Findings of one look; what it stumbles over is a finding too."""
     try:
         return list(look())
-    except Exception as error:
-        # One look that stumbles must not keep the others from being taken.
+    except Exception as error:  # one look that stumbles must not keep the others from being taken
         return [Finding("bad", check, f"{type(error).__name__}: {error}")]
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, ParamSpec
 
 import typer
 
@@ -17,7 +17,7 @@ from tunewright.core.errors import TunewrightError
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 
-Function = TypeVar("Function", bound=Callable[..., int | None])
+Given = ParamSpec("Given")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The tuning job's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The tuning file (YAML, TOML or JSON).")]
@@ -38,11 +38,11 @@ class Voice:
     verbose: bool = False
 
 
-def guarded(function: Function) -> Function:
+def guarded(function: Callable[Given, int | None]) -> Callable[Given, None]:
     """A command whose errors are printed on standard error and become exit codes."""
 
     @functools.wraps(function)
-    def run(*arguments: object, **options: object) -> None:
+    def run(*arguments: Given.args, **options: Given.kwargs) -> None:
         try:
             code = function(*arguments, **options)
         except TunewrightError as error:
@@ -54,8 +54,7 @@ def guarded(function: Function) -> Function:
             code = 0
         except KeyboardInterrupt:
             code = INTERRUPTED
-        except Exception as error:
-            # botocore makes its exception classes as it runs; what is neither of the two known kinds goes on.
+        except Exception as error:  # botocore makes its classes as it runs; what is of neither known kind goes on
             if (text := _refusal(error)) is not None:
                 code = WRONG
             elif (text := _unreachable(error)) is not None:
@@ -66,8 +65,7 @@ def guarded(function: Function) -> Function:
         if code:
             raise typer.Exit(code)
 
-    # `wraps` keeps the signature that typer reads, which the type of `run` cannot say.
-    return run  # type: ignore[return-value]
+    return run
 
 
 def _refusal(error: Exception) -> str | None:

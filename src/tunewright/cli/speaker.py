@@ -93,6 +93,5 @@ class Spoken(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._speaker.say(self.format(record))
-        except Exception:
-            # As logging's own handlers do: what cannot be said must not end who says it.
+        except Exception:  # as logging's own handlers do: what cannot be said must not end who says it
             self.handleError(record)

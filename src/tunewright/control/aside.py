@@ -31,8 +31,7 @@ class Aside:
         def run() -> None:
             try:
                 future.set_result(call(*args, **kwargs))
-            except Exception as error:
-                # Raised again by whoever asks for the result; the thread itself goes on.
+            except Exception as error:  # raised again by whoever asks for the result; the thread itself goes on
                 future.set_exception(error)
             self._done()
 

@@ -89,8 +89,7 @@ class Background:
     def _round(self, loop: Loop) -> None:
         try:
             loop.tick()
-        except Exception:
-            # The store may be out of reach for a while (a full disk, a lost connection): try again.
+        except Exception:  # the store may be out of reach for a while (a full disk, a lost connection): try again
             _LOG.exception("the loop could not go round; trying again")
             self._stopping.wait(STUMBLE_SECONDS)
         versions = [held.stored.version for held in loop.held.values()]

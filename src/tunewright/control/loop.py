@@ -71,8 +71,7 @@ class Loop:
                 self._advance(held, now)
             except NotFound:
                 self._drop(held)
-            except Exception:
-                # What is in memory may be lost: the job is read and watched afresh, other jobs go on.
+            except Exception:  # what is in memory may be lost: the job is read and watched afresh, others go on
                 _LOG.exception("%s: the loop stumbled; the job is read again", held.job.name)
                 self._drop(held)
 

@@ -47,8 +47,7 @@ class Opinions:
         try:
             held.add([_proposal(future.result(), now)], now)
             held.failures = 0
-        except Exception:
-            # Whatever a strategy raises must not end the loop: other jobs depend on it.
+        except Exception:  # whatever a strategy raises must not end the loop: other jobs depend on it
             held.failures += 1
             held.retry_at = now + min(MOST_RETRY_SECONDS, 0.5 * 2**held.failures)
             _LOG.exception("%s: the strategy failed; it is asked again in %.0f s", held.job.name, held.retry_at - now)

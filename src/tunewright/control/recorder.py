@@ -71,8 +71,7 @@ class Recorder:
         rows = {trial.number: trial for change in changes for trial in change.trials}
         try:
             self._announce(before, changes[-1].job, tuple(rows.values()))
-        except Exception:
-            # Whoever listens is not part of the job.
+        except Exception:  # whoever listens is not part of the job
             _LOG.exception("%s: a state change could not be announced", changes[-1].job.name)
 
     def record(

@@ -88,6 +88,6 @@ def _safely(callback: Callable[[], bool]) -> bool:
     """The callback's answer; one that fails is shown and asked again, for the others must go on."""
     try:
         return callback()
-    except Exception:
+    except Exception:  # whatever a callback raises is shown, and the others go on
         traceback.print_exc()
         return True

@@ -140,7 +140,7 @@ class _Shim:
             return self._report(None, refused.failure, refused.reason)
         except Invalid as error:
             return self._report(None, Failure.CLIENT, str(error)[: reasons.LIMIT])
-        except Exception as error:
+        except Exception as error:  # a training job always gets an end, and this is our fault, not its own
             self._say(traceback.format_exc())
             reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
             return self._report(None, Failure.INTERNAL, reason[: reasons.LIMIT])

@@ -119,7 +119,7 @@ class Worker:
                 outcome = Outcome(None if started is None else -signal.SIGTERM, stopped=True)
             except Refused as refused:
                 outcome = Outcome(None, refused.failure, refused.reason)
-            except Exception as error:
+            except Exception as error:  # a training job always gets an end, and this is our fault, not its own
                 traceback.print_exc()
                 reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
                 outcome = Outcome(None, Failure.INTERNAL, reason[:LIMIT])

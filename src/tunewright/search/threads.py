@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # numpy and scipy load their BLAS before the controller looks for it.
-import numpy  # noqa: F401
-import scipy.linalg.lapack  # noqa: F401
+import numpy  # noqa: F401 - loaded, not used
+import scipy.linalg.lapack  # noqa: F401 - loaded, not used
 
 _given = os.environ.get("KMP_DUPLICATE_LIB_OK")
-from threadpoolctl import LibController, ThreadpoolController  # noqa: E402
+from threadpoolctl import LibController, ThreadpoolController  # noqa: E402 - after what it sets was looked at
 
 if _given is None:
     # Its import sets this variable, which training programs would inherit.

@@ -40,7 +40,10 @@ MOST_ROWS = 60
 
 _SALT = 4_000_037
 _BASES, _BEST = 5, 20
+"""Best rows of each parent that others are looked for near, and that are candidates themselves."""
+
 _APART = 0.1
+"""Maximum norm that a promising row keeps from what was tried."""
 
 
 @dataclass(frozen=True, slots=True)

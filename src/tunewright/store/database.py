@@ -124,10 +124,10 @@ def _patiently(action: Callable[[], T]) -> T:
     while True:
         try:
             return action()
-        except Exception as error:
+        except Exception as error:  # which drivers raise when another is in the way differs; all else goes on
             if not _in_the_way(error) or time.monotonic() > until:
                 raise
-        time.sleep(random.uniform(0.001, 0.01))
+        time.sleep(random.uniform(0.001, 0.01))  # so that two that met do not meet again
 
 
 def _in_the_way(error: Exception) -> bool:

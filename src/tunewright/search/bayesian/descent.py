@@ -25,6 +25,12 @@ def descend(
         bounds: least and greatest coordinates, shape (t,) each.
         tolerances: relative decrease of the loss, and largest projected slope, at which to stop.
     """
-    options = {"maxiter": iterations, "ftol": tolerances[0], "gtol": tolerances[1], "maxcor": 12}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=Bounds(*bounds), options=options)  # type: ignore[call-overload]
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=Bounds(*bounds),
+        options={"maxiter": iterations, "ftol": tolerances[0], "gtol": tolerances[1], "maxcor": 12},
+    )
     return np.asarray(found.x, dtype=np.float64)

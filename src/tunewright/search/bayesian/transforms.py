@@ -10,6 +10,7 @@ from scipy.special import ndtri
 from tunewright.search.encode import Floats
 
 _WORST = 2.0**1000
+"""Beyond it nothing is told apart."""
 
 
 def half_rank(values: Floats, weights: Floats | None = None) -> Floats:
