@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,4 +117,9 @@ def spawn_controller(home: Path, environment: dict[str, str]) -> int:
             cwd=home,
             start_new_session=True,
         )
-    return process.pid
+    pid = process.pid
+    with warnings.catch_warnings():
+        # Python warns of a child that is let go while it runs; this one is meant to be.
+        warnings.simplefilter("ignore", ResourceWarning)
+        del process
+    return pid
