@@ -45,7 +45,9 @@ from tunewright.testing.world import (
 CALM = Hostility()
 HOSTILE = Hostility(crash=0.0, repeat=0.3, crowded=0.2, surplus=0.3)
 DEADLY = Hostility(crash=0.03, repeat=0.3, crowded=0.2, surplus=0.3)
+REFUSING = Hostility(refuse=0.1, repeat=0.3, crowded=0.2, surplus=0.3)
 MURDEROUS = Hostility(crash=0.15, repeat=0.2, crowded=0.1, surplus=0.2)
+ALL = {"calm": CALM, "hostile": HOSTILE, "refusing": REFUSING, "deadly": DEADLY, "murderous": MURDEROUS}
 
 
 class DrawByNumber:
@@ -111,8 +113,10 @@ class CrashingStore:
 
     def commit(self, version: int, changes: Sequence[Change], events: Sequence[Event]) -> int:
         self._executor.border()
+        self._executor.refusal()
         done = self._inner.commit(version, changes, events)
         self._executor.border()
+        self._executor.refusal()
         return done
 
     def create(self, change: Change, events: Sequence[Event], tags: Mapping[str, str]) -> Stored:
@@ -198,9 +202,7 @@ def store(tmp_path: Path) -> SqlStore:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(
-    "hostility", [CALM, HOSTILE, DEADLY, MURDEROUS], ids=["calm", "hostile", "deadly", "murderous"]
-)
+@pytest.mark.parametrize("hostility", ALL.values(), ids=ALL)
 def test_nothing_is_lost_and_nothing_runs_twice(store: SqlStore, seed: int, hostility: Hostility) -> None:
     world = World(store, seed, hostility)
     check(world, world.run())
@@ -214,7 +216,7 @@ def test_the_deadly_worlds_do_crash(store: SqlStore) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
-@pytest.mark.parametrize("hostility", [HOSTILE, DEADLY, MURDEROUS], ids=["hostile", "deadly", "murderous"])
+@pytest.mark.parametrize("hostility", [*ALL.values()][1:], ids=[*ALL][1:])
 def test_many_worlds(tmp_path: Path, block: int, hostility: Hostility) -> None:
     for seed in range(1000 + 20 * block, 1020 + 20 * block):
         store = open_store(f"sqlite:///{tmp_path / f'{seed}.db'}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_world import CALM, DEADLY, HOSTILE, MURDEROUS, CrashingStore, World, refold
+from test_world import ALL, MURDEROUS, CrashingStore, World, refold
 
 from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
@@ -128,9 +128,7 @@ def store(tmp_path: Path) -> SqlStore:
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize(
-    "hostility", [CALM, HOSTILE, DEADLY, MURDEROUS], ids=["calm", "hostile", "deadly", "murderous"]
-)
+@pytest.mark.parametrize("hostility", ALL.values(), ids=ALL)
 def test_means_and_models_survive_whatever_dies(store: SqlStore, seed: int, hostility: Hostility) -> None:
     world = made(store, seed, hostility)
     check(world, watched(world))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_world import CALM, DEADLY, HOSTILE, MURDEROUS, CrashingStore, World, refold
+from test_world import ALL, CALM, CrashingStore, World, refold
 
 from tunewright.control.aside import Aside
 from tunewright.control.loop import Loop
@@ -165,9 +165,7 @@ def store(tmp_path: Path) -> SqlStore:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(
-    "hostility", [CALM, HOSTILE, DEADLY, MURDEROUS], ids=["calm", "hostile", "deadly", "murderous"]
-)
+@pytest.mark.parametrize("hostility", ALL.values(), ids=ALL)
 def test_paused_and_resumed_nothing_is_lost(store: SqlStore, seed: int, hostility: Hostility) -> None:
     world = Promoting(store, seed, hostility)
     check(world, world.run())
@@ -191,7 +189,7 @@ def test_some_are_paused_some_resumed_and_some_run_in_full(store: SqlStore) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(6))
-@pytest.mark.parametrize("hostility", [HOSTILE, DEADLY, MURDEROUS], ids=["hostile", "deadly", "murderous"])
+@pytest.mark.parametrize("hostility", [*ALL.values()][1:], ids=[*ALL][1:])
 def test_many_worlds(tmp_path: Path, block: int, hostility: Hostility) -> None:
     for seed in range(2000 + 20 * block, 2020 + 20 * block):
         store = open_store(f"sqlite:///{tmp_path / f'{seed}.db'}")

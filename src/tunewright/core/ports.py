@@ -217,7 +217,11 @@ Report: TypeAlias = PhaseReport | ExitReport
 
 
 class Executor(Protocol):
-    """Runs tasks. Every call is idempotent by (name, attempt) and none waits for a training program."""
+    """Runs tasks. Every call is idempotent by (name, attempt) and none waits for a training program.
+
+    Until a task is forgotten its end is told again to whoever launches, watches or kills it: what was told before may
+    have been lost on its way to the store.
+    """
 
     def launch(self, task: Task) -> str | None:
         """Start a task, or find it started already; its handle. None: no slot is free now, ask again later.

@@ -73,7 +73,7 @@ class FunctionExecutor(News):
         """
         workdir = Workdir.of(self._home, task.name, task.attempt)
         with self._guard:
-            if (task.name, task.attempt) in self._calls:
+            if self._known(task) is not None:
                 return handle(task)
             call = Call(task, workdir)
             training = task.training
@@ -100,13 +100,13 @@ class FunctionExecutor(News):
     def watch(self, task: Task, handle: str | None) -> None:
         """Take over a task that an earlier controller launched."""
         with self._guard:
-            if (task.name, task.attempt) not in self._calls:
+            if self._known(task) is None:
                 self._adopt(Call(task, Workdir.of(self._home, task.name, task.attempt)))
 
     def kill(self, task: Task) -> None:
         """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
         with self._guard:
-            call = self._calls.get((task.name, task.attempt))
+            call = self._known(task)
             if call is None:
                 call = Call(task, Workdir.of(self._home, task.name, task.attempt))
                 call.killed = True
@@ -309,6 +309,13 @@ class FunctionExecutor(News):
         self._concluding.append(thread)
         thread.start()
 
+    def _known(self, task: Task) -> Call | None:
+        """A task that is looked after; of one that is over the end is told again."""
+        call = self._calls.get((task.name, task.attempt))
+        if call is not None and call.report is not None:
+            self._tell(call.report)
+        return call
+
     # ---- calls that are not ours ----
 
     def _adopt(self, call: Call) -> None:
@@ -362,7 +369,7 @@ class FunctionExecutor(News):
         with self._guard:
             if call.over:
                 return
-            call.over = True
+            call.report = report
             held, call.held = call.held, None
             if held is not None:
                 release(held)

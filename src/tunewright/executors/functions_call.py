@@ -26,7 +26,7 @@ class Call:
         killed: it is to end.
         foreign: another controller's worker may still have it.
         uploading: it entered that phase.
-        over: it was reported.
+        report: how it ended; None until it did.
     """
 
     task: Task
@@ -39,7 +39,11 @@ class Call:
     killed: bool = False
     foreign: bool = False
     uploading: bool = False
-    over: bool = False
+    report: ExitReport | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.report is not None
 
 
 def release(held: Held) -> None:

@@ -81,7 +81,7 @@ class LocalExecutor(News):
         workdir = Workdir.of(self._home, task.name, task.attempt)
         with self._launching:
             with self._guard:
-                if (task.name, task.attempt) in self._entries:
+                if self._known(task) is not None:
                     return _handle(task)
                 entry = self._entry(task, workdir)
             if os.path.exists(workdir.base) and self._find(entry):
@@ -133,7 +133,7 @@ class LocalExecutor(News):
     def watch(self, task: Task, handle: str | None) -> None:
         """Take over a task that an earlier controller launched."""
         with self._guard:
-            if (task.name, task.attempt) in self._entries:
+            if self._known(task) is not None:
                 return
             entry = self._entry(task, Workdir.of(self._home, task.name, task.attempt))
             if not self._find(entry):
@@ -143,7 +143,7 @@ class LocalExecutor(News):
         """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
         with self._guard:
             workdir = Workdir.of(self._home, task.name, task.attempt)
-            entry = self._entries.get((task.name, task.attempt)) or self._entry(task, workdir)
+            entry = self._known(task) or self._entry(task, workdir)
             if entry.done or self._finished(entry):
                 return
             tasklock.write_tombstone(workdir, task.grace)
@@ -203,6 +203,13 @@ class LocalExecutor(News):
         return False
 
     # ---- finding out how a task stands ----
+
+    def _known(self, task: Task) -> Entry | None:
+        """A task that is looked after; of one that is over the end is told again."""
+        entry = self._entries.get((task.name, task.attempt))
+        if entry is not None and entry.report is not None:
+            self._tell(entry.report)
+        return entry
 
     def _entry(self, task: Task, workdir: Workdir) -> Entry:
         entry = Entry(task, workdir, time.monotonic() + self._begin_seconds)
@@ -288,7 +295,7 @@ class LocalExecutor(News):
         with self._guard:
             if entry.done:
                 return
-            entry.done = True
+            entry.report = report
             name, attempt = entry.task.name, entry.task.attempt
             late = tasklock.read_state(entry.workdir).phases[entry.phases :]
             self._tell(*(PhaseReport(name, attempt, phase, at) for phase, at in late), report)

@@ -25,6 +25,7 @@ class Entry:
     Args:
         until: by when its shim must hold the lock.
         own: its shim reports on this executor's pipe and is reaped by its fork server.
+        report: how it ended; None until it did.
         phases: how many phases were reported.
         lost: the reason to give should the job be lost.
     """
@@ -33,9 +34,13 @@ class Entry:
     workdir: Workdir
     until: float
     own: bool = False
-    done: bool = False
+    report: ExitReport | None = None
     phases: int = 0
     lost: str = LOST
+
+    @property
+    def done(self) -> bool:
+        return self.report is not None
 
 
 def ended_alone(entry: Entry, runtime: Runtime, home: str) -> ExitReport:

@@ -106,12 +106,14 @@ class Hostility:
 
     Args:
         crash: the controller dies at a border (before or after a call took effect).
+        refuse: the store cannot write, or cannot say that it did.
         repeat: an old report is told again, for any task.
         crowded: a launch finds no slot.
         surplus: a strategy answers with more, fewer or oddly numbered proposals.
     """
 
     crash: float = 0.0
+    refuse: float = 0.0
     repeat: float = 0.0
     crowded: float = 0.0
     surplus: float = 0.0
@@ -130,6 +132,11 @@ class SimulatedExecutor:
         if self._dice.random() < self._hostility.crash:
             raise Crash
 
+    def refusal(self) -> None:
+        """A place where the store may fail."""
+        if self._hostility.refuse and self._dice.random() < self._hostility.refuse:
+            raise OSError("no space is left on the device")
+
     def launch(self, task: Task) -> str | None:
         self.border()
         key = (task.name, task.attempt)
@@ -138,12 +145,12 @@ class SimulatedExecutor:
                 return None
             self._disk.runs[key] = Run(task, self._disk.program(task), self._clock.now())
             self._disk.starts[key] = self._disk.starts.get(key, 0) + 1
-        self._watched.setdefault(key, False)
+        self._watched[key] = False
         self.border()
         return f"{task.name}/{task.attempt}"
 
     def watch(self, task: Task, handle: str | None) -> None:
-        self._watched.setdefault((task.name, task.attempt), False)
+        self._watched[task.name, task.attempt] = False
 
     def kill(self, task: Task) -> None:
         self.border()
@@ -153,7 +160,7 @@ class SimulatedExecutor:
             self._disk.runs[key] = Run(task, Program((), 0.0), None, self._clock.now())
         elif run.kill_at is None:
             run.kill_at = self._clock.now()
-        self._watched.setdefault(key, False)
+        self._watched[key] = False
         self.border()
 
     def discard(self, task: Task, model: str) -> None:
