@@ -13,25 +13,30 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from benchmarks.quality.develop import references
-from benchmarks.quality.fresh import FAMILIES, Fresh
+from benchmarks.quality.fresh import FAMILIES, Fresh, Values
 from tunewright.search import Exhausted, Search
 
 Run: TypeAlias = dict[str, object]
+See: TypeAlias = Callable[[Values, np.random.Generator], float]
 
 BUDGET = 50
 LITTLE = 0.01
 LAST = 10
 
 
-def play(problem: Fresh, seed: int, unit: float, best: float = 0.0) -> Run:
-    """NR of the incumbent after each trial, and after how many trials the search first said that it converged."""
+def play(problem: Fresh, seed: int, unit: float, best: float = 0.0, see: See | None = None) -> Run:
+    """NR of the incumbent after each trial, and after how many trials the search first said that it converged.
+
+    Args:
+        see: what is seen at a configuration; the problem's own noise around the true value by default.
+    """
     search = Search(problem.space, seed=seed)
     noise = np.random.default_rng([seed, 11])
     seen_best, true_best, curve, said = math.inf, math.inf, [], None
@@ -43,7 +48,7 @@ def play(problem: Fresh, seed: int, unit: float, best: float = 0.0) -> Run:
         if said is None and search.converged:
             said = len(curve)
         true = problem.true(suggestion.values)
-        seen = true + problem.noise * float(noise.standard_normal())
+        seen = see(suggestion.values, noise) if see else true + problem.noise * float(noise.standard_normal())
         search.tell(suggestion.number, seen)
         if seen < seen_best:
             seen_best, true_best = seen, true
@@ -83,7 +88,7 @@ def own(families: str, instances: str, seeds: int) -> Iterator[Run]:
 
 
 def suite(selection: str, seeds: int) -> Iterator[Run]:
-    """The suite's problems without noise, by its own references."""
+    """The suite's problems with their noise, by its own references."""
     from hpobench_suite import problems  # type: ignore[import-not-found]
 
     from benchmarks.quality.suite_curves import our_space
@@ -91,9 +96,16 @@ def suite(selection: str, seeds: int) -> Iterator[Run]:
     for name in problems.select(selection):
         problem = problems.get(name)
         scale = problem.references["random_best10"] - problem.references["best"]
-        fresh = Fresh(name, our_space(problem.space), lambda v, p=problem: p.true_value(problems.coerce(p.space, v)))
+
+        def true(values: Values, p: Any = problem) -> float:
+            return float(p.true_value(problems.coerce(p.space, values)))
+
+        def see(values: Values, rng: np.random.Generator, p: Any = problem) -> float:
+            return float(p.evaluate(problems.coerce(p.space, values), rng=rng))
+
+        fresh = Fresh(name, our_space(problem.space), true)
         for seed in range(seeds):
-            yield play(fresh, seed, scale, problem.references["best"])
+            yield play(fresh, seed, scale, problem.references["best"], see)
 
 
 def main() -> None:

@@ -269,3 +269,13 @@ def test_what_lies_in_a_space(point: dict[str, Value], inside: bool) -> None:
 
 def test_one_value_needs_no_list() -> None:
     assert CategoricalParameter("sgd").values == ("sgd",)
+
+
+def test_bounds_and_values_beyond_floats_are_told_or_are_none() -> None:
+    assert not IntegerParameter(0, 5).contains(math.inf)
+    assert not IntegerParameter(0, 5).contains(math.nan)
+    assert decode_value("1e999") == "1e999"
+    for one in (IntegerParameter(0, 10**400), ContinuousParameter(0.0, 5e-324)):
+        assert list(one.problems("x", strict=True)), one
+    near = Space({"x": ContinuousParameter(1e308, math.nextafter(1e308, math.inf))})
+    assert not list(near.problems(strict=False))

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from importlib.metadata import EntryPoint, EntryPoints
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -242,3 +243,37 @@ def test_results_from_elsewhere_are_checked_by_name() -> None:
     assert sorted(p.path for p in refused.value.problems) == ["k", "n", "x", "z"]
     search.add({"k": "a", "n": 3.0, "x": 1}, 1.0)
     assert search.best is not None and search.best.values == {"x": 1.0, "n": 3, "k": "a"}
+
+
+def test_a_result_told_after_a_stop_is_what_the_model_learns() -> None:
+    search = Search(X, early_stopping=True)
+    for value in (1.0, 1.0, 1.0):
+        number = search.ask().number
+        for epoch in (1, 2, 3):
+            search.report(number, epoch, value)
+        search.tell(number, value)
+    stopped = search.ask().number
+    assert search.report(stopped, 1, 9.0) and not search.report(stopped, 2, 9.0)
+    other = search.ask().number
+    search.tell(stopped, -50.0)
+    search.tell(other, 1.0)
+    fresh = Engine().propose(search.history, other + 1, 1).proposals[0]
+    assert search.ask().values == fresh.point
+
+
+@pytest.mark.parametrize("value", [2.7, math.inf, math.nan, 10**400, None, "many"])
+def test_a_result_from_elsewhere_is_taken_as_it_is_or_not_at_all(value: Any) -> None:
+    search = Search({"i": IntegerParameter(0, 9)})
+    with pytest.raises(Invalid, match=r"^i: "):
+        search.add({"i": value}, 1.0)
+    assert search.add({"i": 3.0}, 1.0) == 1 and search.history.records[1].point == {"i": 3}
+
+
+@pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
+def test_a_range_of_two_neighbouring_numbers_is_searched(strategy: str) -> None:
+    low, high = 1e308, math.nextafter(1e308, math.inf)
+    search = Search({"x": ContinuousParameter(low, high)}, strategy=strategy)
+    for _ in range(4):
+        one = search.ask()
+        assert one.values["x"] in (low, high)
+        search.tell(one.number, 1.0)

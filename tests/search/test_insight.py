@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
-from tunewright.search import Search
+from tunewright.core.history import Appeared, Ended, History
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
+from tunewright.core.spec import Definition, Direction, JobSpec, Objective, Strategy, Training
+from tunewright.search import Engine, Search
 from tunewright.search.convergence import hopeless, stagnant
 from tunewright.search.importance import importance, left_out, ranks_of
 
@@ -85,6 +87,34 @@ def test_a_solved_problem_converges_and_an_open_one_does_not() -> None:
             break
     assert when is not None and when >= 14
     assert search.best is not None and search.best.value < 1.01
+
+
+def test_what_parents_found_does_not_make_a_job_converge() -> None:
+    space = {"x": ContinuousParameter(0, 1)}
+    parent = [({"x": 0.3 + k / 1000}, 1.0 + (k / 1000) ** 2) for k in range(60)]
+    child = Search(space, parents=[parent], warm_start_type="IdenticalDataAndAlgorithm", seed=3)
+    for _ in range(22):
+        one = child.ask()
+        assert not child.converged
+        child.tell(one.number, 1.0 + (float(one.values["x"]) - 0.3) ** 2)
+    for _ in range(20):
+        one = child.ask()
+        child.tell(one.number, 1.0 + (float(one.values["x"]) - 0.3) ** 2)
+    assert child.converged
+
+
+def test_several_definitions_converge_together() -> None:
+    space = Space({"x": ContinuousParameter(0, 1)})
+    parts = tuple(Definition(space, Objective("m", Direction.MINIMIZE), Training(), name) for name in ("a", "b"))
+    history = History(JobSpec("j", parts, Strategy.RANDOM))
+    engine, said = Engine(), []
+    for number in range(1, 60):
+        answer = engine.propose(history, number, 1)
+        said.append(answer.converged)
+        one = answer.proposals[0]
+        value = 1.0 if number > 10 else 20.0 - number
+        history.apply([Appeared(number, one.definition, one.point), Ended(number, value, False, False, False)])
+    assert not any(said[:30]) and said[-1]
 
 
 def test_steady_progress_is_not_convergence() -> None:

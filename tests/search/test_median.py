@@ -85,6 +85,13 @@ def test_diverged_and_failed_jobs_never_enter_medians() -> None:
     assert not Engine().judge(history(Direction.MINIMIZE, *curves, running=[9.0, 9.0, 9.0]), 4, 3).stop
 
 
+def test_what_was_cut_short_from_outside_measures_nobody() -> None:
+    made = history(Direction.MINIMIZE, *FINISHED, running=[1.2, 1.1, 0.95])
+    assert Engine().judge(made, 4, 3).stop
+    made.apply([Ended(3, 1.0, False, False, stopped=True, cut=True)])
+    assert not Engine().judge(made, 4, 3).stop
+
+
 def test_the_answer_is_the_same_after_a_restart_and_while_the_history_grows() -> None:
     grown, engine = history(Direction.MINIMIZE, running=[9.0]), Engine()
     for number in range(2, 12):

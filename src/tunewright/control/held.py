@@ -23,7 +23,7 @@ class Held:
     pending: events not yet committed, in order.
     flush_at: when what is pending is committed, even if it decides nothing.
     look_at: when running trials' streams are looked at next.
-    proposing: a proposal being computed, and the time it was asked for.
+    proposing: proposals being computed.
     retry_at: no proposal is asked for before this (after one failed).
     """
 

@@ -8,7 +8,6 @@ the line; a pattern that RE2 cannot take runs on `regex` with a timeout.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,10 @@ from tunewright.core.trial import Observation
 
 MAX_LINE = 64 * 1024
 """Of a longer line only the first and the last so many bytes are looked at."""
+CHUNK = 1 << 20
+"""Bytes read from one stream at once; a line of the file that `report()` appends to is shorter."""
+_FAR = 2**53
+"""Steps and times of day are below it."""
 TIMEOUT = 0.05
 """Seconds that a pattern outside RE2 may take on one line."""
 
@@ -181,7 +184,9 @@ class Scraper:
 
     def pushed(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
         """Observations in a chunk of the file that `report()` appends to, and the bytes consumed."""
-        last = len(data) if final else data.rfind(b"\n") + 1
+        last = data.rfind(b"\n") + 1
+        if final or (last == 0 and len(data) >= CHUNK):
+            last = len(data)
         observations = [o for line in data[:last].split(b"\n") if line.strip() for o in _pushed_line(line, at)]
         for observation in observations:
             self._names[observation.metric] = self._names.get(observation.metric, 0) + 1
@@ -228,18 +233,18 @@ def _pushed_line(line: bytes, at: float) -> list[Observation]:
     """The values of one pushed line; a line that is not ours is no observation."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     if not isinstance(entry, dict) or not isinstance(entry.get("values"), Mapping):
         return []
     step = entry.get("step")
     when = entry.get("at")
-    moment = float(when) if isinstance(when, int | float) and math.isfinite(when) else at
+    moment = float(when) if isinstance(when, int | float) and abs(when) < _FAR else at
     observations = []
     for name, raw in entry["values"].items():
         value = parse_number(str(raw)) if not isinstance(raw, bool) else None
         if value is not None:
-            valid = isinstance(step, int) and not isinstance(step, bool) and step >= 0
+            valid = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < _FAR
             observations.append(Observation(str(name), value, moment, step if valid else None))
     return observations
 

@@ -7,13 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tunewright.control.metrics import Scraper
+from tunewright.control.metrics import CHUNK, Scraper
 from tunewright.core.events import Event, Exited, Progressed, Reported
 from tunewright.core.ports import Executor, ExitReport, PhaseReport, Task
 from tunewright.core.trial import Cursor, Observation, Trial
 
-CHUNK = 1 << 20
-"""Bytes read from one stream at once."""
 FIRST_HOST = "algo-1"
 INLINE = 64 << 10
 """A backlog up to this many bytes is read in the loop's own thread."""
@@ -21,11 +19,15 @@ INLINE = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """What one pass over a trial's streams gave, and where the next pass begins."""
+    """What one pass over a trial's streams gave, and where the next pass begins.
+
+    Args:
+        last: nothing is left to read: the task was over when the pass began, and it came to the end.
+    """
 
     position: Cursor
     observations: tuple[Observation, ...]
-    done: bool
+    last: bool
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Watch:
             moved = replace(moved, **{stream: start + consumed})
         if final and done and self.task.training.hosts > 1:
             found += self._last_words(executor, at)
-        return Scraped(moved, tuple(found), done)
+        return Scraped(moved, tuple(found), final and done)
 
     def _last_words(self, executor: Executor, at: float) -> list[Observation]:
         """What other hosts than the first have to say when a task of several is over.
@@ -117,7 +119,7 @@ class Watch:
         self.phases.clear()
         if scraped is not None:
             self.position = scraped.position
-            self.drained = self.exit is not None and scraped.done
+            self.drained = scraped.last
         note = self.scraper.note()
         over = self.exit is not None and self.drained
         found = scraped.observations if scraped is not None else ()

@@ -236,4 +236,4 @@ def _between(parameter: Parameter, low: float | None, high: float | None) -> Ite
     if least < middle < most:
         yield Cell(float(middle), None)
     elif low is None and high is None:
-        yield Cell(float(least), 1)
+        yield Cell(float(least), 1 if least == most else None)

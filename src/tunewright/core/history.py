@@ -59,6 +59,7 @@ class Ended:
         failed: the program failed, or its objective never appeared.
         diverged: the last objective was NaN or infinite.
         stopped: it was ended before its program was done.
+        cut: so, and not for what it showed: by its user, by a limit of its time, or with its tuning job.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Ended:
     failed: bool
     diverged: bool
     stopped: bool
+    cut: bool = False
 
 
 Fact: TypeAlias = Appeared | Emitted | Restarted | Weighed | Ended

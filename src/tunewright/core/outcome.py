@@ -20,13 +20,12 @@ def finish(draft: Draft, trial: Trial) -> None:
         trial = replace(trial, objective_reason=_missing(draft.job, trial))
     draft.retire(trial)
     job = draft.job
-    failed = trial.status is TrialStatus.FAILED or (value is None and not trial.diverged)
-    stopped = trial.status is TrialStatus.STOPPED
-    draft.facts.append(Ended(trial.number, value, failed, trial.diverged, stopped))
+    end = end_of(trial)
+    draft.facts.append(end)
     if not job.spec.tuning:
         _end_training(draft, trial)
     elif value is None:
-        counts = failed and trial.cause not in (StopCause.ENDING, StopCause.USER)
+        counts = end.failed and trial.cause not in (StopCause.ENDING, StopCause.USER)
         hint = f"{trial.name}: {trial.reason or trial.objective_reason}"
         draft.job = replace(job, attempts=job.attempts + counts, hint=hint if counts else job.hint)
     elif job.spec.replicates == 1:
@@ -36,6 +35,13 @@ def finish(draft: Draft, trial: Trial) -> None:
     if job.spec.replicates > 1:
         _replicated(draft, trial)
     draft.job = keeping.with_ended(draft.job, trial)
+
+
+def end_of(trial: Trial) -> Ended:
+    """What strategies are told of the end of a trial."""
+    value, stopped = trial.value, trial.status is TrialStatus.STOPPED
+    failed = trial.status is TrialStatus.FAILED or (value is None and not trial.diverged)
+    return Ended(trial.number, value, failed, trial.diverged, stopped, trial.cut)
 
 
 def _replicated(draft: Draft, trial: Trial) -> None:

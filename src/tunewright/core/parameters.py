@@ -48,7 +48,7 @@ def decode_value(text: str) -> Value:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, str | int | float | bool) else text
+    return value if isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value)) else text
 
 
 def _refuse_constant(name: str) -> float:
@@ -61,6 +61,13 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _is_step(step: object) -> bool:
@@ -84,9 +91,11 @@ class _Numeric:
 
     def _problems(self, name: str, *, strict: bool) -> Iterator[Problem]:
         lo, hi = self.min_value, self.max_value
-        if not (math.isfinite(lo) and math.isfinite(hi)):
-            yield Problem(name, f"bounds must be finite numbers, got {lo} and {hi}.")
+        if not (_is_finite(lo) and _is_finite(hi)):
+            yield Problem(name, f"bounds must be finite numbers below 1.8e308, got {lo!s:.40} and {hi!s:.40}.")
             return
+        if lo < hi and not 0.5 * hi - 0.5 * lo > 0:
+            yield Problem(name, f"the range from {lo} to {hi} is too narrow for numbers to lie in it; widen it.")
         if lo > hi:
             yield Problem(name, f"MinValue {lo} is greater than MaxValue {hi}; swap them.")
         elif lo == hi and strict:
@@ -175,7 +184,7 @@ class IntegerParameter(_Numeric):
     def problems(self, name: str, *, strict: bool) -> Iterator[Problem]:
         yield from self._problems(name, strict=strict)
         for bound in (self.min_value, self.max_value):
-            if math.isfinite(bound) and bound != int(bound):
+            if _is_finite(bound) and bound != int(bound):
                 yield Problem(name, f"an integer range needs whole bounds, got {bound}; use a continuous range.")
         if self.scaling_type == Scaling.REVERSE_LOGARITHMIC:
             yield Problem(name, "ReverseLogarithmic is for continuous ranges only; use Linear or Logarithmic.")
@@ -195,10 +204,9 @@ class IntegerParameter(_Numeric):
         return str(int(value))
 
     def contains(self, value: Value) -> bool:
-        if isinstance(value, str | bool) or value != int(value):
+        if isinstance(value, str | bool) or not self.min_value <= value <= self.max_value:
             return False
-        inside = self.min_value <= value <= self.max_value
-        return inside and (self.step is None or self.lattice().index(value) is not None)
+        return value == int(value) and (self.step is None or self.lattice().index(value) is not None)
 
 
 @dataclass(frozen=True, slots=True, init=False)

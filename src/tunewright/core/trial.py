@@ -213,6 +213,11 @@ class Trial:
         return ended_well and self.last is not None and not math.isfinite(self.last)
 
     @property
+    def cut(self) -> bool:
+        """Stopped, and not for what it showed."""
+        return self.status is TrialStatus.STOPPED and self.cause not in (StopCause.EARLY, StopCause.MAX_RESOURCE)
+
+    @property
     def artifacts(self) -> str:
         """The URI of its model; "" when there is none, or none any more."""
         return "" if self.discarded else self.model

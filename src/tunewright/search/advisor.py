@@ -7,10 +7,13 @@ and puts the user's initial points first. `judge` chooses the rule that stops tr
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from tunewright.core.errors import Invalid
 from tunewright.core.events import Promotion, Proposal
@@ -34,6 +37,14 @@ from tunewright.search.strategy import Judge, Strategy, chosen_name, load_instal
 from tunewright.search.table import Tables, sign_of
 
 _IN_BRACKETS = "Hyperband, by models in two brackets"
+
+
+def _all_stagnant(history: History) -> bool:
+    """Whether the best of all definitions has not improved for long: each alone sees a part of the results."""
+    sign, spec = sign_of(history.spec), history.spec
+    values = [math.nan if r.value is None else sign * r.value for r in history.records.values()]
+    most = max(len(definition.space.parameters) for definition in spec.definitions)
+    return stagnant(np.array(values, dtype=float), most, model=False)
 
 
 def proposals_by_model(spec: JobSpec) -> bool:
@@ -226,7 +237,7 @@ class Engine:
                 return Proposals(tuple(proposals), exhausted=True)
             proposals.append(found)
             records[number] = Record(number, found.definition, found.point)
-        return Proposals(tuple(proposals))
+        return Proposals(tuple(proposals), converged=_all_stagnant(history))
 
     def _part(self, spec: JobSpec, records: dict[int, Record], definition: int, number: int) -> Proposals:
         part = History(self._part_specs(spec)[definition])

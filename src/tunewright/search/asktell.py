@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tunewright.core.errors import Invalid, Problem, TunewrightError
 from tunewright.core.history import Appeared, Emitted, Ended, History, Weighed
-from tunewright.core.space import Parameter, Point, Space, Value, with_rules
+from tunewright.core.space import CategoricalParameter, IntegerParameter, Parameter, Point, Space, Value, with_rules
 from tunewright.core.spec import (
     Definition,
     Direction,
@@ -169,6 +169,9 @@ class Search:
             raise Invalid.one("number", f"the result of suggestion {number} has been told; ask() for a new one.")
         stopped = record.ended is not None
         self._history.apply([_ended(number, value, stopped=stopped)])
+        if stopped:
+            # An end that changes is new to nobody who keeps what has ended.
+            self._engine = Engine()
 
     def report(self, number: int, step: int, value: float) -> bool:
         """An intermediate objective at an epoch (from 1): whether training should go on.
@@ -247,12 +250,23 @@ class Search:
                 problems.append(Problem(name, "is not a parameter of this space."))
                 continue
             try:
-                point[name] = parameter.cast(parameter.text(value))
-            except (TypeError, ValueError) as error:
+                point[name] = parameter.cast(_text(parameter, value))
+            except (TypeError, ValueError, OverflowError) as error:
                 problems.append(Problem(name, f"{error}."))
         if problems:
             raise Invalid(problems)
         return {name: point[name] for name in space.parameters if name in active}
+
+
+def _text(parameter: Parameter, value: Value) -> str:
+    """A value as it is written. Raises ValueError or TypeError: it is no number, not finite, or not whole."""
+    if not isinstance(parameter, CategoricalParameter) and not isinstance(value, str):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{value!r} is not a finite number")
+        if isinstance(parameter, IntegerParameter) and number != int(number):
+            raise ValueError(f"{value!r} is not a whole number")
+    return parameter.text(value)
 
 
 def _best_mean(history: History, spec: JobSpec) -> Result | None:

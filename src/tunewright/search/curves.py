@@ -58,8 +58,10 @@ class Curves:
     def __init__(self, spec: JobSpec, definition: int) -> None:
         self.spec, self.definition = spec, definition
         self.finished: list[Curve] = []
+        self.whole: list[Curve] = []
+        """Those of trials that were done, or stopped for what they showed."""
         self.lengths: list[int] = []
-        """Number of epochs of each finished trial, ascending."""
+        """Number of epochs of each of these, ascending."""
         self._walked = 0
         self._last: Record | None = None
         self._open: list[int] = []
@@ -84,19 +86,21 @@ class Curves:
             elif record.definition == self.definition and record.curve and state_of(record) is State.GOOD:
                 curve = Curve.of(record)
                 self.finished.append(curve)
-                insort(self.lengths, curve.last)
+                if record.ended is not None and not record.ended.cut:
+                    self.whole.append(curve)
+                    insort(self.lengths, curve.last)
         if fresh:
             self._walked += len(fresh)
             self._last = fresh[-1]
 
     def averages(self, epoch: int) -> list[float]:
-        """Running averages up to an epoch of the finished trials that reached it, ascending."""
+        """Running averages up to an epoch of the whole curves that reached it, ascending."""
         done, found = self._averages.get(epoch, (0, []))
-        for curve in islice(self.finished, done, None):
+        for curve in islice(self.whole, done, None):
             average = curve.average_at(epoch)
             if curve.last >= epoch and average is not None:
                 insort(found, average)
-        self._averages[epoch] = (len(self.finished), found)
+        self._averages[epoch] = (len(self.whole), found)
         return found
 
     def values(self, epoch: int) -> list[float]:

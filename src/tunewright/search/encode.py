@@ -9,7 +9,7 @@ two different values are at squared distance 1; one that is not active is none o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,11 +92,6 @@ class Cube:
             return row
         active = self.activity.rules.active(point)
         return np.where([name in active for name in self.names], row, self.rest)
-
-    def encode_all(self, points: Iterable[Point]) -> Floats:
-        """Rows of several points, shape (n, d)."""
-        rows = [self.encode(point) for point in points]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), self.d)
 
     def decode(self, row: Floats) -> dict[str, Value]:
         """The point of a row, with native types, inside all bounds; its active parameters alone."""

@@ -47,8 +47,8 @@ def _end(number: int, mine: Sequence[Record], replicates: int) -> Ended | None:
     if len(ends) < replicates:
         return None
     values = [end.value for end in ends if end.value is not None]
-    stopped = any(end.stopped for end in ends)
+    stopped, cut = any(end.stopped for end in ends), any(end.cut for end in ends)
     if len(values) >= needed(replicates):
-        return Ended(number, mean_and_spread(values)[0], False, False, stopped)
+        return Ended(number, mean_and_spread(values)[0], False, False, stopped, cut)
     diverged = any(end.diverged for end in ends)
-    return Ended(number, None, not diverged and any(end.failed for end in ends), diverged, stopped)
+    return Ended(number, None, not diverged and any(end.failed for end in ends), diverged, stopped, cut)

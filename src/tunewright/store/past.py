@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from tunewright.core.history import Appeared, Emitted, Ended, Fact, History, Weighed
+from tunewright.core.history import Appeared, Emitted, Fact, History, Weighed
+from tunewright.core.outcome import end_of
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial, TrialStatus
 from tunewright.store.rows import BRIEF, metric_out, value_out
@@ -86,6 +87,5 @@ def _facts(one: Trial, points: Sequence[Seen], spec: JobSpec) -> list[Fact]:
     if spec.promotes and one.judged:
         facts.append(Weighed(one.number, one.judged, one.status is TrialStatus.PAUSED))
     if not one.status.live:
-        failed = one.status is TrialStatus.FAILED or (one.value is None and not one.diverged)
-        facts.append(Ended(one.number, one.value, failed, one.diverged, one.status is TrialStatus.STOPPED))
+        facts.append(end_of(one))
     return facts

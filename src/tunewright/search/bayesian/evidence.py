@@ -72,7 +72,7 @@ class Seen:
     def blind(self) -> bool:
         """Whether there are not even two different results."""
         found = self.values[self.good]
-        return len(found) < 2 or float(np.ptp(found)) == 0.0
+        return len(found) < 2 or bool(found.min() == found.max())
 
     def first(self, m: int) -> Seen:
         """The first m observations, and all that is under way."""

@@ -133,7 +133,8 @@ class Turn:
         if found is None:
             return None
         if forced is None:
-            if stagnant(seen.values, cube.d, model=True):
+            own = seen.values[len(self._warm.pooled.values) :]
+            if stagnant(own, cube.d, model=True):
                 self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values)
             found = self._wider(seen, aim, rng, found)
         return found.row

@@ -64,7 +64,7 @@ def model_targets(values: Floats, weights: Floats | None = None) -> Floats:
         weights: how much each counts in the transform, shape (n,); all the same by default.
     """
     good = np.isfinite(values)
-    finite = values[good]
+    finite, _ = _tame(values[good])
     targets = np.empty(len(values))
     if len(finite) < 2 or np.ptp(finite) <= 0:
         targets[good] = 0.0
@@ -74,6 +74,12 @@ def model_targets(values: Floats, weights: Floats | None = None) -> Floats:
     targets[good] = standardise(half_rank(_scaled(finite, share)[0], share))
     targets[~good] = targets[good].max()
     return targets
+
+
+def _tame(values: Floats) -> tuple[Floats, float]:
+    """Values whose differences do not overflow, and what they were divided by."""
+    factor = 16.0 if len(values) and float(np.abs(values).max()) > _WORST else 1.0
+    return values / factor, factor
 
 
 def _scaled(values: Floats, weights: Floats) -> tuple[Floats, float]:
@@ -93,9 +99,9 @@ def _scaled(values: Floats, weights: Floats) -> tuple[Floats, float]:
 def unit_of(values: Floats, weights: Floats | None = None) -> float:
     """How much of the objective one unit of `model_targets` is, in the better half (which is only scaled)."""
     good = np.isfinite(values)
-    finite = values[good]
+    finite, factor = _tame(values[good])
     if len(finite) < 2:
         return 0.0
     share = np.ones(len(finite)) if weights is None else weights[good]
     scaled, scale = _scaled(finite, share)
-    return scale * float(half_rank(scaled, share).std())
+    return factor * scale * float(half_rank(scaled, share).std())

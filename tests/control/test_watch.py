@@ -1,0 +1,91 @@
+"""One running trial as the loop follows it: everything it printed is read before its end is told."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tunewright.control.watch import CHUNK, Watch
+from tunewright.core.events import Event, Exited, Reported
+from tunewright.core.ports import ExitReport, Task
+from tunewright.core.spec import MetricDefinition, Training
+from tunewright.core.trial import Cursor, Trial, TrialStatus
+from tunewright.testing.world import Disk, FakeClock, Hostility, Program, SimulatedExecutor
+
+
+class Streams(SimulatedExecutor):
+    """An executor whose streams are what a test says, and that calls back before it reads one."""
+
+    def __init__(self) -> None:
+        super().__init__(Disk(lambda _: Program((), 1.0)), FakeClock(), random.Random(0), Hostility())
+        self.data = {"stdout": b"", "metrics": b""}
+        self.before: Callable[[], None] = lambda: None
+
+    def sizes(self, name: str, attempt: int) -> Cursor:
+        return Cursor(stdout=len(self.data["stdout"]), metrics=len(self.data["metrics"]))
+
+    def read(self, name: str, attempt: int, stream: str, offset: int, limit: int) -> bytes:
+        found = self.data.get(stream, b"")[offset : offset + limit]
+        self.before()
+        return found
+
+
+def watch() -> Watch:
+    training = Training(metrics=(MetricDefinition("loss", "loss=(.*?);"),))
+    task = Task("job", "job-001", 1, 1, training, {}, objective="loss")
+    return Watch.of(task, trial())
+
+
+def trial() -> Trial:
+    return Trial(1, "job-001", {}, 0.0, status=TrialStatus.RUNNING)
+
+
+def values(events: list[Event]) -> list[float]:
+    return [seen.value for event in events if isinstance(event, Reported) for seen in event.observations]
+
+
+def test_what_is_printed_while_a_pass_is_under_way_is_read_before_the_end_is_told() -> None:
+    streams, one = Streams(), watch()
+    streams.data["stdout"] = b"loss=1;\n"
+
+    def ends() -> None:
+        streams.data["stdout"] += b"loss=0.25;"
+        one.exit = ExitReport("job-001", 1, 0)
+        streams.before = lambda: None
+
+    streams.before = ends
+    first = one.told(trial(), one.read(streams, 1.0), 1.0)
+    assert values(first) == [1.0] and not one.drained
+    assert not any(isinstance(event, Exited) for event in first)
+    rest = one.told(trial(), one.read(streams, 2.0), 2.0)
+    assert values(rest) == [0.25] and one.drained
+    assert isinstance(rest[-1], Exited)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 200_000,
+        b'{"values":' * 100_000,
+        b'{"values": {"loss": 2}, "at": 1' + b"0" * 400 + b"}",
+        b'{"values": {"loss": 2}, "step": 1' + b"0" * 400 + b"}",
+        b'{"values": {' + b",".join(b'"m%d": 1.0' % n for n in range(150_000)) + b"}}",
+        b"\xff\x00",
+    ],
+    ids=["deep list", "deep object", "huge time", "huge step", "line beyond a chunk", "no text"],
+)
+def test_no_line_of_the_metrics_file_keeps_a_trial_from_ending(line: bytes) -> None:
+    streams, one = Streams(), watch()
+    streams.data["metrics"] = b'{"values": {"loss": 1}}\n' + line + b'\n{"values": {"loss": 3}, "step": 7}\n'
+    one.exit = ExitReport("job-001", 1, 0)
+    told: list[Event] = []
+    for _ in range(2 + len(line) // CHUNK):
+        told += one.told(trial(), one.read(streams, 1.0), 1.0)
+        if one.drained:
+            break
+    assert isinstance(told[-1], Exited)
+    assert values(told)[0] == 1.0 and values(told)[-1] == 3.0
+    observations = [seen for event in told if isinstance(event, Reported) for seen in event.observations]
+    assert all(seen.step is None or seen.step == 7 for seen in observations)
