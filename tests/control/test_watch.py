@@ -9,9 +9,9 @@ import pytest
 
 from tunewright.control.watch import CHUNK, Watch
 from tunewright.core.events import Event, Exited, Reported
-from tunewright.core.ports import ExitReport, Task
+from tunewright.core.ports import ExitReport, PhaseReport, Task
 from tunewright.core.spec import MetricDefinition, Training
-from tunewright.core.trial import Cursor, Trial, TrialStatus
+from tunewright.core.trial import Cursor, Phase, Trial, TrialStatus
 from tunewright.testing.world import Disk, FakeClock, Hostility, Program, SimulatedExecutor
 
 
@@ -89,3 +89,20 @@ def test_no_line_of_the_metrics_file_keeps_a_trial_from_ending(line: bytes) -> N
     assert values(told)[0] == 1.0 and values(told)[-1] == 3.0
     observations = [seen for event in told if isinstance(event, Reported) for seen in event.observations]
     assert all(seen.step is None or seen.step == 7 for seen in observations)
+
+
+def test_a_clock_that_was_set_ahead_makes_nothing_happen_later_than_now() -> None:
+    streams, one = Streams(), watch()
+    ahead = 1e6
+    one.phases.append(PhaseReport("job-001", 1, Phase.TRAINING, 5.0 + ahead))
+    one.exit = ExitReport("job-001", 1, 0, started=5.0 + ahead, ended=8.0 + ahead)
+    told = one.told(trial(), one.read(streams, 10.0), 10.0)
+    assert [event.at for event in told] == [10.0] * len(told)
+    assert isinstance(told[-1], Exited) and told[-1].started == 10.0
+
+
+def test_an_end_is_told_at_its_own_time() -> None:
+    streams, one = Streams(), watch()
+    one.exit = ExitReport("job-001", 1, 0, started=5.0, ended=8.0)
+    end = one.told(trial(), one.read(streams, 10.0), 10.0)[-1]
+    assert isinstance(end, Exited) and (end.at, end.started) == (8.0, 5.0)

@@ -8,7 +8,9 @@ from drive import START, Drive, spec
 from tunewright.core.attempts import MAX_INTERRUPTIONS
 from tunewright.core.completion import deadline
 from tunewright.core.events import Exited
-from tunewright.core.trial import Failure, Phase, StopCause, TrialStatus
+from tunewright.core.job import JobStatus
+from tunewright.core.spec import Completion
+from tunewright.core.trial import Failure, Phase, StopCause, TrialStatus, Verdict
 
 
 def interrupted(drive: Drive, number: int = 1, failure: Failure = Failure.INTERRUPTED) -> None:
@@ -73,3 +75,32 @@ def test_interruptions_do_not_use_up_retries(retries: int) -> None:
     interrupted(drive.later(1), failure=Failure.INTERNAL)
     assert drive.trials[1].status is TrialStatus.FAILED
     assert (drive.trials[1].interruptions, drive.trials[1].ran) == (3, 4.0 + retries)
+
+
+def test_an_interruption_of_the_trial_that_reached_the_target_loses_nothing() -> None:
+    drive = Drive(spec(parallel=1, completion=Completion(target=0.1)))
+    drive.start()
+    drive.report(1, 0.05)
+    assert drive.job.ending is not None and drive.trials[1].status is TrialStatus.RUNNING
+    interrupted(drive.later(1))
+    ended = drive.trials[1]
+    assert (ended.status, ended.cause, ended.value) == (TrialStatus.STOPPED, StopCause.ENDING, 0.05)
+    assert drive.job.status is JobStatus.COMPLETED and drive.job.best is not None
+
+
+@pytest.mark.parametrize("by", ["rule", "user", "job"])
+def test_an_interruption_of_what_is_being_stopped_is_its_end(by: str) -> None:
+    drive = Drive(spec(early=True))
+    drive.start()
+    drive.report(1, 0.5)
+    if by == "rule":
+        drive.judge(1, 1, Verdict(True, "worse"))
+    elif by == "user":
+        drive.stop_trial(1)
+    else:
+        drive.stop()
+    interrupted(drive.later(1))
+    ended = drive.trials[1]
+    cause = StopCause.EARLY if by == "rule" else StopCause.USER
+    assert (ended.status, ended.cause, ended.value, ended.failure) == (TrialStatus.STOPPED, cause, 0.5, None)
+    assert drive.job.attempts == 0

@@ -76,7 +76,7 @@ TABLE: dict[str, dict[TrialStatus, TrialStatus]] = {
     "exited badly": {PENDING: FAILED, RUNNING: FAILED, STOPPING: FAILED},
     "exited killed": {PENDING: STOPPED, RUNNING: STOPPED, STOPPING: STOPPED},
     "lost": {PENDING: PENDING, RUNNING: PENDING, STOPPING: FAILED},
-    "interrupted": {PENDING: PENDING, RUNNING: PENDING, STOPPING: FAILED},
+    "interrupted": {PENDING: PENDING, RUNNING: PENDING, STOPPING: STOPPED},
     "stop asked for it": {PENDING: STOPPING, RUNNING: STOPPING, PAUSED: STOPPED},
     "stop asked for all": {PENDING: STOPPING, RUNNING: STOPPING, PAUSED: STOPPED},
     "told that it goes on": {PAUSED: PENDING},

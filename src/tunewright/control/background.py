@@ -26,6 +26,7 @@ class Background:
         self._thread: threading.Thread | None = None
         self._loop: Loop | None = None
         self._stopping = threading.Event()
+        """Set when the thread that runs now is to end; each has its own."""
         self._moved = threading.Condition()
         self._versions: list[int] = []
 
@@ -33,21 +34,21 @@ class Background:
         """Make sure that the loop runs."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._stopping.clear()
-                self._loop = self._make()
-                run = threading.Thread(target=self._run, args=(self._loop,), name="tunewright-loop", daemon=True)
+                self._loop, self._stopping = self._make(), threading.Event()
+                given = self._loop, self._stopping
+                run = threading.Thread(target=self._run, args=given, name="tunewright-loop", daemon=True)
                 self._thread = run
                 run.start()
 
     def stop(self) -> bool:
         """End the loop and give its leases back; whether work was left. Training programs go on."""
         with self._lock:
-            thread, loop = self._thread, self._loop
+            thread, loop, stopping = self._thread, self._loop, self._stopping
             self._thread = self._loop = None
         if thread is None or loop is None:
             return False
         left = loop.busy()
-        self._stopping.set()
+        stopping.set()
         loop.wake()
         thread.join()
         return left
@@ -79,20 +80,22 @@ class Background:
         with self._moved:
             self._moved.wait_for(lambda: self.version(uid) not in (known, None), timeout)
 
-    def _run(self, loop: Loop) -> None:
+    def _run(self, loop: Loop, stopping: threading.Event) -> None:
         try:
-            while not self._stopping.is_set():
-                self._round(loop)
+            while not stopping.is_set():
+                self._round(loop, stopping)
         finally:
-            loop.close()
-            loop.executor.close()
+            try:
+                loop.close()
+            finally:
+                loop.executor.close()
 
-    def _round(self, loop: Loop) -> None:
+    def _round(self, loop: Loop, stopping: threading.Event) -> None:
         try:
             loop.tick()
         except Exception:  # the store may be out of reach for a while (a full disk, a lost connection): try again
             _LOG.exception("the loop could not go round; trying again")
-            self._stopping.wait(STUMBLE_SECONDS)
+            stopping.wait(STUMBLE_SECONDS)
         versions = [held.stored.version for held in loop.held.values()]
         if versions != self._versions:
             self._versions = versions

@@ -81,9 +81,8 @@ class Held:
                 events = [*events, answer]
                 moves += fold(ahead, [answer])
         done = recorder.record(self.uid, events, self.stored, moves)
-        alone = done.version in (self.stored.version, self.stored.version + 1)
-        if self.history is not None and alone:
+        if self.history is not None and done.alone:
             self.history.apply(done.facts[told:])
-        elif not alone:
+        elif not done.alone:
             self.history = None
         self.stored = Stored(done.job, done.version)

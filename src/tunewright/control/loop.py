@@ -100,9 +100,12 @@ class Loop:
         """Give the leases back. Training programs go on."""
         self._aside.close()
         for held in list(self.held.values()):
-            if held.pending:
-                held.commit(self.recorder, None)
-            self._store.release(held.uid, self.owner)
+            try:
+                if held.pending:
+                    held.commit(self.recorder, None)
+                self._store.release(held.uid, self.owner)
+            except Exception:  # whoever takes the job over finds out; the others are given back
+                _LOG.exception("%s: what was pending could not be written", held.job.name)
         self.held.clear()
 
     # ---- who runs what ----

@@ -26,12 +26,12 @@ class Programs:
     def __init__(self, executor: Executor, options: LoopOptions) -> None:
         self._executor, self._options = executor, options
         self._by_name: dict[tuple[str, int], tuple[str, int]] = {}
-        self._crowded = False
+        self._crowded: set[tuple[object, ...]] = set()
         self._hurried: set[str] = set()
 
     def look_for_room(self) -> None:
         """Try launches again: there may be slots by now."""
-        self._crowded = False
+        self._crowded.clear()
 
     def hurry(self, uid: str) -> None:
         """Give a job's trials that are being stopped no more time; from any thread."""
@@ -57,7 +57,8 @@ class Programs:
                 watch.phases.append(report)
 
     def launch(self, held: Held, trial: Trial, now: float) -> list[Launched | Exited]:
-        if self._crowded:
+        wish = _wish(held.job, trial)
+        if wish in self._crowded:
             return []
         watch = self._watch(held, trial)
         number, attempt = trial.number, trial.attempt
@@ -68,8 +69,10 @@ class Programs:
             return [Exited(now, number, attempt, None, Failure.INTERNAL, reason)]
         except NoCapacity as error:
             return [Exited(now, number, attempt, None, Failure.CAPACITY, str(error))]
-        self._crowded = handle is None
-        return [] if handle is None else [Launched(now, number, attempt, handle, choice)]
+        if handle is None:
+            self._crowded.add(wish)
+            return []
+        return [Launched(now, number, attempt, handle, choice)]
 
     def kill(self, held: Held, trial: Trial) -> None:
         watch = self._watch(held, trial)
@@ -96,6 +99,8 @@ class Programs:
 
     def lose(self, held: Held) -> None:
         """Watch a job's trials no longer, without a word to the executor."""
+        if held.job.status.terminal:
+            self._hurried.discard(held.uid)
         for watch in held.watches.values():
             self._by_name.pop((watch.task.name, watch.task.attempt), None)
 
@@ -134,3 +139,12 @@ class Programs:
         if len(refused) > len(training.alternatives):
             raise NoCapacity(" ".join(dict.fromkeys(refused)))
         return None, 0
+
+
+def _wish(job: Job, trial: Trial) -> tuple[object, ...]:
+    """The kind of slots that a trial asks for. Whoever waits holds back those alone who ask for the same kind.
+
+    Among these the order stands, so that one which needs many is not passed for ever by those which need few.
+    """
+    training = job.spec.definitions[trial.definition].training
+    return training.gpus > 0, training.instance_type, training.instance_groups, training.alternatives

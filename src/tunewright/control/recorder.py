@@ -32,11 +32,16 @@ Moves: TypeAlias = list[tuple[Event, Change]]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A job after a batch of events, and what the batch told the history."""
+    """A job after a batch of events, and what the batch told the history.
+
+    Args:
+        alone: nobody else had written since the job was known.
+    """
 
     job: Job
     version: int
     facts: tuple[Fact, ...]
+    alone: bool = True
 
 
 class Recorder:
@@ -92,16 +97,20 @@ class Recorder:
             if moves is None or attempt or known is None:
                 moves = fold(stored.job, events)
             if not moves:
-                return Recorded(stored.job, stored.version, ())
+                return Recorded(stored.job, stored.version, (), _same(known, stored))
             changes = [change for _, change in moves]
             facts = tuple(fact for change in changes for fact in change.facts)
             try:
                 version = self.store.commit(stored.version, changes, [event for event, _ in moves])
                 self._tell(stored.job, changes)
-                return Recorded(changes[-1].job, version, facts)
+                return Recorded(changes[-1].job, version, facts, _same(known, stored))
             except StaleVersion:
                 self._pause(random.uniform(0, 0.001 * min(attempt + 1, 20)))
         raise StaleVersion(f"job {uid} was changed by others through {MAX_TRIES} tries")
+
+
+def _same(known: Stored | None, stored: Stored) -> bool:
+    return known is None or known.version == stored.version
 
 
 def fold(job: Job, events: Sequence[Event]) -> Moves:

@@ -113,9 +113,13 @@ class Watch:
         return last
 
     def told(self, trial: Trial, scraped: Scraped | None, at: float) -> list[Event]:
-        """The events that phases, a pass over the streams and, when all was read, the exit amount to."""
+        """The events that phases, a pass over the streams and, when all was read, the exit amount to.
+
+        Nothing has happened later than `at`: the machine's clock, by which programs are watched, may have been set
+        ahead or have gone on while the machine slept, and deadlines must not follow it.
+        """
         number, attempt = trial.number, self.task.attempt
-        events: list[Event] = [Progressed(p.at, number, attempt, p.phase) for p in self.phases]
+        events: list[Event] = [Progressed(min(p.at, at), number, attempt, p.phase) for p in self.phases]
         self.phases.clear()
         if scraped is not None:
             self.position = scraped.position
@@ -131,7 +135,7 @@ class Watch:
 
     def _exited(self, number: int, report: ExitReport, at: float) -> Exited:
         return Exited(
-            at=report.ended if report.ended is not None else at,
+            at=at if report.ended is None else min(report.ended, at),
             number=number,
             attempt=report.attempt,
             exit_code=report.exit_code,
@@ -139,5 +143,5 @@ class Watch:
             reason=report.reason,
             model=report.model,
             killed=report.killed,
-            started=report.started,
+            started=None if report.started is None else min(report.started, at),
         )

@@ -134,8 +134,18 @@ def exited(draft: Draft, event: Exited) -> None:
         draft.facts.append(Weighed(trial.number, trial.judged, paused=True))
     elif _retried(draft.job, trial, event):
         _restart(draft, trial, event)
+    elif event.failure is Failure.INTERRUPTED and (trial.status is TrialStatus.STOPPING or draft.job.ending):
+        # It was to end in any case, and what it has shown counts.
+        trial = replace(trial, cause=trial.cause or cause_of(draft.job.ending))
+        finish(draft, _ended(trial, replace(event, killed=True, failure=None), draft.at))
     else:
         finish(draft, _ended(trial, event, draft.at))
+
+
+def cause_of(ending: Ending | None) -> StopCause:
+    """Why a trial is stopped when its job ends."""
+    by_user = ending is not None and ending.status is JobStatus.STOPPED
+    return StopCause.USER if by_user else StopCause.ENDING
 
 
 def _restart(draft: Draft, trial: Trial, event: Exited) -> None:

@@ -215,7 +215,7 @@ def _cause_to_stop(draft: Draft, trial: Trial) -> StopCause | None:
     if ending is not None:
         spared = trial.number == ending.spared and draft.at < ending.at + SPARE_SECONDS
         if not spared:
-            return StopCause.ENDING if ending.status is not JobStatus.STOPPED else StopCause.USER
+            return attempts.cause_of(ending)
     return completion.overdue(draft.job, trial, draft.at)
 
 

@@ -1,0 +1,202 @@
+"""The loop at its edges: who waits for whom, what a store that fails leaves behind, starting and stopping."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from test_world import DrawByNumber
+
+from tunewright.control.background import Background
+from tunewright.control.held import Held
+from tunewright.control.loop import Loop
+from tunewright.control.options import LoopOptions
+from tunewright.control.recorder import Recorder
+from tunewright.core.change import Change
+from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Resumed, StopAsked, TrialStopAsked
+from tunewright.core.ports import Owner, Task
+from tunewright.core.space import ContinuousParameter, Space
+from tunewright.core.spec import (
+    Definition,
+    Direction,
+    JobSpec,
+    Limits,
+    MetricDefinition,
+    Objective,
+    Strategy,
+    Training,
+)
+from tunewright.core.trial import Failure
+from tunewright.store.store import SqlStore, open_store
+from tunewright.testing.world import Disk, FakeClock, Hostility, Program, SimulatedExecutor
+
+ME = Owner("sim", "boot", 1, 0.0)
+
+
+def spec(name: str, *, jobs: int = 2, parallel: int = 1, gpus: int = 0) -> JobSpec:
+    training = Training(metrics=(MetricDefinition("acc", "acc=(.*?);"),), gpus=gpus)
+    objective = Objective("acc", Direction.MAXIMIZE)
+    definition = Definition(Space({"x": ContinuousParameter(0.0, 1.0)}), objective, training)
+    return JobSpec(name, (definition,), Strategy.RANDOM, Limits(parallel, jobs))
+
+
+def shortly(_: Task) -> Program:
+    return Program(((1.0, "acc=0.5;"),), 10.0, deaf=100.0)
+
+
+class FailingStore:
+    """A store that cannot write some events."""
+
+    def __init__(self, inner: SqlStore) -> None:
+        self._inner = inner
+        self.refuse: type[Event] | None = None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def commit(self, version: int, changes: Sequence[Change], events: Sequence[Event]) -> int:
+        if self.refuse is not None and any(isinstance(event, self.refuse) for event in events):
+            raise OSError("no space is left on the device")
+        return self._inner.commit(version, changes, events)
+
+
+class Site:
+    """A loop over a simulated executor."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self.store = open_store(f"sqlite:///{folder / 'site.db'}")
+        self.failing = FailingStore(self.store)
+        self.clock = FakeClock()
+        self.recorder = Recorder(self.failing, self.clock, lambda _: None)  # type: ignore[arg-type]  # all of a store
+        self.executor = SimulatedExecutor(disk, self.clock, random.Random(0), Hostility())
+        self.graces: list[float] = []
+        kill = self.executor.kill
+        self.executor.kill = lambda task: (self.graces.append(task.grace), kill(task))[1]  # type: ignore[method-assign]
+        self.loop = Loop(self.recorder, self.executor, DrawByNumber(), ME, LoopOptions(arn=str))
+
+    def create(self, made: JobSpec) -> str:
+        self.clock.at += 1.0
+        return self.recorder.create(made).job.uid
+
+    def until(self, uid: str, ended: bool = True) -> None:
+        """Go round until a job is over, or has something running."""
+        for _ in range(2000):
+            job = self.store.load(uid).job
+            if job.status.terminal if ended else any(trial.handle for trial in job.live.values()):
+                return
+            self.loop.tick()
+            self.loop.wait()
+        raise AssertionError(f"never came true: {self.store.load(uid).job}")
+
+
+def test_who_waits_for_a_gpu_holds_back_nobody_who_wants_none(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly, room=lambda task: task.training.gpus == 0))
+    waiting = site.create(spec("gpus", gpus=1))
+    site.until(site.create(spec("cpus")))
+    assert site.store.load(waiting).job.live[1].handle is None
+
+
+def test_an_exit_that_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    uid = site.create(spec("job", jobs=1))
+    site.until(uid, ended=False)
+    site.failing.refuse = Exited
+    for _ in range(50):
+        site.loop.tick()
+        site.loop.wait()
+    site.failing.refuse = None
+    site.until(uid)
+    assert site.store.load(uid).job.counters.completed == 1
+
+
+def test_a_store_that_fails_at_the_close_keeps_no_lease(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    uids = [site.create(spec(name, jobs=9)) for name in ("a", "b", "c")]
+    for uid in uids:
+        site.until(uid, ended=False)
+    one = site.loop.held[uids[1]]
+    one.add([Exited(site.clock.now(), 1, 1, None, Failure.ALGORITHM, "")], site.clock.now())
+    site.failing.refuse = Exited
+    site.loop.close()
+    assert [site.store.lease(uid) is None for uid in (uids[0], uids[2])] == [True, True]
+
+
+def test_a_hurry_ends_with_the_job(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    uid = site.create(replace(spec("job", jobs=3), stop_grace=30.0))
+    site.until(uid, ended=False)
+    site.recorder.record(uid, [StopAsked(site.clock.now())])
+    site.loop.wake()
+    site.loop.tick()
+    site.loop.hurry(uid)
+    site.until(uid)
+    site.recorder.record(uid, [Resumed(site.clock.now(), add_jobs=3)])
+    site.until(uid, ended=False)
+    number = next(iter(site.store.load(uid).job.live))
+    site.recorder.record(uid, [TrialStopAsked(site.clock.now(), number)])
+    site.until(uid)
+    assert site.graces == [30.0, 0.0, 30.0]
+
+
+def test_the_history_is_read_again_when_somebody_else_wrote(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    uid = site.create(spec("job", jobs=4, parallel=2))
+    site.recorder.record(uid, [Proposed(site.clock.now(), (Proposal(1, {"x": 0.1}), Proposal(2, {"x": 0.2})))])
+    held = Held(site.store.load(uid), 1e12)
+    held.history = site.store.history(uid)
+    launch = Launched(site.clock.now(), 1, 1, "handle")
+    held.add([launch], site.clock.now())
+    # Another process launched it, and ended another trial: what the loop has to say is nothing new.
+    site.recorder.record(uid, [launch, Exited(site.clock.now(), 2, 1, 1, Failure.ALGORITHM, "")])
+    held.commit(site.recorder, None)
+    assert held.job == site.store.load(uid).job
+    assert held.history is None
+
+
+class Slow:
+    """A loop whose rounds last until a test lets them end."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Held] = {}
+        self.executor = self
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.asked, self.closed = threading.Event(), threading.Event()
+
+    def tick(self) -> None:
+        self.begun.set()
+        assert self.go_on.wait(60)
+
+    def wait(self) -> None:
+        """Nothing to wait for."""
+
+    def wake(self) -> None:
+        """Nobody waits."""
+
+    def busy(self) -> bool:
+        self.asked.set()
+        return False
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_a_start_during_a_stop_neither_revives_the_old_loop_nor_ends_the_new_one() -> None:
+    loops = [Slow(), Slow()]
+    made = iter(loops)
+    background = Background(lambda: next(made))  # type: ignore[arg-type, return-value]  # all that it uses of a loop
+    background.start()
+    assert loops[0].begun.wait(60)
+    stopping = threading.Thread(target=background.stop)
+    stopping.start()
+    assert loops[0].asked.wait(60), "stop has taken the first loop"
+    background.start()
+    assert loops[1].begun.wait(60)
+    loops[0].go_on.set()
+    stopping.join(60)
+    assert not stopping.is_alive() and loops[0].closed.is_set() and not loops[1].closed.is_set()
+    loops[1].go_on.set()
+    background.stop()
+    assert loops[1].closed.is_set()
