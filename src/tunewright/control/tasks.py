@@ -52,4 +52,5 @@ def make_task(job: Job, trial: Trial, arn: Callable[[str], str], region: str) ->
         arn=arn(trial.name),
         region=region,
         checkpoint_uri=checkpoints,
+        uid=job.uid,
     )

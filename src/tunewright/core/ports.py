@@ -170,6 +170,7 @@ class Task:
         objective: the objective metric's name, or "".
         grace: seconds between SIGTERM and SIGKILL.
         checkpoint_uri: where this training job's checkpoints are kept, or None.
+        uid: its tuning job, or itself where it has none, as no other ever was; "" where names do not come again.
     """
 
     job: str
@@ -183,6 +184,7 @@ class Task:
     arn: str = ""
     region: str = "us-east-1"
     checkpoint_uri: str | None = None
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

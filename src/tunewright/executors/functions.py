@@ -17,6 +17,7 @@ from tunewright.core.ports import ExitReport, Objects, PhaseReport, Task
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import functions_end, processes, tasklock
 from tunewright.executors.bell import Bell
+from tunewright.executors.claims import claim
 from tunewright.executors.codec import task_to_json
 from tunewright.executors.functions_call import Call, handle, release, report_of
 from tunewright.executors.functions_pool import Pool
@@ -68,13 +69,13 @@ class FunctionExecutor(News):
         """Start a task, or find it started already; its handle. None: no slot is free now.
 
         Raises:
-            OSError: no worker process can be started.
+            OSError: no worker process can be started, or an earlier training job of that name still runs here.
             Invalid: the task's name is not a training job's name.
         """
-        workdir = Workdir.of(self._home, task.name, task.attempt)
         with self._guard:
             if self._known(task) is not None:
                 return handle(task)
+            workdir = claim(self._home, task)
             call = Call(task, workdir)
             training = task.training
             if functions_end.begun(workdir):
@@ -108,7 +109,7 @@ class FunctionExecutor(News):
         with self._guard:
             call = self._known(task)
             if call is None:
-                call = Call(task, Workdir.of(self._home, task.name, task.attempt))
+                call = Call(task, claim(self._home, task))
                 call.killed = True
                 if not os.path.exists(call.workdir.exit):
                     tasklock.write_tombstone(call.workdir, task.grace)

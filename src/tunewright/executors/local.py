@@ -11,6 +11,7 @@ from tunewright.core.ports import ExitReport, PhaseReport, Task
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
+from tunewright.executors.claims import claim
 from tunewright.executors.cluster import MAX_HOSTS
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
@@ -77,12 +78,13 @@ class LocalExecutor(News):
 
         Raises:
             Invalid: the task's name is not a training job's name.
+            OSError: an earlier training job of that name still runs here.
         """
-        workdir = Workdir.of(self._home, task.name, task.attempt)
         with self._launching:
             with self._guard:
                 if self._known(task) is not None:
                     return _handle(task)
+                workdir = claim(self._home, task)
                 entry = self._entry(task, workdir)
             if os.path.exists(workdir.base) and self._find(entry):
                 return _handle(task)
@@ -142,8 +144,8 @@ class LocalExecutor(News):
     def kill(self, task: Task) -> None:
         """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
         with self._guard:
-            workdir = Workdir.of(self._home, task.name, task.attempt)
-            entry = self._known(task) or self._entry(task, workdir)
+            entry = self._known(task) or self._entry(task, claim(self._home, task))
+            workdir = entry.workdir
             if entry.done or self._finished(entry):
                 return
             tasklock.write_tombstone(workdir, task.grace)

@@ -4,6 +4,7 @@
         input/config/*.json   input/data/<channel>/   model/   output/data/   output/failure   code/   checkpoints/
         stdout.log  stderr.log  metrics.jsonl             what the program said
         hosts/algo-<n>/                                   the same for each further host; `hosts/ended` lists all
+        owner       whose job's it is
         lock        held by the one process that runs this attempt; inside: who that is, and the phases
         exit.json   how it ended, written whole or not at all       tombstone   it shall end, or never start
 

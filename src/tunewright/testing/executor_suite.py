@@ -194,6 +194,30 @@ class ExecutorSuite:
             raise AssertionError(f"{name!r} was accepted")
         executor.close()
 
+    def test_a_name_that_comes_again_begins_anew(self, tmp_path: Path) -> None:
+        seen = Collected(self.executor(tmp_path))
+        earlier = replace(self.task(tmp_path, "name-1", "import sys\nprint('one')\nsys.exit(3)"), uid="one")
+        seen.executor.launch(earlier)
+        assert seen.exit("name-1").exit_code == 3
+        seen.executor.forget("name-1", 1)
+        seen.reports.clear()
+        later = replace(self.task(tmp_path, "name-1", "print('other')"), uid="other")
+        assert seen.executor.launch(later)
+        assert seen.exit("name-1").exit_code == 0
+        assert seen.executor.read("name-1", 1, "stdout", 0, 100) == b"other\n"
+        seen.executor.close()
+
+    def test_an_end_of_an_earlier_name_is_not_that_of_one_that_is_killed(self, tmp_path: Path) -> None:
+        seen = Collected(self.executor(tmp_path))
+        seen.executor.launch(replace(self.task(tmp_path, "name-2", "print('one')"), uid="one"))
+        seen.exit("name-2")
+        seen.executor.forget("name-2", 1)
+        seen.reports.clear()
+        seen.executor.kill(replace(self.task(tmp_path, "name-2", "print('other')"), uid="other"))
+        assert seen.exit("name-2").killed
+        assert seen.executor.sizes("name-2", 1) == Cursor()
+        seen.executor.close()
+
     # ---- ending ----
 
     def test_a_killed_program_may_save_its_model(self, tmp_path: Path) -> None:

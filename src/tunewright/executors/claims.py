@@ -1,0 +1,58 @@
+"""Whose a training job's directory is: names come again, what an earlier job left must not be taken for this one's."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from tunewright.core.ports import Task
+from tunewright.executors import tasklock
+from tunewright.executors.workdir import Workdir, make_directory, write_plain
+
+_OWNER = "owner"
+
+
+def claim(home: Path | str, task: Task) -> Workdir:
+    """The directory of a task's attempt, from now on its job's own; another job's is set aside first.
+
+    A directory without an owner's name is taken as it is.
+
+    Raises:
+        Invalid: the task's name is not a training job's name.
+        OSError: something of the other job still runs there, or the directory cannot be made.
+    """
+    workdir = Workdir.of(home, task.name, task.attempt)
+    if task.uid:
+        path = os.path.join(workdir.shared, _OWNER)
+        owner = _read(path)
+        if owner not in (None, task.uid):
+            _set_aside(home, task.name, workdir.shared, str(owner))
+        if owner != task.uid:
+            make_directory(workdir.shared)
+            write_plain(path, task.uid)
+    return workdir
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read() or None
+    except FileNotFoundError:
+        return None
+
+
+def _set_aside(home: Path | str, name: str, shared: str, owner: str) -> None:
+    """Give a directory a name that no training job has: its own, and that of the job that it was made for."""
+    attempts = 1
+    while os.path.isdir((earlier := Workdir.of(home, name, attempts)).base):
+        # Whoever put an end on record is about to leave.
+        if tasklock.is_held(earlier) and not os.path.exists(earlier.exit):
+            text = f"an earlier training job of this name still runs in {shared}; wait until it has ended, or end it"
+            raise OSError(errno.EBUSY, text)
+        attempts += 1
+    place, number = f"{shared}~{owner[:8]}", 1
+    while os.path.exists(place):
+        number += 1
+        place = f"{shared}~{owner[:8]}~{number}"
+    os.rename(shared, place)
