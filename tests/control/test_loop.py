@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from test_world import DrawByNumber
 
 from tunewright.control.background import Background
@@ -99,17 +100,20 @@ def test_who_waits_for_a_gpu_holds_back_nobody_who_wants_none(tmp_path: Path) ->
     assert site.store.load(waiting).job.live[1].handle is None
 
 
-def test_an_exit_that_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+def test_an_exit_that_could_not_be_written_is_written_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     site = Site(tmp_path, Disk(shortly))
     uid = site.create(spec("job", jobs=1))
     site.until(uid, ended=False)
     site.failing.refuse = Exited
-    for _ in range(50):
+    until = site.clock.at + 30.0
+    while site.clock.at < until:
         site.loop.tick()
         site.loop.wait()
     site.failing.refuse = None
     site.until(uid)
     assert site.store.load(uid).job.counters.completed == 1
+    told = [record for record in caplog.records if "stumbled" in record.message]
+    assert len(told) == 1, "what stays the same is told once"
 
 
 def test_a_store_that_fails_at_the_close_keeps_no_lease(tmp_path: Path) -> None:
@@ -154,6 +158,28 @@ def test_the_history_is_read_again_when_somebody_else_wrote(tmp_path: Path) -> N
     held.commit(site.recorder, None)
     assert held.job == site.store.load(uid).job
     assert held.history is None
+
+
+def test_a_store_out_of_reach_is_told_of_once_and_again_when_it_is_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.control.background.STUMBLE_SECONDS", 0.0)
+    loop, left = Slow(), [3]
+
+    def tick() -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError("no space is left on the device")
+        loop.begun.set()
+
+    loop.tick = tick  # type: ignore[method-assign]
+    background = Background(lambda: loop)  # type: ignore[arg-type, return-value]  # all that it uses of a loop
+    background.start()
+    assert loop.begun.wait(60)
+    background.stop()
+    said = [record.message for record in caplog.records]
+    assert [text[:9] for text in said] == ["the loop ", "the loop "]
+    assert "tries again" in said[0] and "goes round again" in said[1]
 
 
 class Slow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tunewright.core.ports import ExitReport
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
+from tunewright.executors import shim
 from tunewright.executors.slots import Slots
+from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
 from .bench import Bench, alive
 
@@ -370,3 +374,22 @@ def test_case_45_paths_stay_short(bench: Bench) -> None:
     longest = max(len(os.fspath(path)) - len(os.fspath(bench.home)) for path in bench.home.rglob("*"))
     assert longest < 240 - 100
     assert Slots(bench.home / "slots", "4").acquire(1) is not None
+
+
+def test_an_end_is_put_on_record_when_a_full_disk_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [errno.ENOSPC, errno.EDQUOT]
+
+    def write(workdir: Workdir, report: ExitReport) -> None:
+        if refusals:
+            raise OSError(refusals.pop(), "no space is left on the device")
+        write_exit(workdir, report)
+
+    monkeypatch.setattr(shim, "write_exit", write)
+    monkeypatch.setattr(shim, "pause", lambda _: None)
+    one = object.__new__(shim._Shim)
+    one._workdir = Workdir.of(tmp_path, "full-1")
+    report = ExitReport("full-1", 1, 0)
+    one._write_exit(report)
+    assert read_exit(one._workdir) == report

@@ -29,6 +29,8 @@ class Background:
         """Set when the thread that runs now is to end; each has its own."""
         self._moved = threading.Condition()
         self._versions: list[int] = []
+        self._trouble = ""
+        """What kept the loop from going round the last time."""
 
     def start(self) -> None:
         """Make sure that the loop runs."""
@@ -93,9 +95,17 @@ class Background:
     def _round(self, loop: Loop, stopping: threading.Event) -> None:
         try:
             loop.tick()
-        except Exception:  # the store may be out of reach for a while (a full disk, a lost connection): try again
-            _LOG.exception("the loop could not go round; trying again")
+        except Exception as error:  # the store may be out of reach for a while (a full disk, a lost connection)
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _LOG.exception(
+                    "the loop could not go round; it tries again every second, and nothing is lost meanwhile"
+                )
             stopping.wait(STUMBLE_SECONDS)
+        else:
+            if self._trouble:
+                self._trouble = ""
+                _LOG.warning("the loop goes round again")
         versions = [held.stored.version for held in loop.held.values()]
         if versions != self._versions:
             self._versions = versions

@@ -29,6 +29,8 @@ LOOK_SECONDS = 0.2
 """How often running trials' streams are looked at."""
 IDLE_SECONDS = 0.5
 """How often the store is looked at for new jobs and others' changes while nothing runs."""
+TOLD_SECONDS = 60.0
+"""The same trouble with a job is told again after so long."""
 MAX_PASSES = 8
 
 
@@ -55,6 +57,7 @@ class Loop:
         self._opinions = Opinions(recorder, advisor, self._aside)
         self._programs = Programs(executor, options)
         self._refreshed = float("-inf")
+        self._troubles: dict[str, tuple[str, float]] = {}
 
     @property
     def _store(self) -> Store:
@@ -71,8 +74,11 @@ class Loop:
                 self._advance(held, now)
             except NotFound:
                 self._drop(held)
-            except Exception:  # what is in memory may be lost: the job is read and watched afresh, others go on
-                _LOG.exception("%s: the loop stumbled; the job is read again", held.job.name)
+            except Exception as error:  # what is in memory may be lost: the job is read afresh, others go on
+                text, until = self._troubles.get(held.uid, ("", now))
+                if text != str(error) or until <= now:
+                    self._troubles[held.uid] = str(error), now + TOLD_SECONDS
+                    _LOG.exception("%s: the loop stumbled; the job is read again, until it goes on", held.job.name)
                 self._drop(held)
 
     def wait(self, most: float = IDLE_SECONDS) -> None:
@@ -205,6 +211,7 @@ class Loop:
         for number in list(held.watches):
             self._programs.forget(held, number)
         self._store.release(held.uid, self.owner)
+        self._troubles.pop(held.uid, None)
         self._drop(held)
 
     def _act(self, held: Held, now: float) -> None:

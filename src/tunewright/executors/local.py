@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -286,7 +287,8 @@ class LocalExecutor(News):
             return
         try:
             if not self._finished(entry):
-                write_exit(entry.workdir, report)
+                with contextlib.suppress(OSError):  # a full disk must not keep the controller from being told
+                    write_exit(entry.workdir, report)
                 self._finish(entry, report)
         finally:
             os.close(lock)

@@ -8,6 +8,7 @@ lock is its shim; a second one finds the lock taken and leaves.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -22,7 +23,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import artifacts, inputs, pipes, prepare, processes, reasons, rooms, tasklock, wire
-from tunewright.executors.clock import now
+from tunewright.executors.clock import now, pause
 from tunewright.executors.cluster import Cluster, merge, write_names
 from tunewright.executors.codec import task_from_json
 from tunewright.executors.containers import ContainerStage
@@ -36,6 +37,8 @@ from tunewright.executors.workdir import Workdir, write_exit, write_plain
 
 _BREAKING = (signal.SIGTERM, ORDER)
 LOCK_PATIENCE = 0.2
+FULL_SECONDS = 1.0
+"""Between two tries to write to a disk that is full."""
 JOBS = 500
 """A shim ends after so many jobs, and whatever has gathered in its memory with it."""
 
@@ -116,10 +119,22 @@ class _Shim:
                 self._say(report.reason)
             for stage in self._stages:
                 stage.close()
-            write_exit(self._workdir, report)
+            self._write_exit(report)
         for handle in (*slots, *(() if lock is None else (lock,))):
             os.close(handle)
         return f"{'exit' if mine else 'left'} {self._task.attempt} {self._task.name}"
+
+    def _write_exit(self, report: ExitReport) -> None:
+        """Put the end on record, however long that takes: on a full disk there is room some day."""
+        while True:
+            try:
+                write_exit(self._workdir, report)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                pause(FULL_SECONDS)
+            else:
+                return
 
     def _begin(self, lock: int) -> bool:
         """Write this process's name into the lock; False when the attempt was begun or ended before."""
@@ -301,5 +316,6 @@ class _Shim:
             handle = os.open(self._workdir.stream("stderr"), flags, 0o644)
         except OSError:
             return
-        os.write(handle, text.rstrip().encode() + b"\n")
+        with contextlib.suppress(OSError):  # nobody is helped by an end that is lost over it
+            os.write(handle, text.rstrip().encode() + b"\n")
         os.close(handle)
