@@ -86,16 +86,31 @@ def test_a_run_told_line_by_line(digits: StillEngine) -> None:
     end = "\n".join(told.lines[9:])
     assert f"Best acc: 0.913 by {four}" in end and "units = 512" in end
     assert f"Best model: file://{digits.home}/output/{four}/output/model.tar.gz" in end
-    assert f"Failed 2 times: ValueError: bad path … (first {two}, log {log})" in end
+    assert f"Failed 2 times: ValueError: bad path 7 (first {two}, log {log})" in end
     assert "tunewright export digits" in end and "tunewright resume digits --add-jobs" in end
     assert "\x1b" not in told.text
+
+
+def test_the_last_failure_of_a_job_without_success_is_told_once(digits: StillEngine) -> None:
+    reason = 'ExecuteUserScriptError:\nExitCode 1\nErrorMessage "loading\ndata set not found"\nCommand "train.py"'
+    digits.then(
+        lambda: digits.begin("digits", A, B),
+        *(lambda number=number: digits.exit("digits", number, 1, reason) for number in (1, 2)),
+        lambda: digits.begin("digits", A, B),
+        *(lambda number=number: digits.exit("digits", number, 1, reason) for number in (3, 4)),
+    )
+    told = Told(digits)
+    assert told.follow() == 1
+    ended = next(line for line in told.lines if line.startswith("Tuning job digits Failed"))
+    assert ended.endswith(f"Last failure: {name(digits, 4)}: data set not found.")
+    assert ended.count("No training job succeeded") == 1 and "ExecuteUserScriptError" not in told.text
 
 
 def test_case_46_each_failure_is_told_once(digits: StillEngine) -> None:
     play(digits)
     told = Told(digits)
     told.follow()
-    assert told.text.count("bad path 7") == 1 and "bad path 8" not in told.text
+    assert told.text.count("failed: ValueError: bad path 7") == 1 and "bad path 8" not in told.text
 
 
 def test_quiet_tells_new_bests_failures_and_the_end(digits: StillEngine) -> None:

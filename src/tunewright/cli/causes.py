@@ -1,4 +1,4 @@
-"""Why a training job failed, for a person: one line for the cause, what the exit code means, and a hint."""
+"""What is said below a failure: what the exit code means, where the log is, and a hint."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import signal
 
 from tunewright.core.trial import Trial
 
-_EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Killed)\b.*|.*: error: .*)$")
-_PREFIX = re.compile(r"^(?:AlgorithmError|ClientError|InternalServerError|Interrupted):\s*")
 _HINTS = (
     (r"ModuleNotFoundError|No module named", "install it for the script's interpreter, or set training.python"),
     (r"unrecognized arguments", "the script knows no such option; add it to its parser, or drop the hyperparameter"),
@@ -21,29 +19,6 @@ _HINTS = (
     (r"PermissionError|Permission denied", "check who may read or run the file"),
     (r"No space left on device", "free some disk space; tunewright doctor shows how much there is"),
 )
-
-
-def cause(reason: str) -> str:
-    """The line of a FailureReason that says most: the last exception in it, else its first line."""
-    lines = [line.strip() for line in reason.strip().splitlines() if line.strip()]
-    for line in reversed(lines):
-        bare = _PREFIX.sub("", line)
-        if _EXCEPTION.match(bare):
-            return bare.removesuffix('"')
-    return _PREFIX.sub("", lines[0]) if lines else "no reason was given"
-
-
-def in_short(reason: str) -> str:
-    """A job's FailureReason in one line: what it says first, and the cause of the failure that it quotes."""
-    head, many, _ = reason.strip().partition("\n")
-    if not many:
-        return head
-    return f"{re.split(r'(?:Algorithm|Client|InternalServer)Error: ', head)[0].rstrip()} {cause(reason)}"
-
-
-def kind(reason: str) -> str:
-    """What two failures of the same cause have in common: the cause without numbers, names and addresses."""
-    return re.sub(r"0x[0-9a-fA-F]+|[\w-]+-\d{3,}-[0-9a-f]{8}|\d+(?:\.\d+)?", "#", cause(reason))
 
 
 def exit_text(code: int | None) -> str:

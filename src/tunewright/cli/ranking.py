@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunewright.cli.causes import cause
 from tunewright.cli.engine import Engine
 from tunewright.cli.names import did_you_mean
 from tunewright.core.errors import Invalid
@@ -12,6 +11,7 @@ from tunewright.core.reads import TrialView
 from tunewright.core.space import decode_value
 from tunewright.core.spec import Direction, JobSpec
 from tunewright.core.trial import TrialStatus
+from tunewright.sdk.causes import cause
 from tunewright.sdk.phrases import duration
 from tunewright.sdk.values import short
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tunewright.cli.causes import cause, failure_lines, in_short, kind
+from tunewright.cli.causes import failure_lines
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.spec import Direction, JobSpec, Strategy
 from tunewright.core.trial import StopCause, Trial, TrialStatus
+from tunewright.sdk.causes import cause, in_short, kind
 from tunewright.sdk.facts import Facts, Row, Running
 from tunewright.sdk.progress import Logs, ProgressModel
 from tunewright.sdk.values import short
@@ -95,6 +96,15 @@ def opening(job: Job, home: str, owns: bool) -> list[str]:
     ]
 
 
+@dataclass(slots=True)
+class Counted:
+    """A cause of failure: the training job that failed of it first, its line there, and how many failed of it."""
+
+    first: str
+    cause: str
+    count: int = 0
+
+
 class Story(ProgressModel):
     """The shared telling with exit codes, hints and this command line's next steps.
 
@@ -108,7 +118,7 @@ class Story(ProgressModel):
         super().__init__(facts_of(job), logs, quiet=quiet)
         self._paths = paths
         self._trials: dict[str, Trial] = {}
-        self._kinds: dict[str, tuple[str, int]] = {}
+        self._kinds: dict[str, Counted] = {}
         self._shares: list[tuple[str, float]] = []
 
     def ended(self, job: Job, trials: Sequence[Trial]) -> list[str]:
@@ -152,22 +162,20 @@ class Story(ProgressModel):
     def _failure(self, row: Row) -> list[str]:
         """A cause is told once; the same one again is only counted."""
         trial = self._trials.get(row.name)
-        key = kind(row.reason)
-        first, count = self._kinds.get(key, (row.name, 0))
-        self._kinds[key] = (first, count + 1)
-        if count:
-            again = f"{self._head(row)}  failed for the same reason as {first} ({count + 1} so far)"
+        seen = self._kinds.setdefault(kind(row.reason), Counted(row.name, cause(row.reason)))
+        seen.count += 1
+        if seen.count > 1:
+            again = f"{self._head(row)}  failed for the same reason as {seen.first} ({seen.count} so far)"
             return [] if self._quiet else [again]
-        lines = [f"{self._head(row)}  failed: {cause(row.reason)}  {row.text()}".rstrip()]
+        lines = [f"{self._head(row)}  failed: {seen.cause}  {row.text()}".rstrip()]
         return lines + (failure_lines(trial, self._paths(row.name)) if trial is not None else [])
 
     def failures(self) -> list[str]:
-        """Each cause of failure once, with its number and its first training job."""
+        """Each cause that came more than once, as it was first told, with its number and its first training job."""
         return [
-            f"Failed {count} {'time' if count == 1 else 'times'}: {key.replace('#', '…')} (first {first},"
-            f" log {self._paths(first)})"
-            for key, (first, count) in self._kinds.items()
-            if count > 1
+            f"Failed {seen.count} times: {seen.cause} (first {seen.first}, log {self._paths(seen.first)})"
+            for seen in self._kinds.values()
+            if seen.count > 1
         ]
 
     def best_so_far(self) -> list[str]:

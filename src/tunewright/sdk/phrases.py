@@ -1,21 +1,11 @@
-"""Small texts about training jobs for people: causes, durations, what was saved."""
+"""Small texts about training jobs for people: durations, what was saved, the ends of logs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from tunewright.sdk.facts import Row, Running
 from tunewright.sdk.values import short, short_text
-
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b")
-
-
-def cause_of(reason: str) -> str:
-    """The line of a FailureReason that says most: its last exception, else its first line."""
-    lines = [line.strip() for line in reason.splitlines() if line.strip()]
-    exceptions = [line for line in lines[1:] if _EXCEPTION.match(line)]
-    return (exceptions or lines)[-1 if exceptions else 0]
 
 
 def running_text(job: Running, objective: str, now: float) -> str:

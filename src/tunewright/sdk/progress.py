@@ -6,14 +6,14 @@ said once: a finished job, a new best, a failure with its cause, a hint, the end
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tunewright.core.reads import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
+from tunewright.sdk.causes import NO_REASON, cause, kind
 from tunewright.sdk.facts import Facts, Row, Running
-from tunewright.sdk.phrases import bar_of, cause_of, duration, first_of, indented, running_text, saved, says
+from tunewright.sdk.phrases import bar_of, duration, first_of, indented, running_text, saved, says
 from tunewright.sdk.values import short, short_text
 
 STAGNANT = 10
@@ -133,15 +133,14 @@ class ProgressModel:
         return [f"No improvement over {short(self.best.value)} in the last {self._since_best} training jobs."]
 
     def _failure(self, row: Row) -> list[str]:
-        reason = row.reason.strip() or "no reason was given"
-        cause = cause_of(reason)
-        key = re.sub(r"\d+|0x[0-9a-f]+", "#", cause.replace(row.name, ""))
+        reason = row.reason.strip() or NO_REASON
+        told, key = cause(reason), kind(reason)
         self._causes[key] = self._causes.get(key, 0) + 1
         if self._causes[key] > 1:
             return [f"{self._head(row)}  failed as before ({self._causes[key]} times in all)"]
         tail = self._logs(row.name)
-        lines = [f"{self._head(row)}  failed: {cause}  {row.text()}"]
-        lines += [f"    {line}" for line in reason.splitlines() if line.strip() and cause not in line]
+        lines = [f"{self._head(row)}  failed: {told}  {row.text()}"]
+        lines += [f"    {line}" for line in reason.splitlines() if line.strip() and told not in line]
         if tail is not None:
             lines += [] if says(reason, tail.text) else indented(tail.text, 5)
             lines.append(f"    log: {tail.path}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from tunewright.control.clock import SteadyClock
+from tunewright.sdk.causes import in_short
 from tunewright.sdk.display import Display
 from tunewright.sdk.errors import TuningJobFailed
 from tunewright.sdk.facts import Facts, Row
@@ -139,7 +140,7 @@ class Watcher:
 
     def _end(self, job: Shape) -> None:
         status = job["HyperParameterTuningJobStatus"]
-        reason = job.get("FailureReason") or self.session.ending(self.name)
+        reason = in_short(job.get("FailureReason", "")) or self.session.ending(self.name)
         model = None
         if self.model.best is not None:
             described = self.session.describe_training_job(self.model.best.name)
