@@ -47,6 +47,18 @@ def test_minimising_turns_the_comparison() -> None:
     assert [each.value for each in telling.top(2)] == [0.25, 0.5]
 
 
+def test_of_equal_values_the_first_created_is_the_best_whichever_ended_first() -> None:
+    telling = model()
+    ends = [replace(row(number, 0.95), ended=200.0 - number) for number in (1000, 999, 4, 2, 3)]
+    lines = telling.update(ends)
+    assert sum("first value" in line or "new best" in line for line in lines) == 1
+    assert telling.best is not None and telling.best.name == row(2).name
+    end = telling.summary("Completed", "", 9.0, None)
+    assert f"Best acc: 0.95 by {row(2).name}" in end
+    others = end[end.index("Next best:") + 1 :][:4]
+    assert [line.split()[1] for line in others] == [row(number).name for number in (3, 4, 999, 1000)]
+
+
 def test_a_cause_is_told_once_with_the_log_and_then_counted() -> None:
     telling = model("Traceback\nValueError: bad path\n")
     lines = telling.update([row(1, status="Failed", reason="AlgorithmError: exit code 1")])

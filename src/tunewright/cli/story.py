@@ -137,6 +137,9 @@ class Story(ProgressModel):
         names += [name for name in row.parameters if name not in names]
         return replace(row, parameters={name: row.parameters[name] for name in names})
 
+    def top(self, count: int) -> list[Row]:
+        return [self._in_order(row) for row in super().top(count)]
+
     def region(self, job: Job, now: float, note: str = "") -> list[str]:
         """The live region: at most twelve lines."""
         counters = job.counters

@@ -81,6 +81,12 @@ class Row:
         found = _NUMBER.search(self.name)
         return found.group(1) if found else self.name
 
+    @property
+    def order(self) -> tuple[int, str]:
+        """What sorts training jobs by their creation; names alone do not beyond the number 999."""
+        number = self.number()
+        return int(number) if number.isdigit() else 0, self.name
+
     def worth(self) -> str:
         """Its objective for people: the value, with replicates their mean and spread."""
         return mean_text(self.value, self.spread, self.runs)

@@ -46,7 +46,7 @@ class ProgressModel:
         """The lines that these training jobs add; only finished ones that were not told before count."""
         new = [row for row in rows if row.finished and row.name not in self.rows]
         lines: list[str] = []
-        for row in sorted(new, key=lambda row: (row.ended or 0.0, row.name)):
+        for row in sorted(new, key=lambda row: (row.ended or 0.0, row.order)):
             self.rows[row.name] = row
             self._groups.setdefault(self._place(row), []).append(row)
             lines += self._finished(row)
@@ -101,6 +101,8 @@ class ProgressModel:
         before = self.best.value if self.best is not None else None
         if before is not None and not self.facts.better(row.value, before):
             self._since_best += row.runs
+            if self.best is not None and row.value == before and row.order < self.best.order:
+                self.best = row
             return ""
         self.best, self._since_best, self._next_note = row, 0, STAGNANT
         if row.runs > 1:
@@ -111,13 +113,13 @@ class ProgressModel:
 
     def _place(self, row: Row) -> int:
         """The configuration that a training job belongs to."""
-        number = row.number()
-        return configuration_of(int(number), self.facts.replicates) if number.isdigit() else 0
+        number, _ = row.order
+        return configuration_of(number, self.facts.replicates) if number else 0
 
     def _configuration(self, row: Row) -> Row | None:
         """The result of a training job's configuration, known by its best one; None until all of them have ended."""
         mine = self._groups.get(self._place(row), [])
-        counted = sorted((other for other in mine if other.counts), key=lambda other: other.name)
+        counted = sorted((other for other in mine if other.counts), key=lambda other: other.order)
         if len(mine) < self.facts.replicates or len(counted) < needed(self.facts.replicates):
             return None
         values = [other.value for other in counted if other.value is not None]
@@ -170,13 +172,13 @@ class ProgressModel:
     # ---- the end ----
 
     def top(self, count: int) -> list[Row]:
-        """The best rows, best first."""
+        """The best rows, best first; of equals the one that was created first, which is the tuning job's best too."""
         sign = -1.0 if self.facts.maximize else 1.0
         counted = [row for row in self.rows.values() if row.counts and row.value is not None]
         if self.facts.replicates > 1:
             found = {self._place(row): self._configuration(row) for row in counted}
             counted = [row for row in found.values() if row is not None]
-        return sorted(counted, key=lambda row: (sign * (row.value or 0.0), row.name))[:count]
+        return sorted(counted, key=lambda row: (sign * (row.value or 0.0), row.order))[:count]
 
     def summary(self, status: str, reason: str, elapsed: float, model: str | None) -> list[str]:
         """What is said at the end.
@@ -198,12 +200,12 @@ class ProgressModel:
         return lines + self._ways(status)
 
     def _best_lines(self, model: str | None) -> list[str]:
-        if self.best is None:
+        ranked = self.top(5)
+        if not ranked:
             return [f"No training job brought a value of {self.facts.objective()!r}."]
-        objective = self.facts.objective(self.best.definition)
-        lines = [f"Best {objective}: {self.best.worth()} by {self.best.name}"]
-        lines += [f"    {name} = {short_text(text)}" for name, text in self.best.parameters.items()]
-        others = self.top(5)[1:]
+        best, others = ranked[0], ranked[1:]
+        lines = [f"Best {self.facts.objective(best.definition)}: {best.worth()} by {best.name}"]
+        lines += [f"    {name} = {short_text(text)}" for name, text in best.parameters.items()]
         if others:
             lines.append("Next best:")
             lines += [f"    {row.worth():>12}  {row.name}  {row.text()}" for row in others]

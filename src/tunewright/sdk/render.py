@@ -60,7 +60,7 @@ def card(job: Mapping[str, Any], rows: Sequence[Row]) -> str:
 
 def curve(rows: Sequence[Row], facts: Facts) -> str:
     """Values in the order in which they came, and the best so far, as SVG; empty below two values."""
-    ended = sorted((row for row in rows if row.counts), key=lambda row: (row.ended or 0.0, row.name))
+    ended = sorted((row for row in rows if row.counts), key=lambda row: (row.ended or 0.0, row.order))
     values = [row.value for row in ended if row.value is not None]
     if len(values) < 2:
         return ""
