@@ -187,6 +187,23 @@ def test_early_stopping_is_told_with_its_numbers_and_what_it_saved(
     assert "Early stopping ended 1 of 2 training jobs before their time and saved about 6.0 s" in told.text
 
 
+def test_what_ended_with_the_tuning_job_was_not_stopped_early(
+    engine: StillEngine, request_of: Callable[..., Any]
+) -> None:
+    engine.call("CreateHyperParameterTuningJob", **request_of(early_stopping="Auto", completion={"target": 0.9}))
+    engine.then(
+        lambda: engine.begin("digits", A, B),
+        lambda: engine.report("digits", 2, 0.4),
+        lambda: engine.report("digits", 1, 0.95),
+        lambda: engine.exit("digits", 1),
+        lambda: engine.exit("digits", 2, -15, killed=True),
+    )
+    told = Told(engine)
+    assert told.follow() == 0
+    assert "stopped, the tuning job ended" in told.text and "stopped early" not in told.text
+    assert "Early stopping ended none of them before its time." in told.lines
+
+
 # ---- Ctrl-C ----
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tunewright.core.reads import LogTail
+from tunewright.core.trial import StopCause
 from tunewright.sdk.facts import Facts, Row, Running
 from tunewright.sdk.phrases import duration, running_text, saved
 from tunewright.sdk.progress import ProgressModel
@@ -20,7 +21,8 @@ def row(
     good = "Succeeded" if value is not None and status != "Failed" else "Failed"
     name = f"j-{number:03d}-0a1b2c3d"
     tuned = {"lr": "0.0123456789", "opt": '"32"', "n": "3"}
-    return Row(name, status, good, value, tuned, reason, None, 100.0 + number, 100.0 + number + seconds)
+    cause = StopCause.EARLY if status == "Stopped" else None
+    return Row(name, status, good, value, tuned, reason, None, 100.0 + number, 100.0 + number + seconds, cause=cause)
 
 
 def model(log: str = "", facts: Facts = FACTS, quiet: bool = False) -> ProgressModel:
@@ -174,10 +176,20 @@ def test_saving_needs_something_to_compare_with() -> None:
     assert "saved" not in saved([row(1, 0.5, "Stopped")])
 
 
-def test_a_job_at_its_maximum_resource_was_not_stopped_early() -> None:
-    rows = [replace(row(1, 0.9, "Stopped", seconds=10), full=True), row(2, 0.1, "Stopped", seconds=4)]
-    assert "stopped early" not in model().update(rows[:1])[0]
-    assert "ended 1 of 2" in saved(rows) and "saved about 6.0 s of training (a full job takes 10 s)" in saved(rows)
+def test_only_what_a_rule_ended_was_stopped_early() -> None:
+    causes = (StopCause.MAX_RESOURCE, StopCause.EARLY, StopCause.ENDING, StopCause.USER, None)
+    seconds = (10.0, 4.0, 1.0, 1.0, 1.0)
+    rows = [replace(row(n, 0.5, "Stopped", seconds=seconds[n - 1]), cause=cause) for n, cause in enumerate(causes, 1)]
+    lines = model(facts=replace(FACTS, judged=True)).update(rows)
+    assert [line.split("  ")[4] for line in sorted(lines, key=lambda line: line.split()[2])] == [
+        "reached its maximum resource",
+        "stopped early",
+        "stopped, the tuning job ended",
+        "stopped",
+        "stopped",
+    ]
+    assert "stopped early" not in model().update([row(1, 0.5, "Stopped")])[0]
+    assert "ended 1 of 5" in saved(rows) and "saved about 6.0 s of training (a full job takes 10 s)" in saved(rows)
 
 
 @pytest.mark.parametrize(

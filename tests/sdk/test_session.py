@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 import tunewright
+from tunewright.core.trial import StopCause
+from tunewright.sdk.facts import Row
 from tunewright.sdk.session import Session, tail_of
 
 
@@ -99,6 +101,44 @@ def test_what_only_an_engine_knows_is_left_to_the_wire(remote: tuple[Session, Bu
     session.hurry("j")
     with pytest.raises(ValueError, match="a server cannot be given Python functions"):
         session.store_function(len)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "cause"),
+    [
+        ("Stopped", "the tuning job ended", StopCause.ENDING),
+        ("Stopped", "stopped by the user", StopCause.USER),
+        ("Stopped", "stopped at epoch 9: it reached the maximum resource 9", StopCause.MAX_RESOURCE),
+        ("Stopped", "0.4 is worse than the median 0.9", StopCause.EARLY),
+        ("MaxRuntimeExceeded", "MaxRuntimeExceeded", StopCause.MAX_RUNTIME),
+        ("MaxWaitTimeExceeded", "MaxWaitTimeExceeded", StopCause.MAX_WAIT),
+    ],
+)
+def test_why_a_servers_training_job_was_stopped_is_asked_for(status: str, said: str, cause: StopCause) -> None:
+    asked: list[str] = []
+
+    def describe(TrainingJobName: str) -> dict[str, Any]:
+        asked.append(TrainingJobName)
+        return {"SecondaryStatusTransitions": [{"Status": status, "StatusMessage": said}]}
+
+    client: Any = SimpleNamespace(
+        describe_training_job=describe, exceptions=SimpleNamespace(ClientError=ClientError), meta=None
+    )
+    session = Session(client)
+    assert session.with_cause(Row("a", "Stopped")).cause is cause
+    assert session.with_cause(Row("b", "Completed")).cause is None
+    assert session.with_cause(Row("c", "Stopped", cause=StopCause.USER)).cause is StopCause.USER
+    assert asked == ["a"]
+
+
+def test_a_stopped_training_job_that_is_gone_has_no_cause() -> None:
+    def describe(TrainingJobName: str) -> dict[str, Any]:
+        raise Missing
+
+    client: Any = SimpleNamespace(
+        describe_training_job=describe, exceptions=SimpleNamespace(ClientError=ClientError), meta=None
+    )
+    assert Session(client).with_cause(Row("a", "Stopped")).cause is None
 
 
 def test_the_tail_of_a_file(tmp_path: Path) -> None:

@@ -12,21 +12,15 @@ from dataclasses import dataclass, field, replace
 from tunewright.cli.causes import failure_lines
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.spec import Direction, JobSpec, Strategy
-from tunewright.core.trial import StopCause, Trial, TrialStatus
+from tunewright.core.trial import Trial, TrialStatus
 from tunewright.sdk.causes import cause, in_short, kind
 from tunewright.sdk.facts import Facts, Row, Running
+from tunewright.sdk.phrases import STOPPED
 from tunewright.sdk.progress import Logs, ProgressModel
 from tunewright.sdk.values import short
 
 SHOWN = 8
 """Running training jobs in the live region, which with all else has at most twelve lines."""
-_STOPPED = {
-    StopCause.EARLY: "stopped early",
-    StopCause.USER: "stopped",
-    StopCause.ENDING: "stopped, the tuning job ended",
-    StopCause.MAX_RUNTIME: "stopped, its time was up",
-    StopCause.MAX_WAIT: "stopped, its waiting time was up",
-}
 Paths = Callable[[str], str]
 """A training job's log file by its name; empty when there is none."""
 
@@ -66,6 +60,7 @@ def row_of(job: Job, trial: Trial) -> Row:
         started=trial.started,
         ended=trial.ended,
         ran=trial.ran,
+        cause=trial.cause,
     )
 
 
@@ -73,7 +68,7 @@ def stopped_text(trial: Trial) -> str:
     """Why a training job was stopped, with the numbers that were compared."""
     if trial.cause is None:
         return ""
-    text = _STOPPED.get(trial.cause, str(trial.cause))
+    text = STOPPED.get(trial.cause, str(trial.cause))
     why = trial.verdict.why if trial.verdict is not None and trial.verdict.stop else ""
     return f"{text} ({why})" if why else text
 
@@ -155,12 +150,9 @@ class Story(ProgressModel):
         lines += [f"  and {len(running) - SHOWN} more running"] if len(running) > SHOWN else []
         return [*lines, note or f"  more: tunewright jobs {job.name}; tunewright logs {job.name} -f"]
 
-    def _finished(self, row: Row) -> list[str]:
-        lines = super()._finished(row)
+    def _stopped(self, row: Row) -> str:
         trial = self._trials.get(row.name)
-        if trial is None or trial.cause is None:
-            return lines
-        return [line.replace("  stopped early", f"  {stopped_text(trial)}") for line in lines]
+        return super()._stopped(row) if trial is None else stopped_text(trial)
 
     def _failure(self, row: Row) -> list[str]:
         """A cause is told once; the same one again is only counted."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tunewright.core.trial import StopCause
 from tunewright.sdk.extensions import join_extension
 from tunewright.sdk.values import short, short_text
 
 _NUMBER = re.compile(r"-(\d{3,})-[0-9a-f]{8}$")
+_PHASES = {"MaxRuntimeExceeded": StopCause.MAX_RUNTIME, "MaxWaitTimeExceeded": StopCause.MAX_WAIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Row:
         parameters: tuned values as the wire's strings.
         started, ended: seconds since the epoch, or None.
         ran: seconds that its program ran, pauses left out, or None when nobody knows more than when it began and ended.
-        full: it was stopped only because it had reached its maximum resource.
+        cause: why it was stopped before its program ended; None when it was not, and when nobody knows.
         runs: training jobs of its configuration that `value` is the mean of; `spread` is their standard deviation.
     """
 
@@ -37,13 +39,18 @@ class Row:
     started: float | None = None
     ended: float | None = None
     ran: float | None = None
-    full: bool = False
+    cause: StopCause | None = None
     runs: int = 1
     spread: float | None = None
 
     @classmethod
     def of(
-        cls, summary: Mapping[str, Any], value: float | None = None, *, ran: float | None = None, full: bool = False
+        cls,
+        summary: Mapping[str, Any],
+        value: float | None = None,
+        *,
+        ran: float | None = None,
+        cause: StopCause | None = None,
     ) -> Row:
         """From a HyperParameterTrainingJobSummary; `value` is a finer number than the wire has, or None."""
         wire = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
@@ -58,12 +65,17 @@ class Row:
             started=_seconds(summary.get("TrainingStartTime")),
             ended=_seconds(summary.get("TrainingEndTime")),
             ran=ran,
-            full=full,
+            cause=cause,
         )
 
     @property
     def finished(self) -> bool:
         return self.status in ("Completed", "Stopped", "Failed")
+
+    @property
+    def early(self) -> bool:
+        """Whether early stopping or a rung of Hyperband ended it, short of its full resource."""
+        return self.status == "Stopped" and self.cause is StopCause.EARLY
 
     @property
     def counts(self) -> bool:
@@ -145,6 +157,22 @@ class Facts:
 
     def objective(self, definition: str | None = None) -> str:
         return self.objectives.get(definition) or next(iter(self.objectives.values()))
+
+
+def cause_told(training_job: Mapping[str, Any]) -> StopCause | None:
+    """Why a training job was stopped, from its DescribeTrainingJob; None when its status transitions do not say.
+
+    The words of a rule of early stopping are its numbers, so that words which are none of ours are taken for its.
+    """
+    changes = training_job.get("SecondaryStatusTransitions") or []
+    if not changes:
+        return None
+    status, said = changes[-1]["Status"], changes[-1].get("StatusMessage", "")
+    if status in _PHASES:
+        return _PHASES[status]
+    if "maximum resource" in said:
+        return StopCause.MAX_RESOURCE
+    return next((cause for cause in StopCause if cause.value == said), StopCause.EARLY)
 
 
 def mean_text(value: float | None, spread: float | None, runs: int) -> str:

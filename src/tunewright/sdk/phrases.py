@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tunewright.core.trial import StopCause
 from tunewright.sdk.facts import Row, Running
 from tunewright.sdk.values import short, short_text
+
+STOPPED = {
+    StopCause.EARLY: "stopped early",
+    StopCause.USER: "stopped",
+    StopCause.ENDING: "stopped, the tuning job ended",
+    StopCause.MAX_RUNTIME: "stopped, its time was up",
+    StopCause.MAX_WAIT: "stopped, its waiting time was up",
+}
+"""What is said of a training job that was stopped; the cause's own words for any other."""
 
 
 def running_text(job: Running, objective: str, now: float) -> str:
@@ -20,8 +30,9 @@ def running_text(job: Running, objective: str, now: float) -> str:
 def saved(rows: Sequence[Row]) -> str:
     """What early stopping or Hyperband spared: stopped jobs, and their time against that of the full ones."""
     ended = [row for row in rows if row.seconds is not None]
-    stopped = [row.seconds or 0.0 for row in ended if row.status == "Stopped" and not row.full]
-    full = sorted(row.seconds or 0.0 for row in ended if row.status == "Completed" or row.full)
+    stopped = [row.seconds or 0.0 for row in ended if row.early]
+    whole = (row for row in ended if row.status == "Completed" or row.cause is StopCause.MAX_RESOURCE)
+    full = sorted(row.seconds or 0.0 for row in whole)
     if not stopped:
         return "Early stopping ended none of them before its time."
     text = f"Early stopping ended {len(stopped)} of {len(rows)} training jobs before their time"

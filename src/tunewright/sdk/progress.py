@@ -13,7 +13,7 @@ from tunewright.core.reads import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
 from tunewright.sdk.causes import NO_REASON, cause, kind
 from tunewright.sdk.facts import Facts, Row, Running
-from tunewright.sdk.phrases import bar_of, duration, first_of, indented, running_text, saved, says
+from tunewright.sdk.phrases import STOPPED, bar_of, duration, first_of, indented, running_text, saved, says
 from tunewright.sdk.values import short, short_text
 
 STAGNANT = 10
@@ -85,10 +85,18 @@ class ProgressModel:
         if not row.counts:
             return self._no_value(row)
         took = "" if row.seconds is None else f"  {duration(row.seconds)}"
-        stopped = "  stopped early" if row.status == "Stopped" and not row.full else ""
-        line = f"{self._head(row)}  {short(row.value)}  {row.text()}{took}{stopped}{gain}"
+        stopped = self._stopped(row)
+        line = f"{self._head(row)}  {short(row.value)}  {row.text()}{took}{stopped and f'  {stopped}'}{gain}"
         lines = [line] if gain or not self._quiet else []
         return lines + self._stagnation()
+
+    def _stopped(self, row: Row) -> str:
+        """Why it was stopped; empty when its program ended by itself."""
+        if row.status != "Stopped":
+            return ""
+        if row.cause is None or (row.early and not self.facts.judged):
+            return "stopped"
+        return STOPPED.get(row.cause, str(row.cause))
 
     def _head(self, row: Row) -> str:
         done, total = len(self.rows), self.facts.total

@@ -11,6 +11,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,9 +21,8 @@ from tunewright.core.job import Job
 from tunewright.core.ports import Objects
 from tunewright.core.reads import LogTail, Reads
 from tunewright.core.spec import Function
-from tunewright.core.trial import StopCause
 from tunewright.sdk.errors import InvalidArguments
-from tunewright.sdk.facts import Row, Running
+from tunewright.sdk.facts import Row, Running, cause_told
 from tunewright.sdk.inherited import inherited, line
 from tunewright.sdk.shapes import Shape
 from tunewright.settings import Settings
@@ -251,7 +251,16 @@ class Session:
                 trial = self.local.reads.trial(summary["TrainingJobName"]).trial
         if trial is None:
             return Row.of(summary)
-        return Row.of(summary, trial.value, ran=trial.ran, full=trial.cause is StopCause.MAX_RESOURCE)
+        return Row.of(summary, trial.value, ran=trial.ran, cause=trial.cause)
+
+    def with_cause(self, row: Row) -> Row:
+        """The row with why it was stopped; where only the wire can be asked, by one question for each stopped one."""
+        if row.status != "Stopped" or row.cause is not None:
+            return row
+        try:
+            return replace(row, cause=cause_told(self.describe_training_job(row.name)))
+        except self.client.exceptions.ClientError:  # deleted meanwhile
+            return row
 
     def paused(self, name: str) -> int:
         """How many training jobs of a tuning job are paused; 0 where only the wire can be asked."""

@@ -102,7 +102,7 @@ class Watcher:
             return found
         for row in self._newest():
             if row.finished and row.name not in self.model.rows:
-                found.append(row)
+                found.append(self.session.with_cause(row))
                 if len(found) == missing:
                     break
         return found
