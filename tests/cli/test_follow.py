@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -283,6 +284,54 @@ def test_a_late_watcher_is_told_only_what_is_new(digits: StillEngine) -> None:
     assert told.lines[3].startswith("Best so far: 0.9 by")
     assert not any(line.startswith("[1/4]") for line in told.lines)
     assert any(line.startswith("[2/4]") for line in told.lines)
+
+
+class Closing(io.StringIO):
+    """A pipe whose reader goes after so many lines."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self.left = lines
+
+    def write(self, text: str) -> int:
+        self.left -= text.count("\n")
+        if self.left < 0:
+            raise BrokenPipeError
+        return super().write(text)
+
+
+@pytest.mark.parametrize("lines", [0, 2, 4])
+def test_a_closed_pipe_leaves_the_job_and_says_where_it_is(
+    digits: StillEngine, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hushed: list[bool] = []
+    monkeypatch.setattr("tunewright.cli.follow.hush", lambda: hushed.append(True))
+    play(digits)
+    told = Told(digits)
+    told.teller = Human(digits, Lines(Closing(lines)), quiet=False, verbose=False)
+    assert told.follow() == 130 and hushed == [True]
+    assert digits.job("digits").status == "InProgress"
+    assert capsys.readouterr().err.splitlines() == [
+        "The output is closed; digits goes on. Watch it: tunewright watch digits   Stop it: tunewright stop digits"
+    ]
+
+
+def test_a_pipe_that_is_closed_at_the_end_changes_nothing(
+    digits: StillEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tunewright.cli.follow.hush", lambda: None)
+    play(digits)
+    told = Told(digits)
+    told.teller = Human(digits, Lines(Closing(8)), quiet=False, verbose=False)
+    assert told.follow() == 0 and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_strict_job_is_not_said_to_be_resumed(digits: StillEngine, stopped: bool) -> None:
+    job = digits.job("digits")
+    story = Story(replace(job, spec=replace(job.spec, strict=True)), lambda name: None, lambda name: "")
+    ways = story.summary("Stopped" if stopped else "Completed", "", 1.0, None)[-1]
+    assert ways == "Go on with it: a new tuning job with a warm start from digits; in strict mode none is resumed"
 
 
 # ---- JSON ----

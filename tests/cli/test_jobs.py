@@ -82,8 +82,23 @@ def test_run_refuses_a_bad_file_and_starts_nothing(engine: StillEngine, cli: Run
 def test_run_refuses_a_name_that_is_taken(digits: StillEngine, cli: Run, file: Path) -> None:
     result = cli("run", str(file))
     assert result.exit_code == 2
-    assert "already exists" in result.stderr and "(ResourceInUse)" in result.stderr
+    assert result.stderr.splitlines() == [
+        "Error: A tuning job called 'digits' already exists (InProgress). Choose one of:",
+        f"  tunewright run {file} --name ANOTHER, for a new job",
+        "  tunewright resume digits, to go on with the one that is there",
+        "  tunewright stop digits and then tunewright delete digits, to be rid of it",
+    ]
     assert cli("run", str(file), "--detach").exit_code == 2
+
+
+def test_of_a_failed_job_whose_name_is_taken_no_resuming_is_offered(digits: StillEngine, cli: Run, file: Path) -> None:
+    for number in range(1, 5):
+        digits.begin("digits", A)
+        digits.exit("digits", number, 1, "ValueError: x")
+    assert digits.job("digits").status == "Failed"
+    told = cli("run", str(file)).stderr
+    assert "already exists (Failed)" in told and "resume" not in told
+    assert told.endswith("  tunewright delete digits, to be rid of it\n")
 
 
 def test_run_warns_of_a_direction_that_fights_its_name(

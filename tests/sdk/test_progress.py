@@ -164,6 +164,11 @@ def test_the_end_says_reason_best_model_and_what_next() -> None:
     assert "tunewright resume j --add-jobs" in text
 
 
+def test_a_strict_job_goes_on_by_a_warm_start_only() -> None:
+    text = "\n".join(model(facts=replace(FACTS, strict=True)).summary("Completed", "", 3.0, None))
+    assert "a new tuning job with a warm start from j" in text and "tunewright resume" not in text
+
+
 def test_the_end_of_a_job_without_any_value() -> None:
     telling = model(facts=Facts("j", {None: "acc"}, {}, maximize=True, total=8, judged=True))
     text = "\n".join(telling.summary("Failed", "No training job succeeded after 5 attempts.", 3.0, None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from tunewright.cli.out import error_text, warn
+from tunewright.cli.out import error_text, hush, warn
 from tunewright.core.errors import TunewrightError
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
@@ -49,9 +48,8 @@ def guarded(function: Callable[Given, int | None]) -> Callable[Given, None]:
             warn(f"Error: {error_text(error)}")
             code = WRONG
         except BrokenPipeError:
-            # Whoever read the output has seen enough; nothing more may be written at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
+            hush()
+            code = 0  # whoever read the output has seen enough
         except KeyboardInterrupt:
             code = INTERRUPTED
         except Exception as error:  # botocore makes its classes as it runs; what is of neither known kind goes on

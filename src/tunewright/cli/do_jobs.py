@@ -12,16 +12,17 @@ from typing import Any
 from tunewright.cli.command import Voice
 from tunewright.cli.do_files import advice
 from tunewright.cli.engine import Engine, connect, find
-from tunewright.cli.follow import Human, Interrupts, Json, Teller, follow
+from tunewright.cli.follow import Human, Interrupts, Json, Teller, follow, ways_back
 from tunewright.cli.out import say, warn
 from tunewright.cli.screen import choose
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.tunefile import load
 from tunewright.cli.views import emit
 from tunewright.control.clock import SteadyClock
-from tunewright.core.errors import WrongState
+from tunewright.core.errors import NotFound, WrongState
 from tunewright.core.job import Job, JobStatus
 from tunewright.sdk.display import Lines
+from tunewright.sdk.phrases import onward
 
 STOP_SECONDS = 0.25
 KIND = "tuning job"
@@ -31,6 +32,7 @@ def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: boo
     """Create the job of a tuning file and follow it, or leave it to a controller of its own."""
     found = load(file, strict=strict, now=SteadyClock().now(), name=name)
     engine = connect(strict)
+    _not_taken(engine, found.name, file)
     request = found.request(BucketShelf(engine.objects) if strict else HomeShelf(engine.settings.home))
     for text in advice(request):
         warn(f"Warning: {text}")
@@ -44,12 +46,27 @@ def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: boo
         return follow(engine, found.name, _teller(engine, voice), interrupts, owns=True)
 
 
+def _not_taken(engine: Engine, name: str, file: Path) -> None:
+    """Raises WrongState, with the ways out, when there is a job of this name."""
+    try:
+        job = engine.reads.job(name).job
+    except NotFound:
+        return
+    ways = [f"tunewright run {file} --name ANOTHER, for a new job"]
+    if not _cannot_resume(job, 0):
+        ways.append(f"tunewright resume {job.name}, to go on with the one that is there")
+    first = "" if job.status.terminal else f"tunewright stop {job.name} and then "
+    ways.append(f"{first}tunewright delete {job.name}, to be rid of it")
+    text = f"A tuning job called {job.name!r} already exists ({job.status}). Choose one of:"
+    raise WrongState(KIND, job.name, job.status, "\n  ".join([text, *ways]))
+
+
 def _left_behind(name: str, voice: Voice, members: Mapping[str, Any]) -> None:
     if voice.as_json:
         emit({"HyperParameterTuningJobName": name, **members})
         return
     say(f"Tuning job {name} runs in the background.")
-    say(f"Watch it: tunewright watch {name}   Stop it: tunewright stop {name}")
+    say(ways_back(name))
 
 
 def _teller(engine: Engine, voice: Voice) -> Teller:
@@ -105,7 +122,7 @@ def stop(name: str, *, wait: bool, as_json: bool) -> int | None:
         return None
     best = f" Best so far: {job.best.value!r} by {job.best.name}." if job.best else ""
     say(f"The tuning job {job.name} is {job.status}.{best}")
-    say(f"Go on with it: tunewright resume {job.name}")
+    say(onward(job.name, strict=job.spec.strict))
     return None
 
 
@@ -135,7 +152,10 @@ def _cannot_resume(job: Job, add_jobs: int) -> str:
     if job.status is JobStatus.FAILED:
         return f"The tuning job {job.name!r} has Failed, which cannot be resumed; run it again under another name."
     if job.spec.strict and job.status.terminal:
-        return f"The tuning job {job.name!r} is {job.status} and was made in strict mode, where AMT knows no resuming."
+        return (
+            f"The tuning job {job.name!r} is {job.status} and was made in strict mode, where AMT knows no resuming;"
+            " start a new tuning job with a warm start from it."
+        )
     if add_jobs and not job.status.terminal:
         return f"The tuning job {job.name!r} is {job.status}; training jobs can be added when it has ended."
     return ""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Protocol
 
 from botocore.exceptions import ClientError
 
 from tunewright.aws.names import Arns
 from tunewright.cli.engine import Engine, best_of
+from tunewright.cli.out import hush, warn
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
 from tunewright.control.clock import SteadyClock
@@ -21,6 +22,7 @@ from tunewright.core.reads import TrialView
 from tunewright.core.trial import Trial, trial_name
 from tunewright.sdk.display import Display, Lines
 from tunewright.sdk.inherited import line as warm_line
+from tunewright.sdk.phrases import onward
 
 POLL_SECONDS = 0.25
 FORCED_SECONDS = 1.5
@@ -98,7 +100,7 @@ class Human:
         self._display.close()
         lines = [] if forced else [f"{job.name} goes on; look at it again with: tunewright watch {job.name}"]
         if forced:
-            lines = [*self._told(job).best_so_far(), f"Go on with it: tunewright resume {job.name}"]
+            lines = [*self._told(job).best_so_far(), onward(job.name, strict=job.spec.strict)]
         self._display.say(lines)
 
 
@@ -155,7 +157,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.count = 0
 
-    @contextmanager
+    @contextlib.contextmanager
     def heard(self) -> Iterator[Interrupts]:
         """Listen to SIGINT while the block runs; outside the main thread nothing can be heard."""
         if threading.current_thread() is not threading.main_thread():
@@ -175,9 +177,29 @@ class Interrupts:
 def follow(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
     """Tell a job until it ends or the user leaves; the exit code.
 
+    Whoever reads the output may leave too: then the job goes on, and standard error says so.
+
     Args:
         owns: Ctrl-C stops the job, and a second one kills its programs; else Ctrl-C only ends the watching.
     """
+    try:
+        return _followed(engine, name, teller, interrupts, owns=owns)
+    except BrokenPipeError:
+        hush()
+        status = engine.reads.job(name).job.status
+        if status.terminal:
+            return EXIT_CODES[status]
+        with contextlib.suppress(OSError):  # standard error may have gone the same way
+            warn(f"The output is closed; {name} goes on. {ways_back(name)}")
+        return INTERRUPTED
+
+
+def ways_back(name: str) -> str:
+    """How to look at a job that goes on without this command, and how to stop it."""
+    return f"Watch it: tunewright watch {name}   Stop it: tunewright stop {name}"
+
+
+def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
     view = engine.reads.job(name)
     looking = _Looking(engine, view.job, teller, owns)
     if not engine.in_charge(view) and not owns:

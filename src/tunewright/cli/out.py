@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,11 @@ from tunewright.core.errors import Invalid
 
 def say(text: str = "") -> None:
     print(text)
+
+
+def hush() -> None:
+    """Whoever read standard output has gone; nothing more may be written to it, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def warn(text: str) -> None:

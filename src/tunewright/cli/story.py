@@ -15,7 +15,7 @@ from tunewright.core.spec import Direction, JobSpec, Strategy
 from tunewright.core.trial import Trial, TrialStatus
 from tunewright.sdk.causes import cause, in_short, kind
 from tunewright.sdk.facts import Facts, Row, Running
-from tunewright.sdk.phrases import STOPPED
+from tunewright.sdk.phrases import STOPPED, onward
 from tunewright.sdk.progress import Logs, ProgressModel
 from tunewright.sdk.values import short
 
@@ -38,6 +38,7 @@ def facts_of(job: Job) -> Facts:
         total=job.budget,
         judged=spec.judged,
         replicates=spec.replicates,
+        strict=spec.strict,
     )
 
 
@@ -191,10 +192,8 @@ class Story(ProgressModel):
             shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares[:3])
             lines.append(f"Most important: {shares}")
         lines.append(f"All results: tunewright jobs {name}   Export: tunewright export {name} --output {name}.csv")
-        if status == JobStatus.COMPLETED:
-            lines.append(f"More training jobs: tunewright resume {name} --add-jobs 10")
-        elif status == JobStatus.STOPPED:
-            lines.append(f"Go on with it: tunewright resume {name}")
+        if status in (JobStatus.COMPLETED, JobStatus.STOPPED):
+            lines.append(onward(name, 10 if status == JobStatus.COMPLETED else 0, strict=self.facts.strict))
         return lines
 
 

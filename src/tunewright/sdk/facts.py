@@ -121,7 +121,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a description says about the job as a whole."""
+    """What a description says about the job as a whole, and whether it is `strict`, which is not resumed."""
 
     name: str
     objectives: Mapping[str | None, str]
@@ -130,6 +130,7 @@ class Facts:
     total: int | None
     judged: bool
     replicates: int = 1
+    strict: bool = False
 
     @classmethod
     def of(cls, job: Mapping[str, Any]) -> Facts:

@@ -13,7 +13,7 @@ from tunewright.core.reads import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
 from tunewright.sdk.causes import NO_REASON, cause, kind
 from tunewright.sdk.facts import Facts, Row, Running
-from tunewright.sdk.phrases import STOPPED, bar_of, duration, first_of, indented, running_text, saved, says
+from tunewright.sdk.phrases import STOPPED, bar_of, duration, first_of, indented, onward, running_text, saved, says
 from tunewright.sdk.values import short, short_text
 
 STAGNANT = 10
@@ -225,5 +225,5 @@ class ProgressModel:
         name = self.facts.name
         lines = [f"Look further: tunewright jobs {name} | tunewright export {name} | tuner.analytics().dataframe()"]
         if status in ("Stopped", "Completed"):
-            lines.append(f"Go on with it: tunewright resume {name} --add-jobs 10")
+            lines.append(onward(name, 10, strict=self.facts.strict))
         return lines

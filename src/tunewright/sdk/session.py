@@ -227,6 +227,11 @@ class Session:
         except NotFound:
             return None
 
+    def is_strict(self, name: str) -> bool:
+        """Whether a tuning job was made in strict mode; where only the wire can be asked, whether this session is."""
+        job = self._job(name)
+        return self.strict if job is None else job.spec.strict
+
     def ending(self, name: str) -> str:
         """Why a tuning job ended, in words, where our own reads know it; else an empty text."""
         job = self._job(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from tunewright.control.clock import SteadyClock
@@ -11,6 +12,7 @@ from tunewright.sdk.causes import in_short
 from tunewright.sdk.display import Display
 from tunewright.sdk.errors import TuningJobFailed
 from tunewright.sdk.facts import Facts, Row
+from tunewright.sdk.phrases import onward
 from tunewright.sdk.progress import ProgressModel
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
@@ -38,7 +40,7 @@ class Watcher:
         self.session, self.name, self.display = session, name, display
         self._clock = clock or SteadyClock().now
         job = session.describe(name)
-        self.model = ProgressModel(Facts.of(job), session.log_tail)
+        self.model = ProgressModel(replace(Facts.of(job), strict=session.is_strict(name)), session.log_tail)
         self._interrupts = 0
         self._asked_to_stop = False
         if "WarmStartConfig" in job and (given := session.warm_start(name)):
@@ -132,7 +134,7 @@ class Watcher:
         self.session.hurry(self.name)
         best = self.model.best
         so_far = "nothing yet" if best is None else f"{best.value!r} by {best.name}  {best.text()}"
-        self.display.say([f"Best so far: {so_far}", f"Go on with it: tunewright resume {self.name}"])
+        self.display.say([f"Best so far: {so_far}", onward(self.name, strict=self.model.facts.strict)])
 
     def stop(self) -> None:
         """Ask the job to stop; one that has ended already is left alone."""
