@@ -308,6 +308,19 @@ def test_autotune_changes_nothing_that_was_given(world: World) -> None:
     assert told["TrainingJobDefinition"]["StaticHyperParameters"]["mode"] == "fast"
 
 
+def test_autotune_leaves_the_toolkits_settings_alone(world: World) -> None:
+    """SDK v2 sends its own `sagemaker_` hyperparameters as hints like any other."""
+    toolkit = {"sagemaker_container_log_level": "20", "sagemaker_mpi_num_of_processes_per_host": "4"}
+    hints = [{"Name": name, "ValueHint": hint} for name, hint in {**toolkit, "depth": "4"}.items()]
+    request = tuning(ParameterRanges={"AutoParameters": hints}, Strategy="Bayesian")
+    request["Autotune"] = {"Mode": "Enabled"}
+    world.create(request)
+    told = world.describe("job")
+    lists = told["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    assert [body["Name"] for kind in lists.values() for body in kind] == ["depth"]
+    assert toolkit.items() <= told["TrainingJobDefinition"]["StaticHyperParameters"].items()
+
+
 def test_autotune_chooses_a_built_ins_objective(world: World) -> None:
     request = observed_request()
     del request["TrainingJobDefinition"]["InputDataConfig"]

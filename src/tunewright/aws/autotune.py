@@ -14,6 +14,8 @@ from tunewright.core.space import decode_value, format_number
 
 RETRIES = 3
 LOGARITHMIC_FROM = 64
+TOOLKIT = "sagemaker_"
+"""What names begin with that are the training toolkit's settings, such as its log level: nothing to tune."""
 _SHARE = re.compile(r"rate|prob|dropout|sample|ratio|fraction|momentum|beta|decay")
 
 
@@ -21,7 +23,7 @@ def expand(request: Wire) -> Wire:
     """The request as Autotune completes it; unchanged where Autotune is not asked for.
 
     What the user gave is never changed. A hint becomes a range around it: whole numbers from half to double,
-    fractions over a decade each way, true and false both; other texts stay static.
+    fractions over a decade each way, true and false both; other texts and the toolkit's settings stay static.
     """
     if request.get("Autotune", {}).get("Mode") != "Enabled":
         return request
@@ -70,6 +72,8 @@ def _expand_hints(request: Wire, part: Part) -> None:
 
 def _range(name: str, text: str) -> tuple[str, Wire] | None:
     """The list and the range that a hint becomes; None when it is nothing to tune around."""
+    if name.startswith(TOOLKIT):
+        return None
     value = decode_value(text)
     if isinstance(value, bool):
         return "CategoricalParameterRanges", {"Name": name, "Values": ["true", "false"]}
