@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .test_aws_rules import listed, several
-from .world import ROLE, START, World, changed, ranges, tuning
+from .world import ROLE, START, World, changed, ranges, training, tuning
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.0-1-cpu-py3"
 CHANNELS = [
@@ -124,6 +124,47 @@ def test_a_built_in_brings_its_metrics(world: World, observed: str) -> None:
     named = {entry["Name"]: entry["Regex"] for entry in definitions}
     assert len(definitions) == len(named) > 30
     assert list(named)[-1] == "ObjectiveMetric" and named["ObjectiveMetric"] == named["validation:rmse"]
+
+
+def test_a_training_job_shows_its_channels_as_its_tuning_job_does(world: World, data: None) -> None:
+    request = observed_request()
+    bare = [
+        {
+            "ChannelName": channel["ChannelName"],
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
+        }
+        for channel in CHANNELS
+        for uri in [channel["DataSource"]["S3DataSource"]["S3Uri"]]  # type: ignore[index]
+    ]
+    uid = world.create(changed(request, "TrainingJobDefinition.InputDataConfig", bare))
+    world.propose(uid, POINT)
+    told = world.describe(world.job(uid).name)["TrainingJobDefinition"]["InputDataConfig"]
+    child = world.ok("DescribeTrainingJob", {"TrainingJobName": world.job(uid).live[1].name})
+    assert child["InputDataConfig"] == told == [{k: v for k, v in c.items() if k != "ContentType"} for c in CHANNELS]
+    assert child["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] is False
+
+
+def test_a_plain_training_job_shows_what_was_sent(world: World, data: None) -> None:
+    source = {**CHANNELS[0]["DataSource"]["S3DataSource"], "InstanceGroupNames": ["g"]}  # type: ignore[index]
+    groups = [{"InstanceGroupName": "g", "InstanceType": "ml.m5.large", "InstanceCount": 1}]
+    sent = {
+        "AlgorithmSpecification": {
+            "TrainingImage": "image",
+            "TrainingInputMode": "File",
+            "EnableSageMakerMetricsTimeSeries": True,
+        },
+        "InputDataConfig": [{**CHANNELS[0], "DataSource": {"S3DataSource": source}}],
+        "ResourceConfig": {"InstanceGroups": groups, "VolumeSizeInGB": 1},
+        "MlflowConfig": {"MlflowResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-ABCDEFGHIJKL"},
+        "InfraCheckConfig": {"EnableInfraCheck": True},
+    }
+    world.ok("CreateTrainingJob", training(**sent, SessionChainingConfig={"EnableSessionTagChaining": True}))
+    told = world.ok("DescribeTrainingJob", {"TrainingJobName": "plain"})
+    assert {name: told[name] for name in sent} == {
+        **sent,
+        "AlgorithmSpecification": {**sent["AlgorithmSpecification"], "MetricDefinitions": []},  # type: ignore[dict-item]
+    }
+    assert "SessionChainingConfig" not in told, "DescribeTrainingJob's shape has no such member"
 
 
 def test_the_best_job_as_observed_in_2020(world: World, observed: str) -> None:

@@ -53,6 +53,8 @@ def normal_definition(body: Wire, definition: Definition) -> Wire:
     normal["AlgorithmSpecification"] = algorithm_specification(body["AlgorithmSpecification"], definition)
     normal["OutputDataConfig"] = without(body["OutputDataConfig"], "CompressionType")
     normal["StoppingCondition"] = without(normal["StoppingCondition"], "MaxPendingTimeInSeconds")
+    if "InputDataConfig" in normal:
+        normal["InputDataConfig"] = [_without_groups(channel) for channel in normal["InputDataConfig"]]
     if "HyperParameterRanges" in body:
         normal["HyperParameterRanges"] = normal_ranges(body["HyperParameterRanges"])
     resources = resource_config(body)
@@ -73,12 +75,13 @@ def training_defaults(body: Wire) -> Wire:
 
 
 def _normal_channel(channel: Wire) -> Wire:
-    source = channel["DataSource"].get("S3DataSource")
-    if source is None:
-        return channel
-    kept = {"S3DataDistributionType": "FullyReplicated", **without(source, "InstanceGroupNames")}
-    defaults = {"CompressionType": "None", "RecordWrapperType": "None"}
-    return {**defaults, **channel, "DataSource": {**channel["DataSource"], "S3DataSource": kept}}
+    source = {"S3DataDistributionType": "FullyReplicated", **channel["DataSource"]["S3DataSource"]}
+    return {"CompressionType": "None", "RecordWrapperType": "None", **channel, "DataSource": {"S3DataSource": source}}
+
+
+def _without_groups(channel: Wire) -> Wire:
+    source = without(channel["DataSource"]["S3DataSource"], "InstanceGroupNames")
+    return {**channel, "DataSource": {"S3DataSource": source}}
 
 
 def algorithm_specification(body: Mapping[str, Any], definition: Definition) -> Wire:

@@ -96,7 +96,7 @@ def definition_body(request: Wire, index: int) -> Wire:
 
 
 def _inherited(body: Mapping[str, object]) -> Wire:
-    kept = ("RoleArn", "InputDataConfig", "VpcConfig", "CheckpointConfig", "Environment", "RetryStrategy")
+    kept = ("RoleArn", "VpcConfig", "CheckpointConfig", "Environment", "RetryStrategy")
     own = (
         "DebugHookConfig",
         "DebugRuleConfigurations",
@@ -106,6 +106,9 @@ def _inherited(body: Mapping[str, object]) -> Wire:
         "ProfilerRuleConfigurations",
         "RemoteDebugConfig",
         "InfraCheckConfig",
+        "ServerlessJobConfig",
+        "MlflowConfig",
+        "ModelPackageConfig",
     )
     return {name: body[name] for name in (*kept, *own) if name in body}
 
@@ -123,7 +126,7 @@ def _hyperparameters(view: TrialView, body: Wire) -> dict[str, str]:
 def _algorithm(view: TrialView, body: Wire) -> Wire:
     definition = view.spec.definitions[view.trial.definition]
     specification = algorithm_specification(body.get("AlgorithmSpecification", {}), definition)
-    return {**specification, "EnableSageMakerMetricsTimeSeries": False}
+    return {"EnableSageMakerMetricsTimeSeries": False, **specification}
 
 
 def start_time(trial: Trial) -> float | None:
