@@ -108,6 +108,24 @@ def test_a_pattern_without_a_group_gives_its_whole_match() -> None:
     assert values(scraper(r"[0-9]\.[0-9]+"), b"now 0.25 of it\n") == [0.25]
 
 
+TAB = r".*\[[0-9]+\].*#011validation-rmse:([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?).*"
+
+
+@pytest.mark.parametrize("pattern", [TAB, TAB.replace("#011", r"\#011"), "(?<=x|)" + TAB])
+@pytest.mark.parametrize("tab", [b"\t", b"#011"])
+def test_a_tab_as_cloudwatch_shows_it_means_a_tab_too(pattern: str, tab: bytes) -> None:
+    """As in AWS's own patterns for XGBoost, on both engines."""
+    line = b"[12]%btrain-rmse:1.5%bvalidation-rmse:1.25e-1\n" % (tab, tab)
+    assert values(scraper(pattern), line) == [0.125]
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"a[#011]=([0-9]+)", r"a\[[^]#011]=([0-9]+)", r"a\Q#011\E=([0-9]+)", r"a[\]#011]=([0-9]+)"]
+)
+def test_a_class_and_quoted_text_keep_their_characters(pattern: str) -> None:
+    assert values(scraper(pattern), b"a\t=1\na[\t=2\n") == ([2.0] if "^" in pattern else [])
+
+
 def test_something_that_is_no_pattern_is_refused() -> None:
     with pytest.raises(ValueError, match="not a regular expression"):
         compile_pattern("acc=(")

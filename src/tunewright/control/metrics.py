@@ -17,7 +17,7 @@ from typing import Protocol
 import re2
 import regex
 
-from tunewright.control.patterns import MOST_ATOMS, weight
+from tunewright.control.patterns import MOST_ATOMS, weight, with_tabs
 from tunewright.core.spec import MetricDefinition
 from tunewright.core.trial import Observation
 
@@ -87,11 +87,12 @@ def _group(found: _Match) -> str:
 
 @lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> _Pattern:
-    """A bounded matcher for a metric's pattern.
+    """A bounded matcher for a metric's pattern, in which `#011` stands for a tab too.
 
     Raises:
         ValueError: the pattern is not a regular expression, or unrolls to too much.
     """
+    pattern = with_tabs(pattern)
     if weight(pattern) > MOST_ATOMS:
         raise ValueError(f"repeats too much: unrolled it has over {MOST_ATOMS:,} parts; use smaller counts, or + and *")
     try:
