@@ -62,6 +62,7 @@ class Options:
         bucket: made when the server starts, so that the SDKs' default bucket is there.
         keys: by access key; without any, requests need no signature.
         pages: applications by the first part of their paths, such as `ui`.
+        endpoint: the server's own URL.
         dropped: how many log lines were dropped because nobody read them.
     """
 
@@ -69,6 +70,7 @@ class Options:
     bucket: str
     keys: Mapping[str, Key] = field(default_factory=dict)
     pages: Mapping[str, ASGIApp] = field(default_factory=dict)
+    endpoint: str = ""
     dropped: Callable[[], int] = lambda: 0
 
 
@@ -82,7 +84,14 @@ def make_app(ports: Ports, settings: Settings, options: Options) -> ASGIApp:
     def operations(region: str) -> Operations:
         here = replace(settings, region=region)
         return Operations(
-            ports.recorder, ports.store, ports.reads, ports.objects, here, strict=options.strict, wake=ports.wake
+            ports.recorder,
+            ports.store,
+            ports.reads,
+            ports.objects,
+            here,
+            strict=options.strict,
+            wake=ports.wake,
+            endpoint=options.endpoint,
         )
 
     services = Services(

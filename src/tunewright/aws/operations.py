@@ -48,6 +48,7 @@ class Operations:
         strict: AMT to the letter, or extended. Services of both kinds may share a store.
         wake: told the uid of a job for which something may be owed now.
         draw_seed: where a missing RandomSeed comes from.
+        endpoint: the URL of the server, "" in process.
     """
 
     def __init__(
@@ -60,13 +61,14 @@ class Operations:
         strict: bool,
         wake: Callable[[str], None],
         draw_seed: Callable[[], int] = draw_seed,
+        endpoint: str = "",
     ) -> None:
         grace = settings.stop_grace_seconds
         if grace is None:
             grace = STRICT_GRACE if strict else EXTENDED_GRACE
         manner = Manner(strict, grace, draw_seed)
         quotas = quotas_of(settings.quotas)
-        service = Service(recorder, store, reads, objects, Arns.of(settings), manner, wake, quotas)
+        service = Service(recorder, store, reads, objects, Arns.of(settings), manner, wake, quotas, endpoint)
         tuning, training, tags = TuningOperations(service), TrainingOperations(service), TagOperations(service)
         self.strict = strict
         self.creations: dict[str, Creation] = {

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
-from urllib.parse import urlsplit
 
 from tunewright.aws import builtin
 from tunewright.aws.extension import is_piece, nearest, unpack
 from tunewright.aws.limits import LIMITS
+from tunewright.aws.locations import urlsplit_or_none
 from tunewright.aws.patterns import pattern_problem
 from tunewright.aws.protocol import Wire, shorten
 from tunewright.core.errors import Invalid, Problem
@@ -144,6 +143,9 @@ def _source(path: str, source: Wire, objects: Objects) -> Iterator[Problem]:
     if source["S3DataType"] not in ("S3Prefix", "ManifestFile", "AugmentedManifestFile"):
         yield Problem(f"{path}.s3DataType", f"{source['S3DataType']!r} is not supported here; use S3Prefix.")
         return
+    if uri.startswith("https:"):
+        yield _elsewhere(f"{path}.s3Uri", uri)
+        return
     try:
         found = objects.exists(uri)
     except Invalid as error:
@@ -178,14 +180,13 @@ def _uris(at: Callable[[str], str], body: Wire) -> Iterator[Problem]:
             text = f"{shorten(uri)!r} is no absolute location; use s3://bucket/prefix or file:///directory."
             yield Problem(at(name), text)
         elif parts.scheme == "https":
-            yield Problem(at(name), f"{shorten(uri)!r}: write it as s3://bucket/prefix.")
+            yield _elsewhere(at(name), uri)
 
 
-def urlsplit_or_none(uri: str) -> Any:
-    try:
-        return urlsplit(uri)
-    except ValueError:
-        return None
+def _elsewhere(path: str, uri: str) -> Problem:
+    """What is wrong with an https address that `locations.s3_location` made nothing of."""
+    text = "is an https address that is neither Amazon S3's nor this server's; write it as s3://bucket/prefix."
+    return Problem(path, f"{shorten(uri)!r} {text}")
 
 
 def _resources(at: Callable[[str], str], body: Wire) -> Iterator[Problem]:

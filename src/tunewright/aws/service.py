@@ -26,6 +26,7 @@ class Service:
     Args:
         wake: told the uid of a job for which something may be owed now.
         changed_quotas: account quotas that differ from AMT's defaults, by name.
+        endpoint: the URL of the server, whose S3 may be named by it; "" in process.
     """
 
     recorder: Recorder
@@ -36,6 +37,7 @@ class Service:
     manner: Manner
     wake: Callable[[str], None]
     changed_quotas: Mapping[str, int] = field(default_factory=dict)
+    endpoint: str = ""
 
     @property
     def strict(self) -> bool:

@@ -42,11 +42,12 @@ class Manner:
     draw_seed: Callable[[], int]
 
 
-def tuning_spec(request: Wire, inherited: Sequence[MetricDefinition], manner: Manner) -> JobSpec:
+def tuning_spec(request: Wire, sent: Wire, inherited: Sequence[MetricDefinition], manner: Manner) -> JobSpec:
     """A tuning job's specification.
 
     Args:
         request: CreateHyperParameterTuningJob, checked.
+        sent: the same with locations as they were sent, to be shown.
         inherited: metric definitions for a warm-started request that has none.
     """
     config = request["HyperParameterTuningJobConfig"]
@@ -66,14 +67,14 @@ def tuning_spec(request: Wire, inherited: Sequence[MetricDefinition], manner: Ma
         warm_start=_warm_start(request.get("WarmStartConfig")),
         seed=config["RandomSeed"] if "RandomSeed" in config else manner.draw_seed(),
         strict=manner.strict,
-        request=json.dumps(request, allow_nan=False),
+        request=json.dumps(sent, allow_nan=False),
         options=options,
         stop_grace=manner.stop_grace,
     )
 
 
-def training_spec(request: Wire, manner: Manner) -> JobSpec:
-    """A plain training job's specification: one trial, no strategy."""
+def training_spec(request: Wire, sent: Wire, manner: Manner) -> JobSpec:
+    """A plain training job's specification: one trial, no strategy; arguments as in `tuning_spec`."""
     static = request.get("HyperParameters", {})
     extension = unpack(static)
     metrics = metrics_in(request.get("AlgorithmSpecification", {}), static)
@@ -84,7 +85,7 @@ def training_spec(request: Wire, manner: Manner) -> JobSpec:
         strategy=None,
         limits=Limits(max_parallel=1, max_jobs=1),
         strict=manner.strict,
-        request=json.dumps(request, allow_nan=False),
+        request=json.dumps(sent, allow_nan=False),
         options=extension.options,
         stop_grace=manner.stop_grace,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tunewright.aws.locations import in_s3
 from tunewright.aws.protocol import read_request
 from tunewright.aws.rules import tuning_problems
 from tunewright.cli.command import WRONG
@@ -90,7 +91,7 @@ def _check_request(request: Mapping[str, Any], home: Path, *, strict: bool) -> N
     text = "{} does not satisfy: {}."
     problems = [Problem(v.path, text.format(v.value, v.constraint), v.extended_allows) for v in violations]
     if not problems:
-        problems = tuning_problems(found, _Assumed(home / "objects"), (), strict=strict)
+        problems = tuning_problems(in_s3(found), _Assumed(home / "objects"), (), strict=strict)
     if problems:
         raise Invalid(problems)
 

@@ -63,6 +63,7 @@ def serve(wanted: Wanted) -> int | None:
     if wanted.store:
         settings = replace(settings, store=wanted.store)
     listening = _listen(wanted.host, wanted.port)
+    endpoint = _endpoint(wanted, listening)
     speaker = _speak_up(wanted.access_log)
     host = Host.open(settings)
     try:
@@ -70,11 +71,12 @@ def serve(wanted: Wanted) -> int | None:
         ports = Ports(
             host.recorder, host.store, host.reads, host.objects, local.log_paths, lambda _: host.background.wake()
         )
-        app = make_app(ports, settings, Options(wanted.strict, wanted.bucket, keys, dropped=lambda: speaker.dropped))
+        options = Options(wanted.strict, wanted.bucket, keys, endpoint=endpoint, dropped=lambda: speaker.dropped)
+        app = make_app(ports, settings, options)
         server = make_server(app, wanted.certificate, wanted.key)
         if wanted.loop:
             host.background.start()
-        _announce(wanted, settings, listening, keys)
+        _announce(wanted, settings, endpoint, keys)
         _settle()
         # uvicorn takes these over while it serves, and raises them once more when it has ended.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -113,11 +115,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _announce(wanted: Wanted, settings: Settings, listening: socket.socket, keys: Mapping[str, Key]) -> None:
+def _endpoint(wanted: Wanted, listening: socket.socket) -> str:
     port = listening.getsockname()[1]
     scheme = "https" if wanted.certificate else "http"
     place = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-    endpoint = f"{scheme}://{place}:{port}"
+    return f"{scheme}://{place}:{port}"
+
+
+def _announce(wanted: Wanted, settings: Settings, endpoint: str, keys: Mapping[str, Key]) -> None:
     mode = "strict" if wanted.strict else "extended"
     if wanted.as_json:
         emit({"Endpoint": endpoint, "Mode": mode, "Bucket": wanted.bucket, "Home": str(settings.home)})
