@@ -96,7 +96,7 @@ def test_whoever_reads_gets_one_version_with_its_tag(store: S3Store) -> None:
 
 def test_an_upload_that_another_request_ends_is_none(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     uploads = Uploads(store)
-    upload = uploads.find(uploads.begin("data", "k", 1.0, {}, {}), "data", "k")
+    upload = uploads.find(uploads.begin("data", "k", 1.0, Facts("")), "data", "k")
     uploads.add(upload, 1, gathered(store, b"part"), tag(b"part").strip('"'))
     listed = uploads.parts(upload)
     uploads.abort(upload)

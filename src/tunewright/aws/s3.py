@@ -1,4 +1,4 @@
-"""S3, as far as SageMaker's clients go: buckets, objects, ranges, listings, copies, multipart uploads.
+"""S3, as far as SageMaker's clients go: buckets, objects, ranges, listings, copies, multipart uploads, tags.
 
 Source: Amazon S3's API reference. Bytes are streamed; everything that touches the disk runs in threads, so that
 a large listing or a slow disk holds up nobody else.
@@ -20,13 +20,14 @@ from tunewright.aws.s3_objects import Objects
 from tunewright.aws.s3_parts import Parts
 from tunewright.aws.s3_reply import OWNER, XML, read_limit, xml
 from tunewright.aws.s3_store import S3Store
+from tunewright.aws.s3_tags import Tags
 from tunewright.aws.s3_xml import document, parse, stamp, texts, url, yes
 
 Method: TypeAlias = Callable[..., Awaitable[Answer | int]]
 
 _OTHER = """accelerate acl analytics cors encryption intelligent-tiering inventory legal-hold lifecycle logging metrics
 notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment restore
-retention select tagging torrent versioning versions website attributes"""
+retention select torrent versioning versions website attributes"""
 _UNSUPPORTED = frozenset(_OTHER.split())
 MAX_BUCKETS = 1000
 
@@ -40,7 +41,7 @@ class S3:
 
     def __init__(self, store: S3Store, region: str, now: Callable[[], float]) -> None:
         self._desk = desk = Desk(store, region, now)
-        self._objects, self._parts = Objects(desk), Parts(desk)
+        self._objects, self._parts, self._tags = Objects(desk), Parts(desk), Tags(desk)
 
     def open(self, bucket: str) -> None:
         """Make the default bucket and clear away what was given up long ago."""
@@ -88,6 +89,8 @@ class S3:
             return min(found), None
         if not bucket:
             return ("ListBuckets", self._list_buckets) if method in ("GET", "HEAD") else ("unknown", None)
+        if "tagging" in query:
+            return self._tagging_operation(method, key)
         if not key:
             return self._bucket_operation(method, query)
         if "uploadId" in query or "uploads" in query:
@@ -120,6 +123,12 @@ class S3:
             case "POST" if "delete" in query:
                 return "DeleteObjects", self._delete_many
         return "unknown", None
+
+    def _tagging_operation(self, method: str, key: str) -> tuple[str, Method | None]:
+        methods = {"GET": self._tags.get, "PUT": self._tags.put, "DELETE": self._tags.delete}
+        if not key or method not in methods:
+            return "tagging", None
+        return f"{method.title()}ObjectTagging", methods[method]
 
     def _upload_operation(self, method: str, query: dict[str, str], copied: bool) -> tuple[str, Method | None]:
         match method:

@@ -13,6 +13,7 @@ from tunewright.aws.s3_desk import BLOCK, Desk
 from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_reply import described, encryption, looks, read_span, xml
 from tunewright.aws.s3_store import Facts, Found, remove
+from tunewright.aws.s3_tags import tags_of, tags_of_copy
 from tunewright.aws.s3_xml import stamp
 
 
@@ -25,10 +26,10 @@ class Objects:
     async def put(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
         await self._desk.do(self._desk.store.bucket, bucket)
         await self._desk.check_write(call, bucket, name)
-        target = self._desk.store.incoming()
+        tags, target = tags_of(call), self._desk.store.incoming()
         try:
             digests = await self._desk.gather(call, target, key)
-            facts = Facts(f'"{digests.md5.hexdigest()}"', *described(call), digests.told())
+            facts = Facts(f'"{digests.md5.hexdigest()}"', *described(call), digests.told(), tags)
             await self._desk.do(self._desk.store.put, bucket, name, target, facts)
         finally:
             await self._desk.do(remove, target)
@@ -73,7 +74,7 @@ class Objects:
                     raise S3Fault("InvalidRequest", text)
                 md5 = await self._desk.do(self._desk.store.copy, file, target, (0, found.size))
             told = described(call) if replaced else (found.facts.headers, found.facts.user)
-            facts = Facts(f'"{md5}"', *told, dict(found.facts.sums))
+            facts = Facts(f'"{md5}"', *told, dict(found.facts.sums), tags_of_copy(call, found))
             await self._desk.do(self._desk.store.put, bucket, name, target, facts)
         finally:
             await self._desk.do(remove, target)

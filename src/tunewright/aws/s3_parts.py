@@ -11,7 +11,8 @@ from tunewright.aws.s3_body import ChunkKey
 from tunewright.aws.s3_desk import Desk
 from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_reply import described, encryption, read_limit, read_part_number, read_span, xml
-from tunewright.aws.s3_store import remove
+from tunewright.aws.s3_store import Facts, remove
+from tunewright.aws.s3_tags import tags_of
 from tunewright.aws.s3_uploads import Upload
 from tunewright.aws.s3_xml import parse, stamp, texts, yes
 
@@ -23,8 +24,8 @@ class Parts:
         self._desk = desk
 
     async def begin(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
-        headers, user = described(call)
-        begun = await self._desk.do(self._desk.uploads.begin, bucket, name, self._desk.now(), headers, user)
+        facts = Facts("", *described(call), tags=tags_of(call))
+        begun = await self._desk.do(self._desk.uploads.begin, bucket, name, self._desk.now(), facts)
         status, lines, body = xml("InitiateMultipartUploadResult", {"Bucket": bucket, "Key": name, "UploadId": begun})
         return status, {**lines, **encryption(call)}, body
 

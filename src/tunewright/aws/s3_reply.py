@@ -57,6 +57,7 @@ def encryption(call: Call) -> dict[str, str]:
 def looks(found: Found, call: Call) -> dict[str, str]:
     headers = {"content-type": DEFAULT_TYPE, **found.facts.headers}
     headers |= {f"x-amz-meta-{name}": value for name, value in found.facts.user.items()}
+    headers |= {"x-amz-tagging-count": str(len(found.facts.tags))} if found.facts.tags else {}
     for name in ("content-type", "content-disposition", "content-encoding", "content-language", "cache-control"):
         if (value := call.query.get(f"response-{name}")) and value.isascii() and value.isprintable():
             headers[name] = value

@@ -1,8 +1,8 @@
 """Objects on disk as S3 sees them: `s3://bucket/key` is `<root>/bucket/key`, a plain file that others may write too.
 
-What S3 knows of an object beyond its bytes (ETag, content type, user metadata) lies in `<root>/.s3/meta`, together
-with the file's size and time: once somebody replaced or changed the file by other means it no longer counts. All
-functions block and are called from threads.
+What S3 knows of an object beyond its bytes (ETag, content type, user metadata, tags) lies in `<root>/.s3/meta`,
+together with the file's size and time: once somebody replaced or changed the file by other means it no longer counts.
+All functions block and are called from threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import stat
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,12 +37,14 @@ class Facts:
         headers: content type, encoding and the like, by lower-case name.
         user: `x-amz-meta-*` without the prefix.
         sums: checksums of the whole content in base64, by algorithm.
+        tags: the object's tags.
     """
 
     etag: str
     headers: Mapping[str, str] = field(default_factory=dict)
     user: Mapping[str, str] = field(default_factory=dict)
     sums: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class S3Store:
     def put(self, bucket: str, key: str, source: str, facts: Facts) -> None:
         """Move a gathered file into its place, whole; what was there before is replaced. Raises S3Fault."""
         self.bucket(bucket)
-        path, meta = self._object(bucket, key), self._meta(bucket, key)
+        path = self._object(bucket, key)
         info = os.stat(source)
         if key.endswith("/"):
             if info.st_size:
@@ -178,20 +180,38 @@ class S3Store:
             with self._swap:
                 self._folder(path, key)
             return
-        os.makedirs(os.path.dirname(meta), exist_ok=True)
-        temporary = f"{meta}.{uuid.uuid4().hex}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump({**asdict(facts), "size": info.st_size, "mtime_ns": info.st_mtime_ns}, file)
+        temporary = self._written(bucket, key, facts, info)
         try:
             with self._swap:
                 self._folder(os.path.dirname(path), key)
                 if os.path.isdir(path):
                     text = f"There are keys below {key}/: objects are files here, it cannot be both."
                     raise S3Fault("InvalidRequest", text)
-                os.replace(temporary, meta)
+                os.replace(temporary, self._meta(bucket, key))
                 os.replace(source, path)
         finally:
             remove(temporary)
+
+    def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """Give an object these tags in place of those that it has. Raises S3Fault when there is no such object."""
+        self.bucket(bucket)
+        with self._swap:
+            facts = self._find(bucket, key).facts
+            if key.endswith("/"):
+                if tags:
+                    raise S3Fault("InvalidRequest", "A key that ends with a slash is a folder here, and has no tags.")
+                return
+            info = os.stat(self._object(bucket, key))
+            os.replace(self._written(bucket, key, replace(facts, tags=tags), info), self._meta(bucket, key))
+
+    def _written(self, bucket: str, key: str, facts: Facts, info: os.stat_result) -> str:
+        """A new file with what is kept of an object, beside the place that it is for."""
+        meta = self._meta(bucket, key)
+        os.makedirs(os.path.dirname(meta), exist_ok=True)
+        temporary = f"{meta}.{uuid.uuid4().hex}"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump({**asdict(facts), "size": info.st_size, "mtime_ns": info.st_mtime_ns}, file)
+        return temporary
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object; nothing happens when there is none."""

@@ -41,6 +41,7 @@ class Upload:
     begun: float
     headers: Mapping[str, str] = field(default_factory=dict)
     user: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Uploads:
@@ -50,12 +51,18 @@ class Uploads:
         self._store = store
         self._root = os.path.join(store.own, "uploads")
 
-    def begin(self, bucket: str, key: str, now: float, headers: Mapping[str, str], user: Mapping[str, str]) -> str:
+    def begin(self, bucket: str, key: str, now: float, facts: Facts) -> str:
+        """The id of a new upload of a key.
+
+        Args:
+            facts: what is to be kept of the object; its ETag does not count.
+        """
         self._store.bucket(bucket)
         name = uuid.uuid4().hex
         folder = os.path.join(self._root, name)
         os.mkdir(folder)
-        record = {"bucket": bucket, "key": key, "begun": now, "headers": dict(headers), "user": dict(user)}
+        kept = {"headers": dict(facts.headers), "user": dict(facts.user), "tags": dict(facts.tags)}
+        record = {"bucket": bucket, "key": key, "begun": now, **kept}
         with open(f"{folder}/upload.json", "x", encoding="utf-8") as file:
             json.dump(record, file)
         return name
@@ -100,7 +107,7 @@ class Uploads:
         if not chosen:
             raise S3Fault("MalformedXML", "The list of parts is empty.")
         joined = hashlib.md5(b"".join(bytes.fromhex(part.md5) for part in chosen), usedforsecurity=False).hexdigest()
-        facts = Facts(f'"{joined}-{len(chosen)}"', upload.headers, upload.user)
+        facts = Facts(f'"{joined}-{len(chosen)}"', upload.headers, upload.user, tags=upload.tags)
         target = self._store.incoming()
         try:
             try:
