@@ -114,3 +114,42 @@ def test_https_addresses_of_others_are_refused(world: World, member: str, path: 
     assert code == "ValidationException"
     for part in (path, "'https://example.org/bucket/x'", "neither Amazon S3's nor this server's", "s3://bucket/prefix"):
         assert part in message, message
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_server_wants_the_buckets_that_are_written_to(world: World, strict: bool) -> None:
+    world.strict = world.service(strict=True, has_bucket=world.objects.has_bucket)
+    world.extended = world.service(strict=False, has_bucket=world.objects.has_bucket)
+    world.objects.path("s3://there").mkdir(parents=True)
+    body = {
+        "OutputDataConfig": {"S3OutputPath": "s3://nobucket-here/x"},
+        "CheckpointConfig": {"S3Uri": "s3://nor-here"},
+    }
+    code, message = world.refused("CreateTrainingJob", training(**body), strict=strict)
+    assert code == "ValidationException"
+    assert "outputDataConfig.s3OutputPath" in message and "'s3://nobucket-here/x'" in message
+    assert "there is no bucket 'nobucket-here'; make it (aws s3 mb s3://nobucket-here)" in message
+    assert "checkpointConfig.s3Uri" in message and "there is no bucket 'nor-here'" in message
+    request = tuning()
+    request["TrainingJobDefinition"] |= body
+    message = world.refused("CreateHyperParameterTuningJob", request, strict=strict)[1]
+    assert "trainingJobDefinition.outputDataConfig.s3OutputPath" in message, message
+    body = {"OutputDataConfig": {"S3OutputPath": "s3://there/x"}, "CheckpointConfig": {"S3Uri": "s3://there"}}
+    world.ok("CreateTrainingJob", training(**body), strict=strict)
+
+
+def test_in_process_buckets_are_made_when_they_are_written_to(world: World) -> None:
+    world.ok("CreateTrainingJob", training(OutputDataConfig={"S3OutputPath": "s3://nobucket-here/x"}))
+
+
+def test_a_file_needs_no_bucket(world: World) -> None:
+    world.extended = world.service(strict=False, has_bucket=world.objects.has_bucket)
+    request = training(OutputDataConfig={"S3OutputPath": "file:///tmp/out"})
+    world.ok("CreateTrainingJob", request, strict=False)
+
+
+def test_the_server_may_be_named_by_its_own_address(world: World) -> None:
+    world.strict = world.service(strict=True, endpoint=OWN)
+    world.ok("CreateTrainingJob", training(OutputDataConfig={"S3OutputPath": f"{OWN}/bucket/x"}))
+    uid = world.store.find("plain", tuning=False)
+    assert world.job(uid).spec.definitions[0].training.output_path == "s3://bucket/x"

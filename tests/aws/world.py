@@ -52,7 +52,7 @@ class World:
         self.seeds: Iterator[int] = itertools.count(1000)
         self.strict, self.extended = self.service(strict=True), self.service(strict=False)
 
-    def service(self, *, strict: bool) -> Operations:
+    def service(self, *, strict: bool, **more: Any) -> Operations:
         return Operations(
             self.recorder,
             self.store,
@@ -62,6 +62,7 @@ class World:
             strict,
             self.woken.append,
             lambda: next(self.seeds),
+            **more,
         )
 
     def client(self, *, strict: bool = True) -> Any:

@@ -41,7 +41,7 @@ class Server:
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.tls = tls
         ports = Ports(world.recorder, world.store, world.reads, world.objects, self.log_paths, self.woken.append)
-        app = make_app(ports, world.settings, Options(strict, "tunewright", keys))
+        app = make_app(ports, world.settings, Options(strict, "tunewright", keys, endpoint=self.url))
         self.uvicorn = make_server(app, CERTIFICATE if tls else None, PRIVATE if tls else None)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.socket]})
 
@@ -90,6 +90,7 @@ def served(
 ) -> Iterator[Server]:
     home.mkdir(parents=True, exist_ok=True)
     world = World(home)
+    world.objects.path("s3://bucket").mkdir(parents=True)  # where the requests of `aws.world` put their models
     world.settings = replace(world.settings, quotas=quotas)
     # Signatures have times: the server's clock has to be the machine's.
     world.clock.time = SteadyClock().now()

@@ -128,6 +128,8 @@ def test_what_goes_wrong_is_an_error_of_the_disks_kind(
     with pytest.raises(OSError, match="s3://no-such-bucket/x"):
         RemoteObjects(open_server.url).put_file(source, "s3://no-such-bucket/x")
     assert RemoteObjects(open_server.url).fetch("s3://no-such-bucket/x", tmp_path / "t") == 0
+    assert not RemoteObjects(open_server.url).has_bucket("s3://no-such-bucket/x")
+    assert RemoteObjects(open_server.url).has_bucket("s3://bucket/x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(OSError, match=r"SignatureDoesNotMatch|403|Forbidden"):
         RemoteObjects(keyed_server.url).exists("s3://tunewright/x")

@@ -92,6 +92,7 @@ def make_app(ports: Ports, settings: Settings, options: Options) -> ASGIApp:
             strict=options.strict,
             wake=ports.wake,
             endpoint=options.endpoint,
+            has_bucket=ports.objects.has_bucket,
         )
 
     services = Services(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from tunewright.aws.protocol import Wire
+from tunewright.aws.protocol import Wire, shorten
+from tunewright.core.errors import Invalid, Problem
+
+WRITTEN = (("OutputDataConfig", "S3OutputPath"), ("CheckpointConfig", "S3Uri"))
+"""Where a definition says to what places a training job writes."""
 
 _AWS = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?"
@@ -59,7 +63,7 @@ def in_s3(request: Wire, endpoint: str = "") -> Wire:
 
 def _definition(body: Wire, endpoint: str) -> Wire:
     changed = dict(body)
-    for name, member in (("OutputDataConfig", "S3OutputPath"), ("CheckpointConfig", "S3Uri")):
+    for name, member in WRITTEN:
         if name in body:
             changed[name] = _located(body[name], member, endpoint)
     if "InputDataConfig" in body:
@@ -77,6 +81,40 @@ def _channel(channel: Wire, endpoint: str) -> Wire:
 
 def _located(body: Mapping[str, Any], member: str, endpoint: str) -> Wire:
     return {**body, member: s3_location(body[member], endpoint)}
+
+
+def bucket_problems(request: Wire, has_bucket: Callable[[str], bool] | None) -> list[Problem]:
+    """Outputs and checkpoints of a creation's request, as `in_s3` leaves it, whose bucket is not there.
+
+    Args:
+        has_bucket: whether the bucket of a URI is there; None where none has to be.
+    """
+    if has_bucket is None:
+        return []
+    bodies = {"": request}
+    if "TrainingJobDefinition" in request:
+        bodies["trainingJobDefinition."] = request["TrainingJobDefinition"]
+    for number, body in enumerate(request.get("TrainingJobDefinitions", []), start=1):
+        bodies[f"trainingJobDefinitions.{number}.member."] = body
+    named = {
+        f"{where}{name[0].lower()}{name[1:]}.{member[0].lower()}{member[1:]}": body[name][member]
+        for where, body in bodies.items()
+        for name, member in WRITTEN
+        if name in body and body[name][member].startswith("s3://")
+    }
+    return [problem for path, uri in named.items() for problem in _bucket_problem(path, uri, has_bucket)]
+
+
+def _bucket_problem(path: str, uri: str, has_bucket: Callable[[str], bool]) -> Iterator[Problem]:
+    try:
+        if not has_bucket(uri):
+            bucket = uri.removeprefix("s3://").partition("/")[0]
+            text = f"there is no bucket {bucket!r}; make it (aws s3 mb s3://{bucket}), or name one that is there."
+            yield Problem(path, f"{shorten(uri)!r}: {text}")
+    except Invalid as error:
+        yield from (Problem(path, f"{shorten(uri)!r}: {problem.message}") for problem in error.problems)
+    except OSError as error:
+        yield Problem(path, f"{shorten(uri)!r} can't be looked at: {error.strerror or error}.")
 
 
 def urlsplit_or_none(uri: str) -> SplitResult | None:

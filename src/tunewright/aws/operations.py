@@ -49,6 +49,7 @@ class Operations:
         wake: told the uid of a job for which something may be owed now.
         draw_seed: where a missing RandomSeed comes from.
         endpoint: the URL of the server, "" in process.
+        has_bucket: as in `Service`.
     """
 
     def __init__(
@@ -62,13 +63,16 @@ class Operations:
         wake: Callable[[str], None],
         draw_seed: Callable[[], int] = draw_seed,
         endpoint: str = "",
+        has_bucket: Callable[[str], bool] | None = None,
     ) -> None:
         grace = settings.stop_grace_seconds
         if grace is None:
             grace = STRICT_GRACE if strict else EXTENDED_GRACE
         manner = Manner(strict, grace, draw_seed)
         quotas = quotas_of(settings.quotas)
-        service = Service(recorder, store, reads, objects, Arns.of(settings), manner, wake, quotas, endpoint)
+        service = Service(
+            recorder, store, reads, objects, Arns.of(settings), manner, wake, quotas, endpoint, has_bucket
+        )
         tuning, training, tags = TuningOperations(service), TrainingOperations(service), TagOperations(service)
         self.strict = strict
         self.creations: dict[str, Creation] = {

@@ -26,6 +26,7 @@ class Service:
     Args:
         wake: told the uid of a job for which something may be owed now.
         changed_quotas: account quotas that differ from AMT's defaults, by name.
+        has_bucket: whether the bucket of a URI is there; None where buckets are made when they are first written to.
         endpoint: the URL of the server, whose S3 may be named by it; "" in process.
     """
 
@@ -38,6 +39,7 @@ class Service:
     wake: Callable[[str], None]
     changed_quotas: Mapping[str, int] = field(default_factory=dict)
     endpoint: str = ""
+    has_bucket: Callable[[str], bool] | None = None
 
     @property
     def strict(self) -> bool:

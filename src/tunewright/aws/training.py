@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunewright.aws.faults import TRAINING_NOT_FOUND, Fault, invalid, training_exists
-from tunewright.aws.locations import in_s3
+from tunewright.aws.locations import bucket_problems, in_s3
 from tunewright.aws.paging import next_token, position
 from tunewright.aws.protocol import Violation, Wire, has_structure
 from tunewright.aws.rules_training import training_problems
@@ -33,6 +33,7 @@ class TrainingOperations:
         static = request.get("HyperParameters", {})
         sent, request = request, in_s3(request, service.endpoint)
         problems = list(training_problems("", request, static, service.objects, strict=service.strict))
+        problems += bucket_problems(request, service.has_bucket)
         tags = checked_tags(request, violations, problems)
         spec = training_spec(request, sent, service.manner)
         arn = service.arns.training(spec.name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tunewright.aws.autotune import expand
 from tunewright.aws.faults import invalid, tuning_exists, tuning_not_found
-from tunewright.aws.locations import in_s3
+from tunewright.aws.locations import bucket_problems, in_s3
 from tunewright.aws.paging import next_token, position
 from tunewright.aws.protocol import Violation, Wire, has_structure
 from tunewright.aws.rules import check_quotas, tuning_problems
@@ -42,6 +42,7 @@ class TuningOperations:
         parents, problems = find_parents(request, service.reads)
         inherited = inherited_metrics(request, parents)
         problems += tuning_problems(request, service.objects, inherited, strict=service.strict)
+        problems += bucket_problems(request, service.has_bucket)
         tags = checked_tags(request, violations, problems)
         spec = tuning_spec(request, sent, inherited, service.manner)
         problems = warm_start_problems(spec, request, parents)

@@ -292,6 +292,10 @@ class Objects(Protocol):
         """Whether a file or a non-empty prefix is there."""
         ...
 
+    def has_bucket(self, uri: str) -> bool:
+        """Whether the bucket of a URI is there; a `file://` URI needs none. Raises Invalid for what is no name."""
+        ...
+
     def fetch(self, uri: str, target: Path) -> int:
         """Bring every file under a prefix (or the one file) below `target`; how many. Links where it can."""
         ...

@@ -51,6 +51,11 @@ class LocalObjects:
         """Whether a file or a non-empty prefix is there. Raises Invalid as `path` does."""
         return next(self._find(uri), None) is not None
 
+    def has_bucket(self, uri: str) -> bool:
+        """Whether the bucket of a URI is there; a `file://` URI needs none. Raises Invalid as `path` does."""
+        name = parse(uri)
+        return not isinstance(name, S3Name) or os.path.isdir(self._bucket(name))
+
     def fetch(self, uri: str, target: Path) -> int:
         """Bring every file under a prefix (or the one file) below `target`; how many there were.
 

@@ -24,6 +24,8 @@ from tunewright.objects.uri import S3Name, parse
 PART_BYTES = 64 * 1024 * 1024
 """Files beyond so much are stored in parts of so much; an object may have 10,000 of them."""
 _READ = 1 << 20
+_HIDDEN = {"403", "AccessDenied"}
+"""Who may write objects need not be allowed to look at their bucket."""
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 
 
@@ -67,6 +69,21 @@ class RemoteObjects:
             return self._here.exists(uri)
         with _told(uri):
             return next(self._find(name), None) is not None
+
+    def has_bucket(self, uri: str) -> bool:
+        """Whether the bucket of a URI is there, as far as may be known; a `file://` URI needs none."""
+        name = parse(uri)
+        if not isinstance(name, S3Name):
+            return True
+        with _told(uri):
+            try:
+                self._client.head_bucket(Bucket=name.bucket)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    return False
+                if error.response["Error"]["Code"] not in _HIDDEN:
+                    raise
+        return True
 
     def fetch(self, uri: str, target: Path) -> int:
         """Bring every object under a prefix (or the one object) below `target`; how many there were."""
