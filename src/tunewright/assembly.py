@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.aws.announce import Announcer, targets_of
+from tunewright.aws.limits import quotas_of
 from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
 from tunewright.control.background import Background, spawn_controller
@@ -26,6 +27,7 @@ from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
 from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
+from tunewright.core.errors import Invalid, Problem
 from tunewright.core.events import Promotion, Resumed
 from tunewright.core.history import History
 from tunewright.core.ports import Advisor, Executor, Objects, Proposals, Task
@@ -37,11 +39,11 @@ from tunewright.executors.bell import Bell
 from tunewright.executors.function_store import store_function
 from tunewright.executors.functions import FunctionExecutor
 from tunewright.executors.images import parse as parse_images
-from tunewright.executors.instances import Offer
+from tunewright.executors.instances import Offer, table_of
 from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
-from tunewright.executors.slots import Slots
+from tunewright.executors.slots import Slots, counts
 from tunewright.executors.workdir import FIRST_HOST, Workdir
 from tunewright.objects.choose import open_objects
 from tunewright.settings import PREFIX, Settings
@@ -75,6 +77,39 @@ class LateEngine:
         return self._engine.promote(history, places)
 
 
+def check_settings(settings: Settings) -> None:
+    """See to it that the settings' texts can be read, before a loop in a thread finds out over and over.
+
+    Raises:
+        Invalid: with what is wrong in all of them.
+    """
+    problems: list[Problem] = []
+    readers: list[tuple[Callable[[str], object], str]] = [
+        (counts, settings.slots),
+        (table_of, settings.instances),
+        (parse_images, settings.images),
+        (quotas_of, settings.quotas),
+    ]
+    for read, text in readers:
+        try:
+            read(text)
+        except Invalid as error:
+            problems += error.problems
+    if problems:
+        raise Invalid(problems)
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        reason = "" if os.access(home, os.W_OK | os.X_OK) else "it cannot be written"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        remedy = "Set TUNEWRIGHT_HOME to a directory that can be written."
+        raise Invalid.one("home", f"'{home}' cannot be Tunewright's directory: {reason}. {remedy}")
+
+
 @dataclass(slots=True, weakref_slot=True)
 class Host:
     """What one process shares whatever face asks: store, recorder, executors, and the loop in its thread."""
@@ -91,8 +126,9 @@ class Host:
 
     @classmethod
     def open(cls, settings: Settings) -> Host:
-        parse_images(settings.images)  # what is wrong with them is told here, not by a loop in a thread
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Raises Invalid: a setting is wrong; nothing was made then."""
+        check_settings(settings)
+        _make_home(settings.home)
         store = open_store(settings.store)
         reads = SqlReads(store.engine)
         targets = targets_of(settings.events, settings.home)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tunewright.core.errors import Invalid, Problem
 
 PREFIX = "TUNEWRIGHT_"
-WORDS = {"opt_ml": ("auto", "rewrite"), "requirements": ("ignore", "install")}
+WORDS = {"executor": ("local",), "opt_ml": ("auto", "rewrite"), "requirements": ("ignore", "install")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Settings:
     Args:
         home: directory of everything that Tunewright keeps; `~/.tunewright`.
         store: SQLAlchemy URL; an SQLite file in `home` by default.
-        executor: `local`, or `ray://...` with the extra.
+        executor: what runs training jobs; `local`, processes on this machine, is the only one so far.
         slots: training jobs that may run at once on this host, such as `8` or `cpu=8,gpu=2`.
         objects: directory that `s3://` names live in, or the endpoint of a real S3.
         lease_seconds: how long a silent controller on another host keeps its jobs.
@@ -88,7 +88,8 @@ class Settings:
                 problems.append(Problem(name, f"must be a number of seconds, got {found[name]!r}."))
         for name, words in WORDS.items():
             if found.get(name) not in (None, "", *words):
-                problems.append(Problem(name, f"must be {' or '.join(words)}, got {found[name]!r}."))
+                remedy = f"Correct {PREFIX}{name.upper()}, or {name} in tunewright.toml."
+                problems.append(Problem(name, f"must be {' or '.join(words)}, got {found[name]!r}. {remedy}"))
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import Result
 
+import tunewright
+from tunewright.assembly import Host
 from tunewright.cli.checkup import Finding, _where
 from tunewright.cli.replaying import replayed
 from tunewright.cli.tailing import _last_lines
 from tunewright.cli.trying import tried
 from tunewright.control.metrics import Scraper
+from tunewright.core.errors import Invalid
 from tunewright.core.reads import TrialView
 from tunewright.core.spec import MetricDefinition
 from tunewright.settings import Settings
@@ -238,6 +242,47 @@ def test_doctor_of_wrong_settings_and_a_store_that_does_not_open(
     monkeypatch.setenv("TUNEWRIGHT_LEASE_SECONDS", "soon")
     result = cli("doctor")
     assert result.exit_code == 1 and "lease_seconds" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("slots", "foo", r"slots: 'foo' is not a number such as 8.*TUNEWRIGHT_SLOTS"),
+        ("slots", "0", r"slots: '0' leaves no CPU slot; at least 1 is needed"),
+        ("slots", "cpu", r"slots: 'cpu' is not"),
+        ("executor", "ray", r"executor: must be local, got 'ray'.*TUNEWRIGHT_EXECUTOR"),
+        ("instances", "ml.m5.large cpu", r"instances: 'ml.m5.large cpu' is not"),
+        ("quotas", "jobs", r"quotas: 'jobs' is not"),
+        ("home", os.devnull + "/below", r"home: '.*below' cannot be Tunewright's directory: .*Set TUNEWRIGHT_HOME"),
+        ("home", os.devnull, r"home: '.*' cannot be Tunewright's directory: .*Set TUNEWRIGHT_HOME"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Run, name: str, value: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNEWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(f"TUNEWRIGHT_{name.upper()}", value)
+    (tmp_path / "train.py").write_text("")
+    file = tmp_path / "digits.yaml"
+    file.write_text(
+        "objective: {metric: acc}\nmax_jobs: 1\nparameters: {lr: {type: continuous, min: 0, max: 1}}\n"
+        "training: {entry_point: train.py, metrics: {acc: 'acc=(.*)'}}\n"
+    )
+    for command in (["run", str(file)], ["list"], ["serve", "--port", "0"]):
+        done = cli(*command)
+        assert done.exit_code == 2 and re.search(says, done.stderr), done.output + done.stderr
+    with pytest.raises(Invalid, match=says):
+        tunewright.client()
+    assert not (tmp_path / "home").exists()
+
+
+def test_all_wrong_settings_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tunewright.toml").write_text('instances = ";;?"\nhome = "home"\n[slots]\ncpu = 3\n')
+    with pytest.raises(Invalid) as caught:
+        Host.open(Settings.load({}))
+    assert [problem.path for problem in caught.value.problems] == ["slots", "instances"]
 
 
 def test_a_stores_password_is_never_shown() -> None:

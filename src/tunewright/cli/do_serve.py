@@ -62,11 +62,15 @@ def serve(wanted: Wanted) -> int | None:
     settings = Settings.load()
     if wanted.store:
         settings = replace(settings, store=wanted.store)
-    listening = _listen(wanted.host, wanted.port)
-    endpoint = _endpoint(wanted, listening)
-    speaker = _speak_up(wanted.access_log)
-    host = Host.open(settings)
-    try:
+    with contextlib.ExitStack() as ending:
+        host = Host.open(settings)
+        ending.callback(host.store.close)
+        listening = _listen(wanted.host, wanted.port)
+        ending.callback(listening.close)
+        endpoint = _endpoint(wanted, listening)
+        speaker = _speak_up(wanted.access_log)
+        ending.callback(speaker.close)
+        ending.callback(host.background.stop)
         local = Local(host, strict=wanted.strict)
         ports = Ports(
             host.recorder, host.store, host.reads, host.objects, local.log_paths, lambda _: host.background.wake()
@@ -82,11 +86,6 @@ def serve(wanted: Wanted) -> int | None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         server.run(sockets=[listening])
-    finally:
-        host.background.stop()
-        host.store.close()
-        listening.close()
-        speaker.close()
     return None
 
 

@@ -28,6 +28,7 @@ WANT_SECONDS = 2.0
 MAX_TOGETHER = 200
 """CPU slots that one task takes at most: each is an open file that travels to another process."""
 
+_REMEDY = "Correct TUNEWRIGHT_SLOTS, or slots in tunewright.toml; without either they are counted."
 _SETTING = re.compile(r"(cpus?|gpus?)\s*=\s*(\d+)", re.IGNORECASE)
 
 
@@ -58,13 +59,12 @@ class Held:
         self.fds = ()
 
 
-def capacity(setting: str = "", environment: Mapping[str, str] | None = None) -> Capacity:
-    """This host's slots from a setting such as `8` or `cpu=8,gpu=2`; what it leaves out is detected.
+def counts(setting: str) -> tuple[int | None, int | None]:
+    """The CPU slots and GPUs that a setting such as `8` or `cpu=8,gpu=2` names; None is what it leaves out.
 
     Raises:
         Invalid: the setting is neither a number nor of that form.
     """
-    environment = os.environ if environment is None else environment
     cpus: int | None = None
     gpus: int | None = None
     for part in filter(None, (piece.strip() for piece in setting.split(","))):
@@ -76,10 +76,22 @@ def capacity(setting: str = "", environment: Mapping[str, str] | None = None) ->
         elif found:
             gpus = int(found[2])
         else:
-            raise Invalid.one("slots", f"{setting!r} is not a number such as 8, nor of the form cpu=8,gpu=2.")
+            raise Invalid.one(
+                "slots", f"{setting!r} is not a number such as 8, nor text of the form cpu=8,gpu=2. {_REMEDY}"
+            )
     if cpus == 0:
-        raise Invalid.one("slots", f"{setting!r} leaves no CPU slot; at least 1 is needed for anything to run.")
-    devices = detect_gpus(environment) if gpus != 0 else ()
+        raise Invalid.one("slots", f"{setting!r} leaves no CPU slot; at least 1 is needed. {_REMEDY}")
+    return cpus, gpus
+
+
+def capacity(setting: str = "", environment: Mapping[str, str] | None = None) -> Capacity:
+    """This host's slots from a setting such as `8` or `cpu=8,gpu=2`; what it leaves out is detected.
+
+    Raises:
+        Invalid: the setting is neither a number nor of that form.
+    """
+    cpus, gpus = counts(setting)
+    devices = detect_gpus(os.environ if environment is None else environment) if gpus != 0 else ()
     if gpus is not None:
         devices = (*devices, *(str(index) for index in range(len(devices), gpus)))[:gpus]
     return Capacity(max(4, os.cpu_count() or 1) if cpus is None else cpus, devices)
