@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from tunewright.cli.scaffold import read_script, tuning_file
+from tunewright.cli.reading import read_script
+from tunewright.cli.scaffold import tuning_file
 from tunewright.cli.tunefile import load
 
 Run = Callable[..., Result]
@@ -63,6 +64,7 @@ def test_arguments_and_metrics_are_read_off_the_syntax(script: Path) -> None:
         "unknown": ("complex", None),
         "train": ("str", None),
         "model-dir": ("str", None),
+        "positional": ("str", None),
     }
     assert list(found.printed) == ["train_loss", "validation:accuracy", "rmse"]
 
@@ -87,13 +89,84 @@ def test_init_writes_a_file_that_is_valid(script: Path, cli: Run) -> None:
         "learning-rate": {"type": "continuous", "min": 0.001, "max": 0.1, "scaling": "Logarithmic"},
         "layers": {"type": "integer", "min": 1, "max": 6},
         "dropout": {"type": "continuous", "min": 0.0, "max": 0.9},
-        "shift": {"type": "continuous", "min": -1.0, "max": 1.0},
+        "shift": {"type": "continuous", "min": 0.0, "max": 1.0},
         "optimizer": {"type": "categorical", "values": ["sgd", "adam"]},
     }
     assert made["training"]["hyperparameters"] == {"epochs": 10, "tag": "it's"}
     assert made["training"]["inputs"] == {"train": "./data/train"}
-    assert "# --fast takes no value" in target.read_text() and "# --unknown has no default" in target.read_text()
+    for remark in ("--fast takes no value", "--unknown has no default", "positional is a positional argument"):
+        assert f"  # {remark}" in target.read_text()
     assert cli("validate", str(target)).exit_code == 0
+
+
+ARGUMENTS = """\
+import argparse
+import layers, json
+from helpers.deep import f
+parser = argparse.ArgumentParser()
+parser.add_argument("--C", type=float, default=1.0)
+parser.add_argument("--G", "-G", type=float, default=1.0)
+parser.add_argument("-lr", type=float, default=1.0)
+parser.add_argument("--depth", type=int, choices=range(3, 8), default=5)
+parser.add_argument("--width", type=int, choices=range(8, 33, 8))
+parser.add_argument("--seed", type=int, choices=range(1_000_000))
+parser.add_argument("--batch-size", type=int, required=True)
+parser.add_argument("--model", choices=["a", "b"], required=True)
+print(f"loss={1} n={2}")
+"""
+
+
+def test_init_leaves_out_what_cannot_be_passed_and_asks_for_what_must_be(
+    tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src" / "helpers").mkdir(parents=True)
+    (tmp_path / "src" / "helpers" / "deep.py").write_text("")
+    (tmp_path / "src" / "layers.py").write_text("")
+    (tmp_path / "src" / "train.py").write_text(ARGUMENTS)
+    assert cli("init", "src/train.py").exit_code == 0
+    text = Path("train.yaml").read_text()
+    assert "# --C cannot be given: training jobs are given it as -C. Add '-C' to its add_argument" in text
+    assert "# -lr cannot be given: training jobs are given it as --lr." in text
+    refused = cli("validate", "train.yaml")
+    assert refused.exit_code == 2 and "batch-size: is empty" in refused.stderr
+    Path("train.yaml").write_text(text.replace("batch-size:", "batch-size: 16"))
+    made: dict[str, Any] = dict(load(Path("train.yaml"), strict=False, now=0).data)
+    assert made["parameters"] == {
+        "G": {"type": "continuous", "min": 0.1, "max": 10.0, "scaling": "Logarithmic"},
+        "depth": {"type": "integer", "min": 3, "max": 7},
+        "width": {"type": "categorical", "values": [8, 16, 24, 32]},
+        "seed": {"type": "integer", "min": 0, "max": 999_999},
+        "model": {"type": "categorical", "values": ["a", "b"]},
+    }
+    assert (made["training"]["entry_point"], made["training"]["source_dir"]) == ("train.py", "src")
+    assert made["training"]["hyperparameters"] == {"batch-size": 16}
+    assert made["objective"] == {"metric": "loss", "type": "Minimize"} and "a guess" not in text
+    assert cli("init", "src/train.py", "-o", "src/here.yaml").exit_code == 0
+    assert (
+        "source_dir: .   # every training job gets a copy: the script imports layers, helpers"
+        in (tmp_path / "src" / "here.yaml").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "metric", "guess"),
+    [
+        ("loss n", "loss", False),
+        ("n loss train_loss", "loss", False),
+        ("val_n train_acc", "train_acc", False),
+        ("valid_f1 f1 n", "valid_f1", False),
+        ("val_loss val_acc", "val_acc", True),
+        ("n", "n", True),
+        ("capacity r2", "r2", False),
+    ],
+)
+def test_the_objective_of_init_has_a_metrics_name(tmp_path: Path, printed: str, metric: str, guess: bool) -> None:
+    path = tmp_path / "t.py"
+    path.write_text("".join(f'print(f"{name}={{x}}")\n' for name in printed.split()))
+    text = tuning_file(read_script(path), "t.py", "t")
+    assert f"objective: {{metric: {metric}, type: " in text
+    assert (f"# a guess, from: {', '.join(printed.split())}; name the one that counts" in text) == guess
 
 
 def test_the_patterns_of_init_find_what_the_script_prints(script: Path, cli: Run, tmp_path: Path) -> None:

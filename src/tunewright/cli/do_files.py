@@ -13,7 +13,8 @@ from tunewright.aws.rules import tuning_problems
 from tunewright.cli.command import WRONG
 from tunewright.cli.names import clean
 from tunewright.cli.out import error_text, say, warn
-from tunewright.cli.scaffold import read_script, tuning_file
+from tunewright.cli.reading import read_script
+from tunewright.cli.scaffold import tuning_file
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.tunefile import load
 from tunewright.cli.views import emit

@@ -1,213 +1,57 @@
-"""A first tuning file from a training script: its arguments and metrics are read off its syntax tree.
+"""A first tuning file from what a training script tells of itself.
 
-The script is never run or imported. What cannot be read is left for a person, with a comment that says so.
+What cannot be known is left for a person, with a comment that says so.
 """
 
 from __future__ import annotations
 
-import ast
-import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
-from tunewright.core.errors import Invalid
+from tunewright.cli.reading import FIXED, Argument, Script
 from tunewright.core.space import Value
 
-_MISSING = object()
+MOST_CHOICES = 30
 _NUMBER = "([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
-_FIXED = re.compile(r"epoch|iter|round|step|seed|worker|jobs|interval|verbose|patience|device|gpu|log|every")
 _SHARE = re.compile(r"drop|momentum|ratio|fraction|subsample|colsample|beta|prob|smooth")
 _LESS = re.compile(r"loss|err|rmse|mae|mse|perplexity|nll|regret|time|latency|cost")
-_METRIC_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9_:/@.-]*)\s*[=:]\s*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One command-line option of a script.
-
-    Args:
-        name: as a hyperparameter: the long option without its dashes.
-        kind: `float`, `int`, `str`, `flag`, or the text of a type that is none of these.
-        default: its value when it can be read, else None.
-        choices: the values it is limited to.
-        variable: the SM_* variable that its default comes from, or "".
-    """
-
-    name: str
-    kind: str
-    default: Value | None = None
-    choices: tuple[Value, ...] = ()
-    variable: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What a script tells about itself.
-
-    Args:
-        printed: metric name to the text printed before its value.
-        reported: names of metrics given to `report`.
-    """
-
-    arguments: tuple[Argument, ...] = ()
-    printed: Mapping[str, str] = field(default_factory=dict)
-    reported: tuple[str, ...] = ()
-
-
-def read_script(path: Path) -> Script:
-    """Read a script's arguments and metrics.
-
-    Raises:
-        Invalid: there is no such file, or it is not Python.
-    """
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except FileNotFoundError:
-        raise Invalid.one(str(path), "there is no such file.") from None
-    except OSError as error:
-        raise Invalid.one(str(path), f"cannot be read: {error.strerror}.") from error
-    except (SyntaxError, ValueError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise Invalid.one(f"{path}{line}", f"is not Python: {reason}.") from error
-    constants = dict(_constants(tree))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    calls.sort(key=lambda call: (call.lineno, call.col_offset))
-    arguments = {found.name: found for call in calls if (found := _argument(call, constants)) is not None}
-    printed: dict[str, str] = {}
-    for call in calls:
-        for name, text in _printed(call):
-            printed.setdefault(name, text)
-    reported = dict.fromkeys(name for call in calls for name in _reported(call))
-    return Script(tuple(arguments.values()), printed, tuple(reported))
-
-
-# ---- from the syntax tree ----
-
-
-def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
-    """Names that the module's own level gives a constant."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            value = _literal(node.value, {})
-            if value is not _MISSING:
-                yield node.targets[0].id, value
-
-
-def _literal(node: ast.expr | None, constants: Mapping[str, object]) -> object:
-    if node is None:
-        return _MISSING
-    if isinstance(node, ast.Name):
-        return constants.get(node.id, _MISSING)
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return _MISSING
-
-
-def _argument(call: ast.Call, constants: Mapping[str, object]) -> Argument | None:
-    if not (isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"):
-        return None
-    options = [text for node in call.args if isinstance(text := _literal(node, constants), str)]
-    long = max((option for option in options if option.startswith("-")), key=len, default="")
-    if not long.strip("-") or long in ("--help", "--version"):
-        return None
-    named = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    default = _literal(named.get("default"), constants)
-    listed = _literal(named.get("choices"), constants)
-    choices = tuple(v for v in listed if isinstance(v, Value)) if isinstance(listed, list | tuple) else ()
-    value = default if isinstance(default, Value) else None
-    return Argument(long.lstrip("-"), _kind(named, value, choices), value, choices, _variable(named.get("default")))
-
-
-def _kind(named: Mapping[str, ast.expr], default: Value | None, choices: Sequence[Value]) -> str:
-    action = named.get("action")
-    if isinstance(action, ast.Constant) and str(action.value).startswith("store_"):
-        return "flag"
-    if action is not None and not isinstance(action, ast.Constant):
-        return "flag"
-    given = named.get("type")
-    if isinstance(given, ast.Name) and given.id in ("float", "int", "str"):
-        return given.id
-    if given is not None:
-        return ast.unparse(given)
-    sample = default if default is not None else choices[0] if choices else ""
-    return type(sample).__name__
-
-
-def _variable(node: ast.expr | None) -> str:
-    """The SM_* variable in a default such as os.environ["SM_CHANNEL_TRAIN"]."""
-    for part in ast.walk(node) if node is not None else ():
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.startswith("SM_"):
-            return part.value
-    return ""
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-
-
-def _printed(call: ast.Call) -> Iterator[tuple[str, str]]:
-    """Metrics in print(f"val_acc={acc}"), print("val_acc:", acc) and logger.info(f"...")."""
-    if _called(call) not in ("print", "info", "write", "debug", "warning"):
-        return
-    for place, node in enumerate(call.args):
-        parts = node.values if isinstance(node, ast.JoinedStr) else []
-        for text, value in itertools.pairwise(parts):
-            literal = text.value if isinstance(text, ast.Constant) else None
-            if isinstance(literal, str) and isinstance(value, ast.FormattedValue):
-                yield from _metric(literal)
-        following = call.args[place + 1] if place + 1 < len(call.args) else None
-        label = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(label, str) and following is not None and not isinstance(following, ast.Constant | ast.JoinedStr):
-            yield from _metric(f"{label} ")
-
-
-def _metric(text: str) -> Iterator[tuple[str, str]]:
-    found = _METRIC_TEXT.search(text)
-    if found is not None and not _FIXED.search(found[1].lower()):
-        yield found[1], found[0]
-
-
-def _reported(call: ast.Call) -> Iterator[str]:
-    """Metrics in report(step=3, loss=x) and report(**{"validation:loss": x})."""
-    if _called(call) != "report":
-        return
-    for keyword in call.keywords:
-        if keyword.arg is not None and keyword.arg != "step":
-            yield keyword.arg
-        elif keyword.arg is None and isinstance(keyword.value, ast.Dict):
-            for key in keyword.value.keys:
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value
-
-
-# ---- into a file ----
+_KNOWN = re.compile(
+    r"loss|accuracy|error|rmse|logloss|perplexity|score|precision|recall|bleu|rouge|regret|reward"
+    r"|(?<![a-z])(acc|auc|err|f1|mse|mae|mape|nll|r2|ap|map|iou|ndcg|mrr|ppl|elbo|wer|cer|psnr|ssim|fid)(?![a-z])"
+)
+"""Names that metrics have."""
 
 
 def tuning_file(script: Script, entry_point: str, name: str) -> str:
     """The text of a YAML tuning file, with a comment where a person has to decide."""
     tuned, fixed, inputs, notes = _sorted(script.arguments)
     metrics = dict.fromkeys(script.reported) if script.reported else dict(script.printed)
-    objective = _objective(list(metrics))
+    objective, remark = _objective(list(metrics))
     lines = [
         f"name: {name}",
         "strategy: Bayesian                     # or Random, Grid, Hyperband",
-        f"objective: {{metric: {_quoted(objective or 'validation:accuracy')}, type: {_direction(objective)}}}",
+        f"objective: {{metric: {_quoted(objective or 'validation:accuracy')}, type: {_direction(objective)}}}{remark}",
         "max_jobs: 20",
         "max_parallel_jobs: 2",
         "parameters:",
         *(tuned or ["  learning_rate: {type: continuous, min: 1.0e-4, max: 0.1}   # no argument to tune was found"]),
         "training:",
-        f"  entry_point: {_quoted(entry_point)}",
+        *_program(script, entry_point),
         *(["  hyperparameters:", *fixed] if fixed else []),
         *_metric_lines(script, objective),
         *(["  inputs:", *inputs] if inputs else []),
         *(f"  # {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _program(script: Script, entry_point: str) -> list[str]:
+    """The script; with its directory when it imports what lies there, for else it travels alone."""
+    if not script.siblings:
+        return [f"  entry_point: {_quoted(entry_point)}"]
+    directory, _, file = entry_point.rpartition("/")
+    remark = f"   # every training job gets a copy: the script imports {', '.join(script.siblings)}"
+    return [f"  entry_point: {_quoted(file)}", f"  source_dir: {_quoted(directory) if directory else '.'}{remark}"]
 
 
 def _sorted(arguments: Sequence[Argument]) -> tuple[list[str], list[str], list[str], list[str]]:
@@ -223,23 +67,42 @@ def _sorted(arguments: Sequence[Argument]) -> tuple[list[str], list[str], list[s
             inputs.append(f"    {_quoted(channel)}: ./data/{channel}   # where the data of --{argument.name} lies")
         elif argument.variable:
             continue
-        elif argument.kind == "flag":
-            notes.append(f"--{argument.name} takes no value, so it cannot be given; make it an option with one.")
+        elif unpassed := _unpassed(argument):
+            notes.append(unpassed)
         elif (spec := _range(argument)) is not None:
             tuned.append(f"  {key}: {spec}")
         elif argument.default is not None:
             fixed.append(f"    {key}: {_scalar(argument.default)}")
+        elif argument.required:
+            remark = f"must be given ({argument.kind}): a value here, or a range under parameters"
+            fixed.append(f"    {key}:   # {remark}")
         else:
-            notes.append(f"--{argument.name} has no default that can be read; add it under hyperparameters if needed.")
+            notes.append(f"{argument.option} has no default that can be read; add it under hyperparameters if needed.")
     return tuned, fixed, inputs, notes
+
+
+def _unpassed(argument: Argument) -> str:
+    """Why a training job cannot be given an argument, and what to do; "" when it can."""
+    if not argument.option:
+        return f"{argument.name} is a positional argument, which cannot be given; make it an option, --{argument.name}."
+    if argument.kind == "flag":
+        return f"{argument.option} takes no value, so it cannot be given; make it an option with one."
+    if argument.option != argument.passed:
+        return (
+            f"{argument.option} cannot be given: training jobs are given it as {argument.passed}. Add"
+            f" '{argument.passed}' to its add_argument, then tune {argument.name}."
+        )
+    return ""
 
 
 def _range(argument: Argument) -> str | None:
     """A first guess at a range around an argument's default, or None to leave it fixed."""
-    default = argument.default
-    if len(argument.choices) > 1:
-        return f"{{type: categorical, values: [{', '.join(map(_scalar, argument.choices))}]}}"
-    if isinstance(default, bool) or not isinstance(default, int | float) or _FIXED.search(argument.name.lower()):
+    default, choices = argument.default, argument.choices
+    if isinstance(choices, range) and choices.step == 1 and choices.stop - choices.start > 1:
+        return f"{{type: integer, min: {choices[0]}, max: {choices[-1]}}}"
+    if 1 < len(choices) <= MOST_CHOICES:
+        return f"{{type: categorical, values: [{', '.join(map(_scalar, choices))}]}}"
+    if isinstance(default, bool) or not isinstance(default, int | float) or FIXED.search(argument.name.lower()):
         return None
     if argument.kind == "int":
         low, high = sorted((int(default) // 2, int(default) * 2))
@@ -251,13 +114,30 @@ def _range(argument: Argument) -> str | None:
         return f"{{type: continuous, min: 0.0, max: {0.99 if default > 0.9 else 0.9}}}"
     if default > 0:
         return f"{{type: continuous, min: {_scalar(default / 10)}, max: {_scalar(default * 10)}, scaling: Logarithmic}}"
-    return f"{{type: continuous, min: {_scalar(default - 1.0)}, max: {_scalar(default + 1.0)}}}"
+    # Most of what is 0 unless told otherwise (a penalty, a decay) cannot be negative.
+    return f"{{type: continuous, min: {_scalar(default - 1.0 if default else 0.0)}, max: {_scalar(default + 1.0)}}}"
 
 
-def _objective(names: Sequence[str]) -> str:
-    """The metric that most likely counts: one of validation before one of training, then the last."""
-    scored = [(bool(re.search(r"val|test|dev", name.lower())), place, name) for place, name in enumerate(names)]
-    return max(scored)[2] if scored else ""
+def _objective(names: Sequence[str]) -> tuple[str, str]:
+    """The metric that most likely counts, and a remark where that is a guess.
+
+    One with a metric's name comes before others, then one of validation before one of training, then the last.
+    """
+    if not names:
+        return "", ""
+    rank = {name: (bool(_KNOWN.search(name.lower())), _of_what(name.lower())) for name in names}
+    best = max(rank.values())
+    first = [name for name in names if rank[name] == best]
+    remark = (
+        ""
+        if best[0] and len(first) == 1
+        else f"   # a guess, from: {', '.join(names)}; name the one that counts, and its type"
+    )
+    return first[-1], remark
+
+
+def _of_what(name: str) -> int:
+    return 2 if re.search(r"val|test|dev", name) else 0 if "train" in name else 1
 
 
 def _direction(metric: str) -> str:
