@@ -29,7 +29,7 @@ def engine(tmp_path: Path, laid_out: Path, monkeypatch: pytest.MonkeyPatch) -> I
     shutil.copy(laid_out, home)
     made = StillEngine(home)
     monkeypatch.setenv("TUNEWRIGHT_HOME", str(home))
-    for name in ("jobs", "look", "tools"):
+    for name in ("files", "jobs", "look", "tools"):
         monkeypatch.setattr(f"tunewright.cli.do_{name}.connect", lambda strict=False: made)
     monkeypatch.setattr("tunewright.cli.checkup.connect", lambda strict=False: made)
     yield made

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import Result
 
+from tunewright.cli.checking import checked
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
 from tunewright.cli.tunefile import load
+from tunewright.core.errors import Invalid
 
 Run = Callable[..., Result]
 
@@ -249,7 +253,9 @@ def test_validate_tells_every_problem(file: Path, cli: Run) -> None:
 def test_validate_applies_the_services_rules(file: Path, cli: Run) -> None:
     text = file.read_text()
     file.write_text(text.replace("max_jobs: 4", "max_jobs: 4\nstrategy: Hyperband"))
-    assert "MaxResource parameter is not provided" in cli("validate", str(file)).stderr
+    assert (
+        "line 5, strategy: max_resource is missing, and no hyperparameter says it" in cli("validate", str(file)).stderr
+    )
     only = text.replace("type: continuous\n    min: 0.001\n    max: 0.1", "type: categorical\n    values: [1]")
     file.write_text(only)
     assert cli("validate", str(file)).exit_code == 0
@@ -261,3 +267,130 @@ def test_validate_sees_what_only_the_service_knows(file: Path, cli: Run) -> None
     file.write_text(file.read_text().replace("metric: acc", "metric: acc", 1) + "tags: {'a^b': x}\n")
     result = cli("validate", str(file))
     assert result.exit_code == 2 and "a^b" in result.stderr
+
+
+MANY = """\
+strategy: Grid
+objective: {metric: acc}
+max_jobs: 4
+max_parallel_jobs: "2"
+seed: 3000000000
+parameters:
+  lr: {type: continuous, min: 1.0, max: 0.1}
+  units: {type: integer, min: 1, max: 1e30}
+  depth: {type: integer, min: 1}
+  "": {type: categorical, values: [a]}
+hyperband: {min_resource: 1}
+completion: {target: 0.5, patience: 3}
+warm_start: {type: TransferLearning, parents: [gone]}
+training:
+  entry_point: trian.py
+  source_dir: .
+  metrics: {acc: "acc=(.*", loss: "loss=.*"}
+  inputs:
+    train: ./nowhere
+    "a b": .
+  environment: {1A: x}
+  role: arn:aws:iam::000000000000:rolle/tunewright
+tags: {"a^b": x}
+"""
+
+
+def test_every_kind_of_problem_is_told_in_one_round_with_its_line(
+    tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEWRIGHT_HOME", str(tmp_path / "untouched"))
+    (tmp_path / "train.py").write_text("")
+    file = tmp_path / "many.yaml"
+    file.write_text(MANY)
+    problems = json.loads(cli("validate", str(file), "--json").stdout)["Problems"]
+    said = [f"{problem['Where']}: {problem['Message']}" for problem in problems]
+    starts = [
+        "line 1, strategy: Grid needs a finite space; give lr a step under steps",
+        'line 4, max_parallel_jobs: "2" is not a whole number. Write 2 without quotes.',
+        "line 5, seed: 3000000000 is too large; the largest allowed is 2147483647.",
+        "line 7, parameters.lr: MinValue 1.0 is greater than MaxValue 0.1; swap them.",
+        "line 8, parameters.units: MaxValue must lie within 2^53 of zero",
+        "line 9, parameters.depth: 'max' is missing.",
+        "line 10, parameters.'': has no name; give it one.",
+        "line 11, hyperband: is for the strategy Hyperband, got Grid; set strategy: Hyperband, or leave it out.",
+        "line 12, completion.patience: is not a field.",
+        "line 13, warm_start.parents[0]: there is no tuning job called 'gone'.",
+        "line 15, training.entry_point: there is no file 'trian.py'",
+        "line 17, training.metrics.acc: 'acc=(.*' is not a regular expression",
+        "line 17, training.metrics.loss: 'loss=.*' captures nothing",
+        "line 19, training.inputs.train: there is no file or directory './nowhere'",
+        "line 20, training.inputs.a b: 'a b' is not a name for a channel",
+        "line 21, training.environment.1A: '1A' is not a name for a variable",
+        "line 22, training.role: 'arn:aws:iam::000000000000:rolle/tunewright' is refused: it must satisfy",
+        "line 23, tags.a^b: 'a^b' is refused: it must satisfy the regular expression",
+    ]
+    assert [line[: len(start)] for line, start in zip(said, starts, strict=True)] == starts
+    ran = cli("run", str(file))
+    assert ran.exit_code == 2 and ran.stderr.startswith(f"Error: {len(starts)} problems:\n  line 1, strategy")
+    assert not (tmp_path / "untouched").exists()
+
+
+WHOLE: dict[str, Any] = {
+    "name": "digits",
+    "strategy": "Random",
+    "hyperband": {"max_resource": 3},
+    "objective": {"metric": "acc", "type": "Maximize"},
+    "max_jobs": 4,
+    "seed": 1,
+    "parameters": {
+        "lr": {"type": "continuous", "min": 0.1, "max": 1.0, "scaling": "Auto"},
+        "n": {"type": "integer", "min": 1, "max": 9},
+        "opt": {"type": "categorical", "values": ["a", "b"]},
+    },
+    "initial_points": [{"lr": 0.5}],
+    "conditions": {"n": "opt == 'a'"},
+    "steps": {"n": 2},
+    "forbidden": ["n > 7"],
+    "completion": {"target": 0.5},
+    "warm_start": {"type": "TransferLearning", "parents": ["gone"]},
+    "tags": {"a": "b"},
+    "training": {
+        "entry_point": "train.py",
+        "hyperparameters": {"epochs": 3},
+        "metrics": {"acc": "acc=(.*)"},
+        "inputs": {"train": "data", "test": {"uri": "data"}},
+        "environment": {"A": "b"},
+        "checkpoint_path": "kept",
+        "gpus": 0,
+    },
+}
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 2**70),
+    st.sampled_from([1e30, "", "Grid", "Hyperband", "x y", "s3://", "file://x/y", [], {}, [None], {"": 1}, [[1]]]),
+)
+
+
+def _places(data: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [each for key, value in items for each in ((*where, key), *_places(value, (*where, key)))]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(_places(WHOLE)), ODD), min_size=1, max_size=4))
+def test_whatever_stands_in_a_file_is_told_and_never_stumbled_over(
+    tmp_path: Path, changes: list[tuple[tuple[Any, ...], Any]]
+) -> None:
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data" / "x").write_text("")
+    data = json.loads(json.dumps(WHOLE))
+    for where, odd in changes:
+        around = data
+        for part in where[:-1]:
+            inside = isinstance(around, list) and isinstance(part, int) and part < len(around)
+            around = around[part] if inside else around.get(part) if isinstance(around, dict) else None
+        if isinstance(around, dict):
+            around[where[-1]] = odd
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps(data))
+    with pytest.raises(Invalid) as caught:
+        checked(file, strict=False, now=0, name=None, home=tmp_path / "home", jobs=None)
+    assert all(problem.message for problem in caught.value.problems)

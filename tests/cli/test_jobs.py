@@ -75,7 +75,7 @@ def test_run_refuses_a_bad_file_and_starts_nothing(engine: StillEngine, cli: Run
     bad.write_text("objective: {metric: acc}\nmax_jobs: 0\ntraining: {entrypoint: x}\n")
     result = cli("run", str(bad))
     assert result.exit_code == 2 and result.stdout == ""
-    assert result.stderr.startswith("Error: 2 problems:\n  line 2, max_jobs: 0 is too small")
+    assert result.stderr.startswith("Error: 3 problems:\n  line 2, max_jobs: 0 is too small")
     assert cli("run", str(tmp_path / "none.yaml")).exit_code == 2
 
 

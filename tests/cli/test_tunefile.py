@@ -349,7 +349,7 @@ training:
         'line 10, completion.convergence: "yes" is not true or false. Write true.',
         "line 10, completion.not_improving: 1 is too small; the smallest allowed is 3.",
         "line 12, training.entrypoint: is not a field. Did you mean 'entry_point'?",
-        "line 13, training.environment: '1A' is not a name for a variable: letters, digits and underscores, not "
+        "line 13, training.environment.1A: '1A' is not a name for a variable: letters, digits and underscores, not "
         "beginning with a digit.",
     ]
 

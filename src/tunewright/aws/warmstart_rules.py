@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.parts import parts_of
@@ -11,7 +12,7 @@ from tunewright.aws.protocol import Wire, shorten
 from tunewright.aws.translate_request import parent_names
 from tunewright.core.errors import NotFound, Problem
 from tunewright.core.job import Job
-from tunewright.core.reads import Reads
+from tunewright.core.reads import JobView
 from tunewright.core.spec import Definition, JobSpec, MetricDefinition, Strategy
 
 PATH = "warmStartConfig.parentHyperParameterTuningJobs"
@@ -35,7 +36,15 @@ FIXED_FIELDS = (
 )
 
 
-def find_parents(request: Wire, reads: Reads) -> tuple[list[Job], list[Problem]]:
+class Jobs(Protocol):
+    """Tuning jobs by name, as the read models give them."""
+
+    def job(self, name: str) -> JobView:
+        """Raises NotFound."""
+        ...
+
+
+def find_parents(request: Wire, reads: Jobs) -> tuple[list[Job], list[Problem]]:
     """The parents that a request names, and what is wrong with them: unknown, or not terminal."""
     parents: list[Job] = []
     problems: list[Problem] = []

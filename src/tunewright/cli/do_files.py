@@ -7,20 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunewright.aws.locations import in_s3
-from tunewright.aws.protocol import read_request
-from tunewright.aws.rules import tuning_problems
+from tunewright.assembly import check_settings
+from tunewright.aws.warmstart_rules import Jobs
+from tunewright.cli.checking import checked
 from tunewright.cli.command import WRONG
+from tunewright.cli.engine import connect
 from tunewright.cli.names import clean
 from tunewright.cli.out import error_text, say, warn
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
-from tunewright.cli.shelf import BucketShelf, HomeShelf
-from tunewright.cli.tunefile import load
+from tunewright.cli.tunefile import Request, TuningFile
 from tunewright.cli.views import emit
 from tunewright.control.clock import SteadyClock
-from tunewright.core.errors import Invalid, Problem
-from tunewright.objects.local import LocalObjects
+from tunewright.core.errors import Invalid
 from tunewright.sdk.advice import expected_direction
 from tunewright.settings import Settings
 
@@ -63,10 +62,7 @@ def _write(target: Path, text: str, *, force: bool) -> None:
 def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_json: bool) -> int | None:
     """Check a tuning file and say everything that is wrong with it."""
     try:
-        found = load(file, strict=strict, now=SteadyClock().now(), name=name)
-        home = Settings.load().home
-        made = found.request(BucketShelf(None) if strict else HomeShelf(home, dry=True))
-        _check_request(made, home, strict=strict)
+        found, made = looked_over(file, name, strict=strict)
     except Invalid as error:
         if as_json:
             problems = [{"Where": problem.path, "Message": problem.message} for problem in error.problems]
@@ -86,22 +82,18 @@ def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_js
     return None
 
 
-def _check_request(request: Mapping[str, Any], home: Path, *, strict: bool) -> None:
-    """All that the service would refuse without looking at other jobs. Raises Invalid."""
-    found, violations = read_request("CreateHyperParameterTuningJob", dict(request), strict=strict)
-    text = "{} does not satisfy: {}."
-    problems = [Problem(v.path, text.format(v.value, v.constraint), v.extended_allows) for v in violations]
-    if not problems:
-        problems = tuning_problems(in_s3(found), _Assumed(home / "objects"), (), strict=strict)
-    if problems:
-        raise Invalid(problems)
+def looked_over(file: Path, name: str | None, *, strict: bool) -> tuple[TuningFile, Request]:
+    """A tuning file that can be run, and its request with nothing put in place yet. Raises Invalid."""
+    settings = Settings.load()
+    check_settings(settings)
+    now, jobs = SteadyClock().now(), _jobs(settings)
+    return checked(file, strict=strict, now=now, name=name, home=settings.home, jobs=jobs)
 
 
-class _Assumed(LocalObjects):
-    """The object directory, with everything in it that a run would put there first."""
-
-    def exists(self, uri: str) -> bool:
-        return uri.startswith("s3://") or super().exists(uri)
+def _jobs(settings: Settings) -> Jobs | None:
+    """The tuning jobs of the store, when there is one; this command makes none."""
+    path = settings.store.removeprefix("sqlite:///")
+    return None if path != settings.store and not Path(path).exists() else connect().reads
 
 
 def advice(request: Mapping[str, Any]) -> list[str]:

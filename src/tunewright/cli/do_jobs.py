@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.cli.command import Voice
-from tunewright.cli.do_files import advice
+from tunewright.cli.do_files import advice, looked_over
 from tunewright.cli.engine import Engine, connect, find
 from tunewright.cli.follow import Human, Interrupts, Json, Teller, follow, ways_back
 from tunewright.cli.out import say, warn
 from tunewright.cli.screen import choose
 from tunewright.cli.shelf import BucketShelf, HomeShelf
-from tunewright.cli.tunefile import load
 from tunewright.cli.views import emit
-from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import NotFound, WrongState
 from tunewright.core.job import Job, JobStatus
 from tunewright.sdk.display import Lines
@@ -30,7 +28,7 @@ KIND = "tuning job"
 
 def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: bool) -> int | None:
     """Create the job of a tuning file and follow it, or leave it to a controller of its own."""
-    found = load(file, strict=strict, now=SteadyClock().now(), name=name)
+    found, _ = looked_over(file, name, strict=strict)
     engine = connect(strict)
     _not_taken(engine, found.name, file)
     request = found.request(BucketShelf(engine.objects) if strict else HomeShelf(engine.settings.home))

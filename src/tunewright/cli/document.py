@@ -58,7 +58,8 @@ def dotted(where: Where) -> str:
     """`parameters.lr.values[2]` of a path of keys and indices."""
     text = ""
     for part in where:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        word = f"[{part}]" if isinstance(part, int) else part or "''"
+        text += f".{word}" if text and isinstance(part, str) else word
     return text
 
 

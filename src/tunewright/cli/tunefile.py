@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tunewright.cli.check import EXTENSIONS, problems, space, table
-from tunewright.cli.document import Document, Plain, Where, read
-from tunewright.cli.names import did_you_mean, job_name
+from tunewright.cli.check import findings, told
+from tunewright.cli.document import Document, Plain, read
+from tunewright.cli.names import job_name
+from tunewright.cli.places import Places, missing_files
+from tunewright.cli.rules import EXTENSIONS, Finding, Sound, space, table
 from tunewright.cli.shelf import Shelf
-from tunewright.core.errors import Invalid, Problem
+from tunewright.core.errors import Invalid
 from tunewright.core.space import Value, encode_value
-from tunewright.sdk.inputs import local_path
 from tunewright.sdk.values import encode_hyperparameter, ranges_shape
 
 Request: TypeAlias = dict[str, Any]
@@ -60,7 +61,7 @@ class TuningFile:
 
     def request(self, shelf: Shelf) -> Request:
         """The AMT request; `shelf` makes addresses of local names."""
-        places = _Places(self, shelf)
+        places = Places(self.base, self.training, self.name, shelf)
         request: Request = {
             "HyperParameterTuningJobName": self.name,
             "HyperParameterTuningJobConfig": _config(self.data),
@@ -79,6 +80,36 @@ class TuningFile:
         return request
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A tuning file that was looked at, whatever is wrong with it.
+
+    Args:
+        found: what is wrong with it by itself, the files that it names included.
+    """
+
+    document: Document
+    sound: Sound
+    found: list[Finding]
+    name: str
+    strict: bool
+
+    @classmethod
+    def of(cls, path: Path, *, strict: bool, now: float, name: str | None = None) -> Draft:
+        """As `load`. Raises Invalid only when the file cannot be read."""
+        document = read(path)
+        if name is not None:
+            document.data["name"] = name
+        sound, found = findings(document, strict=strict)
+        found += missing_files(path.absolute().parent, sound.training)
+        given = sound.data.get("name")
+        return cls(document, sound, found, str(given) if given else job_name(path.stem, now), strict)
+
+    def file(self, data: Mapping[str, Plain]) -> TuningFile:
+        """The file with data in which nothing is wrong."""
+        return TuningFile(self.document.path, data, self.name, self.strict)
+
+
 def load(path: Path, *, strict: bool, now: float, name: str | None = None) -> TuningFile:
     """Read and check a tuning file.
 
@@ -89,127 +120,10 @@ def load(path: Path, *, strict: bool, now: float, name: str | None = None) -> Tu
     Raises:
         Invalid: with every problem of the file.
     """
-    document = read(path)
-    if name is not None:
-        document.data["name"] = name
-    found = list(problems(document, strict=strict))
-    if not any("training" in problem.path and "training.metrics" not in problem.path for problem in found):
-        found += _missing_files(document)
-    if found:
-        raise Invalid(found)
-    given = document.data.get("name")
-    return TuningFile(path, document.data, str(given) if given else job_name(path.stem, now), strict)
-
-
-# ---- places ----
-
-
-def _missing_files(document: Document) -> Iterator[Problem]:
-    """Local names that lead nowhere."""
-    base = document.path.absolute().parent
-    training = table(document.data, "training")
-    source = _source(base, training)
-    if source is not None and not source.is_dir() and not (source.is_file() and source.name.endswith(".tar.gz")):
-        where: Where = ("training", "source_dir")
-        yield Problem(document.place(where), f"{_text(training['source_dir'])!r} is not a directory ({source}).")
-    elif source is not None and source.is_dir() and "entry_point" in training:
-        yield from _missing_script(document, source, base, training)
-    for channel, entry in table(training, "inputs").items():
-        uri = entry["uri"] if isinstance(entry, dict) else entry
-        yield from _missing_input(document, ("training", "inputs", channel), base, str(uri))
-
-
-def _missing_script(document: Document, source: Path, base: Path, training: Mapping[str, Plain]) -> Iterator[Problem]:
-    where: Where = ("training", "entry_point")
-    given = str(training["entry_point"])
-    script = _script(base, source, training)
-    if not script.is_relative_to(source):
-        yield Problem(document.place(where), f"{given!r} is outside source_dir ({source}); put it inside.")
-    elif not script.is_file():
-        hint = did_you_mean(script.name, [file.name for file in source.glob("*.py")])
-        yield Problem(document.place(where), f"there is no file {given!r} in {source}.{hint}")
-
-
-def _missing_input(document: Document, where: Where, base: Path, uri: str) -> Iterator[Problem]:
-    if uri.startswith("s3://"):
-        return
-    try:
-        path = local_path(uri if "://" in uri else str(base / Path(uri).expanduser()))
-    except Invalid as error:
-        yield from (Problem(document.place(where), problem.message) for problem in error.problems)
-        return
-    if path is None:
-        yield Problem(document.place(where), f"{uri!r} has an unknown scheme; use a path, file:// or s3://.")
-    elif not path.exists():
-        yield Problem(document.place(where), f"there is no file or directory {uri!r} ({path}).")
-    elif path.is_dir() and not any(path.iterdir()):
-        yield Problem(document.place(where), f"the directory {uri!r} is empty ({path}).")
-
-
-def _source(base: Path, training: Mapping[str, Plain]) -> Path | None:
-    """The script's directory on this disk: the one given, else the one that the script lies in."""
-    given = training.get("source_dir")
-    if given is not None:
-        if str(given).startswith("s3://"):
-            return None
-        return local_path(str(given) if "://" in str(given) else str((base / Path(str(given)).expanduser()).resolve()))
-    if "entry_point" not in training:
-        return base
-    return (base / Path(str(training["entry_point"])).expanduser()).resolve().parent
-
-
-def _script(base: Path, source: Path, training: Mapping[str, Plain]) -> Path:
-    """The script: inside source_dir where that is given, else beside the file."""
-    given = Path(str(training["entry_point"])).expanduser()
-    if "source_dir" in training and (given.is_absolute() or (source / given).exists()):
-        return (source / given).resolve()
-    beside = (base / given).resolve()
-    return beside if "source_dir" not in training or beside.is_file() else (source / given).resolve()
-
-
-class _Places:
-    """A file's local names as addresses."""
-
-    def __init__(self, file: TuningFile, shelf: Shelf) -> None:
-        self._file, self._shelf = file, shelf
-        self.source = _source(file.base, file.training)
-
-    def absolute(self, text: str) -> Path:
-        return (self._file.base / Path(text).expanduser()).resolve()
-
-    def interpreter(self, text: str) -> Path:
-        """A Python interpreter by its path; links stay as they are, for a virtual environment's is one."""
-        return self._file.base / Path(text).expanduser()
-
-    def data(self, text: str, channel: str) -> str:
-        """The address of an input: a path, or an address already."""
-        if text.startswith("s3://"):
-            return text
-        path = local_path(text) if "://" in text else self.absolute(text)
-        assert path is not None, "checked before"
-        return self._shelf.data(self._file.name, channel, path)
-
-    def program(self) -> str:
-        """The script's name within its directory."""
-        if self.source is None or not self.source.is_dir():
-            return str(self._file.training["entry_point"])
-        script = _script(self._file.base, self.source, self._file.training)
-        return script.relative_to(self.source.resolve()).as_posix()
-
-    def submit_directory(self) -> str:
-        """The address of the script's directory; without source_dir only the script itself travels."""
-        if self.source is None:
-            return str(self._file.training["source_dir"])
-        only = None
-        if "source_dir" not in self._file.training:
-            only = _script(self._file.base, self.source, self._file.training)
-        return self._shelf.source(self._file.name, self.source, only)
-
-    def output(self, given: Plain, kind: str) -> str:
-        if given is None:
-            return self._shelf.output(kind)
-        text = str(given)
-        return text if "://" in text else self._shelf.directory(self.absolute(text))
+    draft = Draft.of(path, strict=strict, now=now, name=name)
+    if draft.found:
+        raise Invalid(told(draft.document, draft.found))
+    return draft.file(draft.document.data)
 
 
 # ---- AMT's structures ----
@@ -255,7 +169,7 @@ def _criteria(completion: Mapping[str, Plain]) -> Request:
     return criteria
 
 
-def _definition(file: TuningFile, places: _Places) -> Request:
+def _definition(file: TuningFile, places: Places) -> Request:
     training = file.training
     image = FUNCTION_IMAGE if "function" in training else SCRIPT_IMAGE
     metrics = [{"Name": name, "Regex": regex} for name, regex in table(training, "metrics").items()]
@@ -288,7 +202,7 @@ def _definition(file: TuningFile, places: _Places) -> Request:
     return definition
 
 
-def _channels(training: Mapping[str, Plain], places: _Places) -> Iterator[Request]:
+def _channels(training: Mapping[str, Plain], places: Places) -> Iterator[Request]:
     for name, entry in table(training, "inputs").items():
         details = entry if isinstance(entry, dict) else {"uri": entry}
         channel: Request = {
@@ -310,7 +224,7 @@ def _channels(training: Mapping[str, Plain], places: _Places) -> Iterator[Reques
         yield channel | {member: details[field] for field, member in members.items() if field in details}
 
 
-def _static(file: TuningFile, places: _Places) -> dict[str, str]:
+def _static(file: TuningFile, places: Places) -> dict[str, str]:
     training = file.training
     static = {name: encode_hyperparameter(value) for name, value in table(training, "hyperparameters").items()}
     if "entry_point" in training:
@@ -319,7 +233,7 @@ def _static(file: TuningFile, places: _Places) -> dict[str, str]:
     return static | pieces(_extensions(file, places))
 
 
-def _extensions(file: TuningFile, places: _Places) -> dict[str, Plain]:
+def _extensions(file: TuningFile, places: Places) -> dict[str, Plain]:
     """What AMT has no field for."""
     training, found = file.training, {name: file.data[name] for name in EXTENSIONS if name in file.data}
     hyperband = table(file.data, "hyperband")
