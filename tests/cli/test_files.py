@@ -17,6 +17,7 @@ from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
 from tunewright.cli.tunefile import load
 from tunewright.core.errors import Invalid
+from tunewright.settings import Settings
 
 Run = Callable[..., Result]
 
@@ -391,6 +392,72 @@ def test_whatever_stands_in_a_file_is_told_and_never_stumbled_over(
             around[where[-1]] = odd
     file = tmp_path / "odd.json"
     file.write_text(json.dumps(data))
+    mine = Settings.load({"TUNEWRIGHT_HOME": str(tmp_path / "home")}, tmp_path)
     with pytest.raises(Invalid) as caught:
-        checked(file, strict=False, now=0, name=None, home=tmp_path / "home", jobs=None)
+        checked(file, strict=False, now=0, name=None, settings=mine, jobs=None)
     assert all(problem.message for problem in caught.value.problems)
+
+
+# ---- what this machine would refuse ----
+
+MODULE = """\
+print("importing says something")
+def train(lr, data, units=3): return lr
+def anything(**given): return 1
+def fewer(lr): return lr
+def apart(lr, /, units): return lr
+async def later(lr, units): return lr
+def bits(lr, units): yield lr
+"""
+
+
+@pytest.mark.parametrize(
+    ("training", "says"),
+    [
+        ("{entry_point: train.py, python: python9}", "training.python: 'python9' is not in PATH. Name an interpreter"),
+        ("{entry_point: train.py, python: ./bin/py}", "training.python: './bin/py' does not exist or is not exec"),
+        ("{entry_point: train.py, output_path: train.py/out}", "training.output_path: 'train.py/out' cannot be writ"),
+        ("{entry_point: train.py, checkpoint_path: /proc/none}", "training.checkpoint_path: '/proc/none' cannot be"),
+        ("{entry_point: train.py, gpus: 3}", "training.gpus: the training job asks for 3 GPUs and this host has 1"),
+        ("{function: 'nomod:b'}", "training.function: 'nomod' cannot be imported: ModuleNotFoundError"),
+        ("{function: 'json:nofn'}", "training.function: the module 'json'"),
+        ("{function: 'mine:train'}", "training.function: the function train needs a value for its parameter 'data'"),
+        ("{function: 'mine:fewer'}", "parameters.units: the function has no parameter 'units'; it has lr."),
+        ("{function: 'mine:fewer', hyperparameters: {x: 1}}", "training.hyperparameters.x: the function has no param"),
+        ("{function: 'mine:apart'}", "training.function: apart takes lr by position only"),
+        ("{function: 'mine:later'}", "training.function: calling later gives a coroutine and trains nothing"),
+        ("{function: 'mine:bits'}", "training.function: calling bits gives a generator and trains nothing"),
+        ("{function: 'ends:f'}", "training.function: importing 'ends' ended the interpreter: exit code 3"),
+        ("{function: 'mine:anything', output_path: out}", ""),
+        ("{function: 'mine:train', hyperparameters: {data: x}, gpus: 1}", ""),
+    ],
+)
+def test_what_would_fail_every_training_job_is_told_before(
+    tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch, training: str, says: str
+) -> None:
+    monkeypatch.setenv("TUNEWRIGHT_HOME", str(tmp_path / "untouched"))
+    monkeypatch.setenv("TUNEWRIGHT_SLOTS", "cpu=1,gpu=1")
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "mine.py").write_text(MODULE)
+    (tmp_path / "ends.py").write_text("raise SystemExit(3)\n")
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        "objective: {metric: acc}\nmax_jobs: 2\nparameters:\n  lr: {type: continuous, min: 0, max: 1}\n"
+        f"  units: {{type: integer, min: 1, max: 9}}\ntraining: {training}\n"
+    )
+    before = sorted(each.name for each in tmp_path.iterdir())
+    result = cli("validate", str(file))
+    assert (says in result.stderr, result.exit_code) == (True, 2 if says else 0), result.stderr
+    if says:
+        assert says in cli("run", str(file)).stderr
+    assert sorted(each.name for each in tmp_path.iterdir() if each.name != "__pycache__") == before
+
+
+def test_a_conditional_parameter_needs_a_default(tmp_path: Path, cli: Run) -> None:
+    (tmp_path / "mine.py").write_text("def train(lr, opt): return lr\n")
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        "objective: {metric: acc}\nmax_jobs: 2\nparameters:\n  lr: {type: continuous, min: 0, max: 1}\n"
+        "  opt: {type: categorical, values: [a, b]}\nconditions: {lr: opt == 'a'}\ntraining: {function: 'mine:train'}\n"
+    )
+    assert "line 6, conditions.lr: the function's parameter 'lr' has no default" in cli("validate", str(file)).stderr

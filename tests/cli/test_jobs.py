@@ -82,12 +82,13 @@ def test_run_refuses_a_bad_file_and_starts_nothing(engine: StillEngine, cli: Run
 def test_run_refuses_a_name_that_is_taken(digits: StillEngine, cli: Run, file: Path) -> None:
     result = cli("run", str(file))
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == [
-        "Error: A tuning job called 'digits' already exists (InProgress). Choose one of:",
-        f"  tunewright run {file} --name ANOTHER, for a new job",
-        "  tunewright resume digits, to go on with the one that is there",
-        "  tunewright stop digits and then tunewright delete digits, to be rid of it",
-    ]
+    assert result.stderr == (
+        "Error: line 1, name: a tuning job called 'digits' already exists (InProgress); choose another name, here or"
+        " with --name, go on with that one (tunewright resume digits) or stop it and be rid of it"
+        " (tunewright delete digits).\n"
+    )
+    assert "already exists" in cli("validate", str(file)).stderr
+    assert cli("validate", str(file), "--name", "other").exit_code == 0
     assert cli("run", str(file), "--detach").exit_code == 2
 
 
@@ -98,7 +99,7 @@ def test_of_a_failed_job_whose_name_is_taken_no_resuming_is_offered(digits: Stil
     assert digits.job("digits").status == "Failed"
     told = cli("run", str(file)).stderr
     assert "already exists (Failed)" in told and "resume" not in told
-    assert told.endswith("  tunewright delete digits, to be rid of it\n")
+    assert told.endswith("or be rid of it (tunewright delete digits).\n")
 
 
 def test_run_warns_of_a_direction_that_fights_its_name(
@@ -179,3 +180,18 @@ def test_delete_of_a_running_job_is_refused(digits: StillEngine, cli: Run) -> No
 def test_watch_of_an_ended_job_tells_its_end(finished: StillEngine, cli: Run) -> None:
     result = cli("watch", "digits")
     assert result.exit_code == 0 and "Tuning job digits Completed" in result.stdout
+
+
+def test_a_file_with_a_parent_that_has_ended_is_valid_and_one_with_other_rules_is_not(
+    digits: StillEngine, cli: Run, tmp_path: Path, request_of: Callable[..., Any]
+) -> None:
+    for number in range(1, 5):
+        digits.begin("digits", A)
+        digits.exit("digits", number)
+    assert digits.job("digits").status.terminal
+    warm = {"type": "TransferLearning", "parents": ["digits"]}
+    request_of("child", warm_start=warm)
+    assert cli("validate", str(tmp_path / "child.yaml")).exit_code == 0
+    request_of("other", warm_start=warm, objective={"metric": "acc", "type": "Minimize"})
+    told = cli("validate", str(tmp_path / "other.yaml"))
+    assert told.exit_code == 2 and "warm_start" in told.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -376,6 +377,25 @@ def test_scripts_that_are_not_there(tmp_path: Path, entry: str, source: str | No
     assert [problem.path for problem in problems(caught)] == [path]
 
 
+async def _later(rate: float) -> float:
+    return rate
+
+
+def _bits(rate: float) -> Iterator[float]:
+    yield rate
+
+
+class _Callable:
+    async def __call__(self, rate: float) -> float:
+        return rate
+
+
+def test_a_function_trained_alone_needs_all_its_values(tmp_path: Path) -> None:
+    alone = FunctionEstimator(objective, hyperparameters={"layers": 1}, session=session(tmp_path))
+    with pytest.raises(InvalidArguments, match="needs a value for its parameter 'lr'"):
+        alone.fit()
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -384,6 +404,10 @@ def test_scripts_that_are_not_there(tmp_path: Path, entry: str, source: str | No
         ("colorsys", "package.module:name"),
         ("colorsys:ONE_THIRD", "is not a function"),
         (objective, "the function has no parameter 'rate'; it has lr, layers"),
+        (objective, "function: the function objective needs a value for its parameter 'lr': tune it, give it"),
+        (_later, "function: calling _later gives a coroutine and trains nothing"),
+        (_bits, "function: calling _bits gives a generator and trains nothing"),
+        (_Callable(), "calling _Callable gives a coroutine"),
     ],
 )
 def test_functions_that_cannot_be_called(tmp_path: Path, function: Any, words: str) -> None:

@@ -12,6 +12,7 @@ from tunewright.aws.protocol import has_structure, read_request
 from tunewright.aws.rules import tuning_problems
 from tunewright.aws.translate_request import Manner, tuning_spec
 from tunewright.aws.warmstart_rules import Jobs, find_parents, inherited_metrics, warm_start_problems
+from tunewright.cli.ahead import unready
 from tunewright.cli.check import cut_out, told
 from tunewright.cli.document import Plain, Where
 from tunewright.cli.fields import field_of
@@ -19,15 +20,17 @@ from tunewright.cli.rules import Finding, table
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.tunefile import Draft, Request, TuningFile
 from tunewright.core.errors import Invalid, NotFound, Problem
+from tunewright.core.job import JobStatus
 from tunewright.core.reads import JobView
 from tunewright.objects.local import LocalObjects
+from tunewright.settings import Settings
 
 WHOLE = {("training",), ("parameters",), ("strategy",), ("objective",)}
 """Fields without which there is no request to look at."""
 
 
 def checked(
-    path: Path, *, strict: bool, now: float, name: str | None, home: Path, jobs: Jobs | None
+    path: Path, *, strict: bool, now: float, name: str | None, settings: Settings, jobs: Jobs | None
 ) -> tuple[TuningFile, Request]:
     """A tuning file in which nothing is wrong, and its request with nothing put in place yet.
 
@@ -39,8 +42,9 @@ def checked(
     """
     draft = Draft.of(path, strict=strict, now=now, name=name)
     found = list(draft.found)
-    data = _readable(draft)
+    data, home = _readable(draft), settings.home
     file = draft.file(data)
+    found += unready(file.base, data, draft.sound.given, settings, strict=strict)
     try:
         request = file.request(BucketShelf(None) if strict else HomeShelf(home, dry=True))
     except Invalid as error:
@@ -97,21 +101,36 @@ def _by_service(request: Request, home: Path, jobs: Jobs, *, strict: bool) -> It
 
 
 def _service_problems(request: Mapping[str, Any], home: Path, jobs: Jobs, *, strict: bool) -> list[Problem]:
-    wire, violations = read_request("CreateHyperParameterTuningJob", dict(request), strict=strict)
+    sent, violations = read_request("CreateHyperParameterTuningJob", dict(request), strict=strict)
     problems = [
         Problem(each.path, f"{each.value} is refused: {_constraint(each.constraint)}.", each.extended_allows)
         for each in violations
     ]
     if not has_structure(violations):
         return problems
-    wire = in_s3(wire)
+    wire = in_s3(sent)
+    problems += _taken(wire["HyperParameterTuningJobName"], jobs)
     parents, unknown = find_parents(wire, jobs)
     inherited = inherited_metrics(wire, parents)
     problems += unknown + tuning_problems(wire, _Assumed(home / "objects"), inherited, strict=strict)
     if not problems and parents:
-        spec = tuning_spec(wire, inherited, Manner(strict, 0.0, lambda: 0))
+        spec = tuning_spec(wire, sent, inherited, Manner(strict, 0.0, lambda: 0))
         problems = warm_start_problems(spec, wire, parents)
     return problems
+
+
+def _taken(name: str, jobs: Jobs) -> list[Problem]:
+    try:
+        job = jobs.job(name).job
+    except NotFound:
+        return []
+    ways = ["choose another name, here or with --name"]
+    if job.status is not JobStatus.FAILED and not (job.spec.strict and job.status.terminal):
+        ways.append(f"go on with that one (tunewright resume {job.name})")
+    first = "" if job.status.terminal else "stop it and "
+    ways.append(f"{first}be rid of it (tunewright delete {job.name})")
+    text = f"a tuning job called {name!r} already exists ({job.status}); {', '.join(ways[:-1])} or {ways[-1]}."
+    return [Problem("hyperParameterTuningJobName", text)]
 
 
 def _constraint(text: str) -> str:

@@ -87,7 +87,7 @@ def looked_over(file: Path, name: str | None, *, strict: bool) -> tuple[TuningFi
     settings = Settings.load()
     check_settings(settings)
     now, jobs = SteadyClock().now(), _jobs(settings)
-    return checked(file, strict=strict, now=now, name=name, home=settings.home, jobs=jobs)
+    return checked(file, strict=strict, now=now, name=name, settings=settings, jobs=jobs)
 
 
 def _jobs(settings: Settings) -> Jobs | None:

@@ -17,7 +17,7 @@ from tunewright.cli.out import say, warn
 from tunewright.cli.screen import choose
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.views import emit
-from tunewright.core.errors import NotFound, WrongState
+from tunewright.core.errors import WrongState
 from tunewright.core.job import Job, JobStatus
 from tunewright.sdk.display import Lines
 from tunewright.sdk.phrases import onward
@@ -30,7 +30,6 @@ def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: boo
     """Create the job of a tuning file and follow it, or leave it to a controller of its own."""
     found, _ = looked_over(file, name, strict=strict)
     engine = connect(strict)
-    _not_taken(engine, found.name, file)
     request = found.request(BucketShelf(engine.objects) if strict else HomeShelf(engine.settings.home))
     for text in advice(request):
         warn(f"Warning: {text}")
@@ -42,21 +41,6 @@ def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: boo
             return None
         engine.client.create_hyper_parameter_tuning_job(**request)
         return follow(engine, found.name, _teller(engine, voice), interrupts, owns=True)
-
-
-def _not_taken(engine: Engine, name: str, file: Path) -> None:
-    """Raises WrongState, with the ways out, when there is a job of this name."""
-    try:
-        job = engine.reads.job(name).job
-    except NotFound:
-        return
-    ways = [f"tunewright run {file} --name ANOTHER, for a new job"]
-    if not _cannot_resume(job, 0):
-        ways.append(f"tunewright resume {job.name}, to go on with the one that is there")
-    first = "" if job.status.terminal else f"tunewright stop {job.name} and then "
-    ways.append(f"{first}tunewright delete {job.name}, to be rid of it")
-    text = f"A tuning job called {job.name!r} already exists ({job.status}). Choose one of:"
-    raise WrongState(KIND, job.name, job.status, "\n  ".join([text, *ways]))
 
 
 def _left_behind(name: str, voice: Voice, members: Mapping[str, Any]) -> None:

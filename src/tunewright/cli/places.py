@@ -74,6 +74,11 @@ def _script(base: Path, source: Path, training: Mapping[str, Plain]) -> Path:
     return beside if "source_dir" not in training or beside.is_file() else (source / given).resolve()
 
 
+def interpreter_of(base: Path, text: str) -> str:
+    """A Python interpreter: a name that PATH knows, or its path; links stay, for a virtual environment's is one."""
+    return str(base / Path(text).expanduser()) if "/" in text else text
+
+
 class Places:
     """A file's local names as addresses."""
 
@@ -83,10 +88,6 @@ class Places:
 
     def absolute(self, text: str) -> Path:
         return (self._base / Path(text).expanduser()).resolve()
-
-    def interpreter(self, text: str) -> Path:
-        """A Python interpreter by its path; links stay as they are, for a virtual environment's is one."""
-        return self._base / Path(text).expanduser()
 
     def data(self, text: str, channel: str) -> str:
         """The address of an input: a path, or an address already."""

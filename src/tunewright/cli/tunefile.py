@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from tunewright.cli.check import findings, told
 from tunewright.cli.document import Document, Plain, read
 from tunewright.cli.names import job_name
-from tunewright.cli.places import Places, missing_files
+from tunewright.cli.places import Places, interpreter_of, missing_files
 from tunewright.cli.rules import EXTENSIONS, Finding, Sound, space, table
 from tunewright.cli.shelf import Shelf
 from tunewright.core.errors import Invalid
@@ -240,8 +240,7 @@ def _extensions(file: TuningFile, places: Places) -> dict[str, Plain]:
     found |= {f"hyperband_{name}": hyperband[name] for name in ("proposals", "mode") if name in hyperband}
     found |= {name: training[name] for name in ("cpus", "gpus") if name in training}
     if "python" in training:
-        text = str(training["python"])
-        found["python"] = str(places.interpreter(text)) if "/" in text else text
+        found["python"] = interpreter_of(file.base, str(training["python"]))
     if "function" in training:
         path: list[Plain] = [str(places.source)] if places.source is not None else []
         found["function"] = {"reference": training["function"], "pickled": False, "path": path}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import inspect
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors.contract import program_parameters
 from tunewright.executors.function_store import Unloadable, load_function
 from tunewright.executors.reasons import LIMIT, tail
+from tunewright.executors.takes import Takes
 from tunewright.executors.workdir import Workdir
 
 UNNAMED = "objective"
@@ -150,57 +150,6 @@ class Caller:
             loaded = load_function(function, self._home)
             found = self._loaded[function] = (loaded, Takes.of(loaded))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Takes:
-    """What a function takes as keywords.
-
-    Args:
-        name: the function's.
-        known: names in order.
-        needed: those without a default.
-        anything: whether it takes any other keyword too.
-    """
-
-    name: str
-    known: tuple[str, ...]
-    needed: frozenset[str]
-    anything: bool
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> Takes | None:
-        """None when a function does not tell (some that are compiled)."""
-        try:
-            parameters = inspect.signature(function).parameters.values()
-        except (TypeError, ValueError):
-            return None
-        named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-        return cls(
-            getattr(function, "__name__", type(function).__name__),
-            tuple(each.name for each in named),
-            frozenset(each.name for each in named if each.default is each.empty),
-            any(each.kind is each.VAR_KEYWORD for each in parameters),
-        )
-
-    def mismatch(self, given: Mapping[str, object]) -> str:
-        """Why these values cannot be the function's keywords; "" when they can."""
-        if self.needed <= given.keys() and (self.anything or given.keys() <= set(self.known)):
-            return ""
-        listed = ", ".join(self.known) or "none"
-        unknown = [] if self.anything else [name for name in given if name not in self.known]
-        problems = [
-            f"the function {self.name} has no parameter {name!r}; it has {listed}. Add the parameter, or **kwargs, or"
-            " take the hyperparameter out."
-            for name in unknown
-        ]
-        problems += [
-            f"the function {self.name} needs a value for its parameter {name!r}: tune it, give it as a"
-            " hyperparameter, or give it a default."
-            for name in self.known
-            if name in self.needed and name not in given
-        ]
-        return " ".join(problems)
 
 
 def _exited(error: SystemExit, workdir: Workdir) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
 from tunewright.core.errors import Invalid, Problem
@@ -122,6 +122,14 @@ class EstimatorBase(ABC):
     def program(self, session: Session, job: str) -> tuple[dict[str, str], dict[str, object]]:
         """The hyperparameters and the extension keys that name the program to run; uploads what must be uploaded."""
 
+    def accepts(self, names: Sequence[str], conditional: Collection[str] = ()) -> list[Problem]:
+        """What is wrong with tuning these hyperparameters, as far as the program tells.
+
+        Args:
+            conditional: those of them that are not always given.
+        """
+        return []
+
     # ---- hyperparameters ----
 
     def hyperparameters(self) -> dict[str, object]:
@@ -236,7 +244,7 @@ class EstimatorBase(ABC):
         """
         session = self.session
         name = job_name or fresh_name(self.base_job_name or self.stem(), 63)
-        problems = self.problems(session, inputs) + check_name("job_name", name, 63)
+        problems = self.problems(session, inputs) + self.accepts(()) + check_name("job_name", name, 63)
         if problems:
             raise InvalidArguments(problems)
         client = session.client

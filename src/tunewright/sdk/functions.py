@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from tunewright.core.errors import Problem
 from tunewright.core.spec import Function
+from tunewright.executors.takes import Takes
 from tunewright.sdk.estimators import EstimatorBase
 from tunewright.sdk.session import Session
 
@@ -65,7 +65,10 @@ class FunctionEstimator(EstimatorBase):
         elif not callable(function):
             found.append(Problem("function", f"{function!r} cannot be called."))
         else:
-            found += _signature_problems(function, list(self.fixed))
+            takes = Takes.of(function)
+            if takes is not None:
+                found += [Problem("function", text) for text in takes.never()]
+                found += signature_problems(takes, self.fixed)
         return found
 
     def program(self, session: Session, job: str) -> tuple[dict[str, str], dict[str, object]]:
@@ -79,11 +82,14 @@ class FunctionEstimator(EstimatorBase):
         return {}, {"function": value}
 
     def accepts(self, names: Sequence[str], conditional: Collection[str] = ()) -> list[Problem]:
-        """Tuned hyperparameters that the function has no parameter for, and conditional ones that it insists on."""
+        """Tuned hyperparameters that the function has no parameter for, and what it insists on and is not given."""
         if isinstance(self.function, Function):
             return []
         function = self._named() if isinstance(self.function, str) else self.function
-        return _signature_problems(function, names, conditional) if callable(function) else []
+        takes = Takes.of(function) if callable(function) else None
+        if takes is None:
+            return []
+        return signature_problems(takes, names, conditional) + lacking(takes, {*names, *self.fixed})
 
     def _name(self) -> str:
         if isinstance(self.function, str):
@@ -123,30 +129,29 @@ def _searching(path: Sequence[str]) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _signature_problems(
-    function: Callable[..., object], names: Sequence[str], conditional: Collection[str] = ()
-) -> list[Problem]:
-    """Hyperparameters that the function would not accept as keywords, or not do without."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    insisted = [
+def signature_problems(takes: Takes, names: Iterable[str], conditional: Collection[str] = ()) -> list[Problem]:
+    """Hyperparameters that a function would not accept as keywords, or not do without."""
+    found = [
         Problem(
-            f"conditions.{each.name}",
-            f"the function's parameter {each.name!r} has no default, and is not given where the condition does not"
-            f" hold; write {each.name}=None, say.",
+            f"conditions.{name}",
+            f"the function's parameter {name!r} has no default, and is not given where the condition does not"
+            f" hold; write {name}=None, say.",
         )
-        for each in parameters
-        if each.name in conditional and each.default is each.empty and each.kind is not each.VAR_KEYWORD
+        for name in takes.known
+        if name in conditional and name in takes.needed
     ]
-    if any(each.kind is each.VAR_KEYWORD for each in parameters):
-        return insisted
-    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    return insisted + [
+    if takes.anything:
+        return found
+    return found + [
         Problem(
-            f"hyperparameters.{name}", f"the function has no parameter {name!r}; it has {', '.join(known) or 'none'}."
+            f"hyperparameters.{name}",
+            f"the function has no parameter {name!r}; it has {', '.join(takes.known) or 'none'}.",
         )
         for name in names
-        if name not in known
+        if name not in takes.known
     ]
+
+
+def lacking(takes: Takes, given: Collection[str]) -> list[Problem]:
+    """Parameters of a function that get no value."""
+    return [Problem("function", takes.lack(name)) for name in takes.known if name in takes.needed and name not in given]

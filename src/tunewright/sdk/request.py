@@ -21,7 +21,6 @@ from tunewright.sdk.configs import (
 )
 from tunewright.sdk.estimators import EstimatorBase, first_tags
 from tunewright.sdk.extensions import join_extension, split_extension
-from tunewright.sdk.functions import FunctionEstimator
 from tunewright.sdk.inputs import Inputs
 from tunewright.sdk.names import check_name
 from tunewright.sdk.rules import RULES, extended_problems, orphans, rules_of_part
@@ -110,9 +109,8 @@ def all_problems(plan: Plan, session: Session, inputs: Mapping[str | None, Input
     found += check_name("job_name", name, MAX_NAME if session.uploads else MAX_EXTENDED_NAME)
     for part in plan.parts:
         mine = part.estimator.problems(session, inputs.get(part.name))
-        if isinstance(part.estimator, FunctionEstimator):
-            conditions = plan.extensions.get("conditions")
-            mine += part.estimator.accepts(list(part.ranges), conditions if isinstance(conditions, dict) else ())
+        conditions = plan.extensions.get("conditions")
+        mine += part.estimator.accepts(list(part.ranges), conditions if isinstance(conditions, dict) else ())
         found += [_in_part(part, problem) for problem in mine]
     return found
 
