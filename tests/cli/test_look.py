@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,58 @@ def test_export_json_is_strict_and_typed(finished: StillEngine, cli: Run, tmp_pa
     cli("export", "digits", "-o", str(out))
     assert strict(out.read_text()) == rows
     assert cli("export", "digits", "-o", str(tmp_path / "none" / "x.csv")).exit_code == 2
+
+
+@pytest.fixture
+def measured(engine: StillEngine, request_of: Any) -> StillEngine:
+    """`digits` with further metrics: one that its definition names, one that is only reported, and a named `lr`."""
+    metrics = {"acc": "acc=(.*)", "f1": "f1=(.*)"}
+    engine.call("CreateHyperParameterTuningJob", **request_of(training={"entry_point": "train.py", "metrics": metrics}))
+    engine.begin("digits", {"lr": 0.01, "units": "200"}, {"lr": 0.02, "units": "512"})
+    engine.report("digits", 1, 0.5, 0.25, metric="loss")
+    engine.report("digits", 1, 0.75)
+    engine.report("digits", 1, 0.875, metric="f1")
+    engine.report("digits", 1, 0.001, metric="lr")
+    engine.report("digits", 2, math.inf, metric="loss")
+    for number in (1, 2):
+        engine.exit("digits", number)
+    return engine
+
+
+def test_export_has_a_column_for_each_other_metric(measured: StillEngine, cli: Run) -> None:
+    first, second = csv.DictReader(io.StringIO(cli("export", "digits").stdout))
+    assert list(first)[-3:] == ["f1", "loss", "metric:lr"] and first["lr"] == "0.01"
+    assert [first[name] for name in ("f1", "loss", "metric:lr")] == ["0.875", "0.25", "0.001"]
+    assert [second[name] for name in ("f1", "loss", "metric:lr")] == ["", "", ""]
+    one, two = strict(cli("export", "digits", "--json").stdout)
+    values = {each["MetricName"]: each["Value"] for each in one["FinalMetricDataList"]}
+    assert values == {"loss": 0.25, "acc": 0.75, "f1": 0.875, "lr": 0.001, "ObjectiveMetric": 0.75}
+    assert one["FinalMetricDataList"][0]["Timestamp"].endswith("Z") and two["FinalMetricDataList"] == []
+
+
+def test_best_and_jobs_show_the_other_metrics(measured: StillEngine, cli: Run) -> None:
+    lines = cli("best", "digits").stdout.splitlines()
+    assert lines[lines.index("Other metrics:") + 1 :][:3] == ["  loss  0.25", "  f1    0.875", "  lr    0.001"]
+    listed = strict(cli("jobs", "digits", "--json").stdout)["TrainingJobSummaries"][0]["FinalMetricDataList"]
+    assert listed == strict(cli("best", "digits", "--json").stdout)["FinalMetricDataList"]
+    assert [each["MetricName"] for each in listed] == ["loss", "acc", "f1", "lr", "ObjectiveMetric"]
+
+
+def test_export_of_curves_has_a_row_for_each_value(measured: StillEngine, cli: Run, tmp_path: Path) -> None:
+    out = tmp_path / "curves.csv"
+    assert "Wrote 6 values" in cli("export", "digits", "--curves", "-o", str(out)).stderr
+    rows = list(csv.DictReader(io.StringIO(out.read_text())))
+    assert [(row["TrainingJobName"][:10], row["MetricName"], row["Epoch"], row["Value"]) for row in rows] == [
+        ("digits-001", "loss", "", "0.5"),
+        ("digits-001", "loss", "", "0.25"),
+        ("digits-001", "acc", "1", "0.75"),
+        ("digits-001", "f1", "", "0.875"),
+        ("digits-001", "lr", "", "0.001"),
+        ("digits-002", "loss", "", "inf"),
+    ]
+    shapes = strict(cli("export", "digits", "--curves", "--json").stdout)
+    assert [shape["Value"] for shape in shapes] == [0.5, 0.25, 0.75, 0.875, 0.001, "Infinity"]
+    assert shapes[0]["Epoch"] is None and shapes[0]["Timestamp"] == rows[0]["Timestamp"]
 
 
 def test_export_of_an_empty_job(digits: StillEngine, cli: Run) -> None:

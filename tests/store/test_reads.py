@@ -15,7 +15,7 @@ from tunewright.core.events import Exited, Launched, StopAsked
 from tunewright.core.job import JobStatus
 from tunewright.core.reads import JobQuery, TrialQuery, TrialView
 from tunewright.core.trial import Failure, Observation, TrialStatus
-from tunewright.store.queries import SqlReads
+from tunewright.store.queries import SqlReads, spans
 from tunewright.store.store import SqlStore
 from tunewright.testing.same import same
 from tunewright.testing.store_suite import LIFE, OWNER, loss, propose, report, training_spec, tuning_spec
@@ -261,3 +261,24 @@ def test_a_curve_is_that_of_the_latest_attempt_in_order_of_emission(reads: SqlRe
     assert all(same(curves[number], reads.curve(names[number], "loss")) for number in curves)
     with pytest.raises(NotFound):
         reads.curve("nobody")
+
+
+def test_metrics_and_points_of_many_are_those_of_each(reads: SqlReads, recorder: Recorder) -> None:
+    uid = recorder.create(tuning_spec()).job.uid
+    for batch in LIFE:
+        recorder.record(uid, batch)
+    views = reads.all_trials(uid)
+    metrics, points = reads.final_metrics(views), reads.points(views)
+    for view in views:
+        assert same(metrics.get(view.trial.number, []), reads.metrics(view.trial.name))
+        assert same(points.get(view.trial.number, []), reads.curve(view.trial.name))
+    some = [views[0], views[3]]
+    assert set(reads.points(some)) == set(reads.final_metrics(some)) == {1, 4}
+    assert reads.metric_names(uid) == ["accuracy"]
+    assert reads.final_metrics([]) == reads.points([]) == {}
+
+
+def test_questions_about_many_training_jobs_are_few() -> None:
+    assert spans(range(1, 10_000)) == [(1, 9_999)]
+    assert spans([900, 1, 20, 910, 52]) == [(1, 52), (900, 910)]
+    assert spans([]) == []

@@ -85,7 +85,7 @@ def describe_trial(view: TrialView, metrics: Sequence[MetricValue], arns: Arns) 
         "OutputDataConfig": {"KmsKeyId": "", **body["OutputDataConfig"]},
         "ResourceConfig": resource_config(body, trial.choice, launched=trial.handle is not None),
         "SecondaryStatusTransitions": _transitions(trial.transitions),
-        "FinalMetricDataList": _final_metrics(view, metrics),
+        "FinalMetricDataList": final_metrics(view, metrics)[:SHOWN_METRICS] or None,
     }
 
 
@@ -176,7 +176,7 @@ _SAID = {
 _TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.STOPPED, Phase.MAX_RUNTIME, Phase.MAX_WAIT})
 
 
-def _final_metrics(view: TrialView, metrics: Iterable[MetricValue]) -> list[Wire] | None:
+def final_metrics(view: TrialView, metrics: Iterable[MetricValue]) -> list[Wire]:
     """The last finite value of each metric, the objective once more as ObjectiveMetric."""
     definition = view.spec.definitions[view.trial.definition]
     finite = [metric for metric in metrics if math.isfinite(metric.value)]
@@ -185,4 +185,4 @@ def _final_metrics(view: TrialView, metrics: Iterable[MetricValue]) -> list[Wire
     objective = definition.objective.metric if definition.objective else None
     if "ObjectiveMetric" in named and all(entry["MetricName"] != "ObjectiveMetric" for entry in listed):
         listed += [{**entry, "MetricName": "ObjectiveMetric"} for entry in listed if entry["MetricName"] == objective]
-    return listed[:SHOWN_METRICS] or None
+    return listed

@@ -68,12 +68,14 @@ def export(
     name: Name,
     form: Annotated[Form | None, typer.Option("--format", help="By the output's suffix, else csv.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; standard output by default.")] = None,
+    curves: Annotated[bool, typer.Option("--curves", help="Every value of every metric, a row each.")] = False,
     as_json: AsJson = False,
 ) -> int | None:
     """Export every training job as CSV or JSON.
 
-    Values keep their types; rows are written one by one, however many there are.
+    With its hyperparameters and the last value of each metric. Values keep their types; rows are written one by one,
+    however many there are.
     """
     from tunewright.cli import do_look
 
-    return do_look.export(name, "json" if as_json else form, output)
+    return do_look.export(name, "json" if as_json else form, output, curves=curves)

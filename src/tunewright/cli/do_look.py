@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tunewright.aws.names import Arns
 from tunewright.cli.command import FAILED
-from tunewright.cli.engine import Engine, best_of, connect, find
-from tunewright.cli.exporting import write_csv, write_json
+from tunewright.cli.engine import best_of, connect, find
+from tunewright.cli.exporting import curves_csv, curves_json, write_csv, write_json
 from tunewright.cli.out import print_table, say
 from tunewright.cli.portrait import portrait
 from tunewright.cli.ranking import HEADERS, columns, model_path, ordered
@@ -19,7 +19,7 @@ from tunewright.cli.views import described, emit, spread_of, training_job, tunin
 from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Invalid
 from tunewright.core.job import Job, JobStatus
-from tunewright.core.reads import JobQuery, JobView, TrialView
+from tunewright.core.reads import JobQuery, JobView
 from tunewright.sdk.facts import mean_text
 from tunewright.sdk.inherited import line as warm_line
 
@@ -88,7 +88,8 @@ def jobs(name: str, status: str | None, page: Page, *, as_json: bool) -> int | N
     shown = rows[(page.number - 1) * page.size : page.number * page.size]
     if as_json:
         arns = Arns.of(engine.settings)
-        summaries = [training_job(each, arns) for each in shown]
+        metrics = engine.reads.final_metrics(shown)
+        summaries = [training_job(each, arns, metrics.get(each.trial.number, [])) for each in shown]
         emit({"TrainingJobSummaries": summaries, "Total": len(rows), "Page": page.number})
         return None
     parameters = list(dict.fromkeys(name for each in shown for name in each.trial.point))
@@ -115,18 +116,30 @@ def best(name: str, *, as_json: bool) -> int | None:
         return FAILED
     values = typed(found.trial)
     path = model_path(engine, found.trial.artifacts)
+    metrics = engine.reads.metrics(found.trial.name)
     if as_json:
-        emit({**_best_shape(engine, found, values, path), **_mean_shape(view.job)})
+        shape = training_job(found, Arns.of(engine.settings), metrics)
+        artifacts = {"S3ModelArtifacts": found.trial.artifacts} if found.trial.artifacts else None
+        model = {"ModelArtifacts": artifacts, "ModelPath": path or None}
+        emit({**shape, "HyperParameters": values, **model, **_mean_shape(view.job)})
         return None
     objective = found.spec.definitions[found.trial.definition].objective
     say(f"{found.trial.name}  {objective.metric if objective else 'value'} {found.trial.value!r}")
     if (top := view.job.best) is not None and top.runs > 1:
         say(f"  the best of its configuration, whose value is {mean_text(top.value, top.spread, top.runs)}")
+    _say_values(values)
+    others = {each.metric: each.value for each in metrics if objective is None or each.metric != objective.metric}
+    if others:
+        say("Other metrics:")
+        _say_values(others)
+    say(f"Model: {path or 'none was written'}")
+    return None
+
+
+def _say_values(values: Mapping[str, object]) -> None:
     width = max(map(len, values), default=0)
     for key, value in values.items():
         say(f"  {key.ljust(width)}  {value if isinstance(value, str) else repr(value)}")
-    say(f"Model: {path or 'none was written'}")
-    return None
 
 
 def _mean_shape(job: Job) -> dict[str, object]:
@@ -136,18 +149,13 @@ def _mean_shape(job: Job) -> dict[str, object]:
     return {"Tunewright": {"Mean": job.best.value, **spread_of(job.best)}}
 
 
-def _best_shape(engine: Engine, view: TrialView, values: Mapping[str, object], path: str) -> dict[str, object]:
-    shape = training_job(view, Arns.of(engine.settings))
-    artifacts = {"S3ModelArtifacts": view.trial.artifacts} if view.trial.artifacts else None
-    return {**shape, "HyperParameters": dict(values), "ModelArtifacts": artifacts, "ModelPath": path or None}
-
-
-def export(name: str, form: str | None, output: Path | None) -> int | None:
-    """Write every training job to a file or to standard output."""
+def export(name: str, form: str | None, output: Path | None, *, curves: bool) -> int | None:
+    """Write every training job, or every value of every metric, to a file or to standard output."""
     engine = connect()
     view = find(engine, name)
     suffix = output.suffix.lower() if output is not None else ""
-    write = write_json if (form or suffix.lstrip(".")) == "json" else write_csv
+    as_json = (form or suffix.lstrip(".")) == "json"
+    write = (curves_json if as_json else curves_csv) if curves else write_json if as_json else write_csv
     if output is None:
         write(engine.reads, view.job, sys.stdout)
         return None
@@ -156,5 +164,5 @@ def export(name: str, form: str | None, output: Path | None) -> int | None:
             count = write(engine.reads, view.job, file)
     except OSError as error:
         raise Invalid.one(str(output), f"cannot be written: {error.strerror}.") from error
-    print(f"Wrote {count} training jobs to {output}.", file=sys.stderr)
+    print(f"Wrote {count} {'values' if curves else 'training jobs'} to {output}.", file=sys.stderr)
     return None

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TextIO
 
-from tunewright.cli.views import iso
+from tunewright.aws.translate_trial import final_metrics
+from tunewright.cli.views import iso, plain
+from tunewright.core.change import CurvePoint
 from tunewright.core.job import Job
-from tunewright.core.reads import Reads, TrialQuery, TrialView
+from tunewright.core.reads import MetricValue, Reads, TrialQuery, TrialView
 from tunewright.core.replicates import Configuration, configuration_of, configurations
 from tunewright.core.space import Value, decode_value
 
 PAGE = 500
+CURVES_PAGE = 50
+"""Training jobs whose curves are in memory at once."""
 FIXED = (
     "TrainingJobName",
     "TrainingJobStatus",
@@ -32,15 +37,25 @@ REPLICATED = ("Configuration", "ConfigurationMean", "ConfigurationSpread")
 """Further columns of a job with replicates: the number of the configuration, its mean so far, and the spread."""
 
 
-def rows(reads: Reads, job: Job) -> Iterator[TrialView]:
+CURVE = ("TrainingJobName", "MetricName", "Epoch", "Value", "Timestamp")
+
+
+def pages(reads: Reads, job: Job, size: int) -> Iterator[tuple[TrialView, ...]]:
     """Every training job in the order of creation, never more than a page in memory."""
     after: str | None = None
     while True:
-        page = reads.trials(TrialQuery(job_uid=job.uid, sort="CreationTime", limit=PAGE, after=after))
-        yield from page.items
+        page = reads.trials(TrialQuery(job_uid=job.uid, sort="CreationTime", limit=size, after=after))
+        yield page.items
         after = page.after
         if after is None:
             return
+
+
+def rows(reads: Reads, job: Job) -> Iterator[tuple[TrialView, list[MetricValue]]]:
+    """Every training job in the order of creation, with the last value of each of its metrics."""
+    for views in pages(reads, job, PAGE):
+        metrics = reads.final_metrics(views)
+        yield from ((view, metrics.get(view.trial.number, [])) for view in views)
 
 
 def record(view: TrialView) -> dict[str, Value | None]:
@@ -88,18 +103,35 @@ def _replicated(view: TrialView, job: Job, means: Mapping[int, Configuration]) -
     return dict(zip(REPLICATED, (number, mean, spread), strict=True))
 
 
+def other_metrics(reads: Reads, job: Job) -> dict[str, str]:
+    """Metrics that are not the objective of every training job, each with the name of its column.
+
+    Those of the definitions in their order, then those that were only reported. A name that another column has
+    already gets `metric:` before it.
+    """
+    definitions = job.spec.definitions
+    declared = [metric.name for definition in definitions for metric in definition.training.metrics]
+    objectives = {definition.objective.metric if definition.objective else None for definition in definitions}
+    names = dict.fromkeys([*declared, *reads.metric_names(job.uid)])
+    only = objectives if len(objectives) == 1 else set()
+    taken = {*FIXED, *REPLICATED, *(name for definition in definitions for name in definition.space.parameters)}
+    return {name: f"metric:{name}" if name in taken else name for name in names if name not in only}
+
+
 def write_csv(reads: Reads, job: Job, out: TextIO) -> int:
-    """One line a training job: its hyperparameters, then the fixed columns. How many were written."""
+    """One line a training job: its hyperparameters, the fixed columns, its other metrics. How many were written."""
     names = list(dict.fromkeys(name for d in job.spec.definitions for name in d.space.parameters))
     writer = csv.writer(out, lineterminator="\n")
-    means = _means(reads, job)
-    writer.writerow([*names, *FIXED, *(REPLICATED if job.spec.replicates > 1 else ())])
+    means, others = _means(reads, job), other_metrics(reads, job)
+    writer.writerow([*names, *FIXED, *(REPLICATED if job.spec.replicates > 1 else ()), *others.values()])
     count = 0
-    for view in rows(reads, job):
+    for view, metrics in rows(reads, job):
         values = parameters(view)
         cells: list[Value | None] = [values.get(name) for name in names]
         more = _replicated(view, job, means).values()
-        writer.writerow([_cell(value) for value in [*cells, *record(view).values(), *more]])
+        last = {each.metric: each.value for each in metrics if math.isfinite(each.value)}
+        told = [last.get(name) for name in others]
+        writer.writerow([_cell(value) for value in [*cells, *record(view).values(), *more, *told]])
         count += 1
     return count
 
@@ -114,12 +146,57 @@ def _cell(value: Value | None) -> str:
 
 def write_json(reads: Reads, job: Job, out: TextIO) -> int:
     """A JSON array with one object a line. How many were written."""
-    count, means = 0, _means(reads, job)
+    means = _means(reads, job)
+    return _array(
+        (
+            {
+                **record(view),
+                **_replicated(view, job, means),
+                "HyperParameters": parameters(view),
+                "FinalMetricDataList": plain(final_metrics(view, metrics)),
+            }
+            for view, metrics in rows(reads, job)
+        ),
+        out,
+    )
+
+
+def _array(shapes: Iterable[Mapping[str, object]], out: TextIO) -> int:
+    count = 0
     out.write("[")
-    for view in rows(reads, job):
-        shape = {**record(view), **_replicated(view, job, means), "HyperParameters": parameters(view)}
+    for shape in shapes:
         out.write(",\n" if count else "\n")
         out.write(json.dumps(shape, allow_nan=False, ensure_ascii=False))
         count += 1
     out.write("\n]\n" if count else "]\n")
     return count
+
+
+# ---- curves ----
+
+
+def _points(reads: Reads, job: Job) -> Iterator[tuple[TrialView, CurvePoint]]:
+    """Every value of every metric: training jobs in the order of creation, values in that of emission."""
+    for views in pages(reads, job, CURVES_PAGE):
+        found = reads.points(views)
+        for view in views:
+            yield from ((view, one) for one in found.get(view.trial.number, []))
+
+
+def curves_csv(reads: Reads, job: Job, out: TextIO) -> int:
+    """One line a value. How many were written."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CURVE)
+    count = 0
+    for view, one in _points(reads, job):
+        writer.writerow(_cell(value) for value in (view.trial.name, one.metric, one.epoch, one.value, iso(one.at)))
+        count += 1
+    return count
+
+
+def curves_json(reads: Reads, job: Job, out: TextIO) -> int:
+    """A JSON array with one object a value and line. How many were written."""
+    found = (
+        (view.trial.name, one.metric, one.epoch, plain(one.value), iso(one.at)) for view, one in _points(reads, job)
+    )
+    return _array((dict(zip(CURVE, values, strict=True)) for values in found), out)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tunewright.aws.names import Arns
 from tunewright.aws.translate_job import job_summary
-from tunewright.aws.translate_trial import tuning_summary
+from tunewright.aws.translate_trial import final_metrics, tuning_summary
 from tunewright.cli.engine import Engine, best_of
-from tunewright.core.reads import JobView, TrialView
+from tunewright.core.reads import JobView, MetricValue, TrialView
 from tunewright.core.replicates import Best
 from tunewright.core.space import Value, decode_value
 from tunewright.core.trial import Trial
@@ -55,9 +55,10 @@ def typed(trial: Trial) -> dict[str, Value]:
     return {name: decode_value(v) if isinstance(v, str) else v for name, v in trial.point.items()}
 
 
-def training_job(view: TrialView, arns: Arns) -> Shape:
-    """HyperParameterTrainingJobSummary, with the job that it belongs to."""
-    return {"TuningJobName": view.job_name, **tuning_summary(view, arns)}
+def training_job(view: TrialView, arns: Arns, metrics: Sequence[MetricValue] | None = None) -> Shape:
+    """HyperParameterTrainingJobSummary, with the job that it belongs to and, where they are given, its last metrics."""
+    shape = {"TuningJobName": view.job_name, **tuning_summary(view, arns)}
+    return shape if metrics is None else {**shape, "FinalMetricDataList": final_metrics(view, metrics)}
 
 
 def tuning_job(view: JobView, arns: Arns, *, in_charge: bool) -> Shape:

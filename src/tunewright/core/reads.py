@@ -4,7 +4,7 @@ job runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -145,6 +145,18 @@ class Reads(Protocol):
 
     def metrics(self, name: str) -> list[MetricValue]:
         """The last value of each metric of a training job, in order of first appearance."""
+        ...
+
+    def final_metrics(self, views: Sequence[TrialView]) -> dict[int, list[MetricValue]]:
+        """The same of many training jobs of one job, by number; those without any value are left out."""
+        ...
+
+    def metric_names(self, job_uid: str) -> list[str]:
+        """Every metric but the objectives that a training job of this job has brought a value of, sorted."""
+        ...
+
+    def points(self, views: Sequence[TrialView]) -> dict[int, list[CurvePoint]]:
+        """As `curve`, of all metrics and many training jobs of one job, by number; all of it is in memory at once."""
         ...
 
     def curve(self, name: str, metric: str | None = None) -> list[CurvePoint]:

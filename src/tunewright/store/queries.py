@@ -26,6 +26,8 @@ from tunewright.store.tables import curve, journal, point, trial
 TUNING_JOB = "tuning job"
 TRAINING_JOB = "training job"
 _MOST_SPECS = 128
+_GAP = 32
+"""Training jobs that may lie unasked for between two of one range."""
 
 
 class SqlReads:
@@ -113,14 +115,47 @@ class SqlReads:
     def metrics(self, name: str) -> list[MetricValue]:
         with looking(self._engine) as cursor:
             one, asked = self._attempt(cursor, name)
-            points = self._ask.last_points.run(cursor, asked).fetchall()
-            objective = self._ask.last_objective.run(cursor, asked).fetchall()
-        found = [(first, _metric_value(row)) for first, *row in points]
-        for first, metric, at in objective:
-            # A repeated epoch replaces in place, so that the last row need not be the last that was emitted.
-            assert one.last is not None, "a trial with a curve has a last value"
-            found.append((first, MetricValue(metric_out(metric), one.last, at)))
-        return [value for _, value in sorted(found, key=itemgetter(0))]
+            return self._last_values(cursor, str(asked["uid"]), [one]).get(one.number, [])
+
+    def final_metrics(self, views: Sequence[TrialView]) -> dict[int, list[MetricValue]]:
+        if not views:
+            return {}
+        with looking(self._engine) as cursor:
+            return self._last_values(cursor, views[0].job_uid, [view.trial for view in views])
+
+    def _last_values(self, cursor: DBAPICursor, uid: str, trials: Sequence[Trial]) -> dict[int, list[MetricValue]]:
+        last = {one.number: one.last for one in trials}
+        found: dict[int, list[tuple[int, MetricValue]]] = {}
+        for low, high in spans(last):
+            asked = {"uid": uid, "low": low, "high": high}
+            for number, first, *row in self._ask.last_points.run(cursor, asked).fetchall():
+                found.setdefault(number, []).append((first, _metric_value(row)))
+            for number, first, metric, at in self._ask.last_objective.run(cursor, asked).fetchall():
+                # A repeated epoch replaces in place, so that the last row need not be the last that was emitted.
+                if (value := last.get(number)) is not None:
+                    found.setdefault(number, []).append((first, MetricValue(metric_out(metric), value, at)))
+        return {
+            number: [value for _, value in sorted(values, key=itemgetter(0))]
+            for number, values in found.items()
+            if number in last
+        }
+
+    def metric_names(self, job_uid: str) -> list[str]:
+        with looking(self._engine) as cursor:
+            rows = self._ask.metric_names.run(cursor, {"uid": job_uid}).fetchall()
+        return sorted(metric_out(metric) for (metric,) in rows)
+
+    def points(self, views: Sequence[TrialView]) -> dict[int, list[CurvePoint]]:
+        wanted = {view.trial.number for view in views}
+        found: dict[int, list[tuple[int, CurvePoint]]] = {}
+        with looking(self._engine) as cursor:
+            for low, high in spans(wanted):
+                asked = {"uid": views[0].job_uid, "low": low, "high": high}
+                for table, statement in self._ask.range_points.items():
+                    for seq, *row in statement.run(cursor, asked).fetchall():
+                        if row[0] in wanted:
+                            found.setdefault(row[0], []).append((seq, _curve_point(row, table is curve)))
+        return {number: [one for _, one in sorted(seen, key=itemgetter(0))] for number, seen in found.items()}
 
     def curve(self, name: str, metric: str | None = None) -> list[CurvePoint]:
         found: list[tuple[int, CurvePoint]] = []
@@ -171,6 +206,17 @@ class SqlReads:
             kept = [*({**self._specs, **fresh}).items()]
             self._specs = dict(kept[-_MOST_SPECS:])
         return specs
+
+
+def spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Ranges that hold all of these numbers and few others: a question for each, and few rows read in vain."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number - found[-1][1] <= _GAP:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
 
 
 def _after(order: Order, rows: Sequence[Sequence[Any]], limit: int) -> str | None:

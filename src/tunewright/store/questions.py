@@ -71,6 +71,8 @@ class Questions:
         self.attempt = made(select(trial.c.job_uid, trial.c.body).where(trial.c.name_key == bindparam("key")))
         self.last_points = made(_last_points())
         self.last_objective = made(_last_objective())
+        self.metric_names = made(select(point.c.metric).where(point.c.job_uid == bindparam("uid")).distinct())
+        self.range_points = {table: made(_range_points(table)) for table in (curve, point)}
         self.points = {
             (table, named): made(_points(table, named=named)) for table in (curve, point) for named in (True, False)
         }
@@ -160,29 +162,41 @@ def _of_attempt(table: Table) -> ColumnElement[bool]:
 
 
 _ATTEMPT = {"job_uid": "uid", "number": "number", "attempt": "attempt"}
+_POINT = ("seq", "number", "attempt", "metric", "epoch", "value", "mark", "at")
 
 
 def _points(table: Table, *, named: bool) -> Select[Any]:
-    columns = ("seq", "number", "attempt", "metric", "epoch", "value", "mark", "at")
-    statement = select(*(table.c[name] for name in columns)).where(_of_attempt(table))
+    statement = select(*(table.c[name] for name in _POINT)).where(_of_attempt(table))
     return statement.where(table.c.metric == bindparam("metric")) if named else statement
 
 
+# ---- values of many trials of a job, each of the attempt that counts: `uid`, numbers from `low` to `high` ----
+
+
+def _of_range(table: Table) -> ColumnElement[bool]:
+    one = and_(*(trial.c[column] == table.c[column] for column in _ATTEMPT))
+    return and_(table.c.job_uid == bindparam("uid"), table.c.number.between(bindparam("low"), bindparam("high")), one)
+
+
+def _range_points(table: Table) -> Select[Any]:
+    return select(*(table.c[name] for name in _POINT)).where(_of_range(table))
+
+
 def _last_points() -> Select[Any]:
-    """Of each metric but the objective: where it first appeared, its name, last value, mark and time."""
+    """Of each metric but the objective: number, where it first appeared, its name, last value, mark and time."""
     seq = point.c.seq
     ends = (
-        select(func.min(seq).label("first"), func.max(seq).label("last"))
-        .where(_of_attempt(point))
-        .group_by(point.c.metric)
+        select(point.c.number, func.min(seq).label("first"), func.max(seq).label("last"))
+        .where(_of_range(point))
+        .group_by(point.c.number, point.c.metric)
         .subquery()
     )
-    last = and_(point.c.job_uid == bindparam("uid"), point.c.number == bindparam("number"), seq == ends.c.last)
-    columns = (ends.c.first, point.c.metric, point.c.value, point.c.mark, point.c.at)
+    last = and_(point.c.job_uid == bindparam("uid"), point.c.number == ends.c.number, seq == ends.c.last)
+    columns = (ends.c.number, ends.c.first, point.c.metric, point.c.value, point.c.mark, point.c.at)
     return select(*columns).select_from(ends.join(point, last))
 
 
 def _last_objective() -> Select[Any]:
-    """Of the objective: where it first appeared, its name, and when it last did."""
-    columns = (func.min(curve.c.seq), curve.c.metric, func.max(curve.c.at))
-    return select(*columns).where(_of_attempt(curve)).group_by(curve.c.metric)
+    """Of the objective: number, where it first appeared, its name, and when it last did."""
+    columns = (curve.c.number, func.min(curve.c.seq), curve.c.metric, func.max(curve.c.at))
+    return select(*columns).where(_of_range(curve)).group_by(curve.c.number, curve.c.metric)
