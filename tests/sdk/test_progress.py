@@ -94,6 +94,18 @@ def test_scripts_that_ended_differently_are_told_each() -> None:
     assert [line.split("  ")[1] for line in lines if line.startswith("[")] == [f"failed: {said}" for said in words]
 
 
+def test_below_the_cause_stands_all_of_the_reason_but_the_cause() -> None:
+    trace = 'ErrorMessage "Traceback (most recent call last):\n  File "t.py", line 1, in f\n    raise StopIteration'
+    reason = f'AlgorithmError: ExecuteUserScriptError:\nExitCode 1\n{trace}\nStopIteration"\nCommand "t.py"'
+    lines = model().update([row(1, status="Failed", reason=reason)])
+    assert "failed: StopIteration" in lines[0] and [line.strip() for line in lines[3:7]] == [
+        'ErrorMessage "Traceback (most recent call last):',
+        'File "t.py", line 1, in f',
+        "raise StopIteration",
+        'Command "t.py"',
+    ]
+
+
 def test_a_reason_that_holds_the_log_is_not_repeated() -> None:
     telling = model("ValueError: bad path\n")
     lines = telling.update([row(1, status="Failed", reason="AlgorithmError: exit code 1\nValueError: bad path")])

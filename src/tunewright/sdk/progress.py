@@ -150,7 +150,8 @@ class ProgressModel:
             return [f"{self._head(row)}  failed as before ({self._causes[key]} times in all)"]
         tail = self._logs(row.name)
         lines = [f"{self._head(row)}  failed: {told}  {row.text()}"]
-        lines += [f"    {line}" for line in reason.splitlines() if line.strip() and told not in line]
+        rest = (line for line in reason.splitlines() if line.strip() and cause(line.removesuffix('"')) != told)
+        lines += [f"    {line}" for line in rest]
         if tail is not None:
             lines += [] if says(reason, tail.text) else indented(tail.text, 5)
             lines.append(f"    log: {tail.path}")
