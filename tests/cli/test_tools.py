@@ -151,6 +151,22 @@ def test_a_bad_pattern_and_a_missing_log_are_wrong_usage(cli: Run, tmp_path: Pat
     assert cli("test-metric", "x", str(tmp_path / "none")).exit_code == 2
 
 
+@pytest.mark.parametrize("last", ["inf", "nan"])
+def test_a_last_value_that_training_does_not_use_is_no_value(cli: Run, last: str) -> None:
+    result = cli("test-metric", "x=(.*)", "-", input=f"x=1\nx={last}\n")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == (
+        f"No value: diverged: the last value of 'metric' is {last}, which is not used."
+    )
+    shape = json.loads(cli("test-metric", "x=(.*)", "-", "--json", input=f"x=1\nx={last}\n").stdout)
+    assert "Value" not in shape and shape["Reason"].startswith("diverged")
+
+
+def test_a_pattern_that_a_job_may_not_have_is_refused(cli: Run) -> None:
+    result = cli("test-metric", "x=.*", "-", input="x=1\n")
+    assert result.exit_code == 2 and "REGEX: 'x=.*' captures nothing; put parentheses around" in result.stderr
+
+
 def test_many_matches_are_shortened(cli: Run) -> None:
     lines = cli("test-metric", "x=(.*)", "-", input="".join(f"x={n}\n" for n in range(100))).stdout.splitlines()
     assert len(lines) == 22 and lines[10] == "... 80 more"

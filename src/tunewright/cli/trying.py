@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunewright.aws.patterns import pattern_problem
 from tunewright.control.metrics import Found, Scraper, try_pattern
 from tunewright.core.errors import Invalid
+from tunewright.core.outcome import not_used
 from tunewright.core.spec import MetricDefinition
 
 NAME = "metric"
@@ -27,8 +30,13 @@ class Tried:
 
     @property
     def values(self) -> list[float]:
-        """The numbers in order of appearance; the last one would be the objective."""
+        """The numbers in order of appearance; the last one counts."""
         return [each.value for _, each in self.found if each.value is not None]
+
+    @property
+    def objective(self) -> float | None:
+        """What training would take as the objective: the last number, unless there is a note."""
+        return self.values[-1] if self.values and not self.note else None
 
     def lines(self) -> list[str]:
         """For a person: each capture, then the verdict."""
@@ -39,25 +47,26 @@ class Tried:
                 said.append(f"... {len(self.found) - SHOWN} more")
             what = "not a number" if each.value is None else repr(each.value)
             said.append(f"line {number}: captured {each.captured!r}: {what}")
-        if self.values:
-            return [*said, f"{len(self.values)} values; the last one, {self.values[-1]!r}, would be the objective."]
+        if self.objective is not None:
+            return [*said, f"{len(self.values)} values; the last one, {self.objective!r}, would be the objective."]
         return [*said, f"No value: {self.note}."]
 
     def shape(self) -> dict[str, object]:
         matches = [{"Line": n, "Captured": each.captured, "Value": each.value} for n, each in self.found]
-        last = self.values[-1] if self.values else None
-        return {"Matches": matches, "Value": last, "Reason": self.note or None}
+        return {"Matches": matches, "Value": self.objective, "Reason": self.note or None}
 
 
 def tried(pattern: str, data: bytes) -> Tried:
-    """Try a pattern on a log's bytes. Raises Invalid when it is not a regular expression."""
+    """Try a pattern on a log's bytes. Raises Invalid when a job with it would be refused."""
+    if wrong := pattern_problem(pattern):
+        raise Invalid.one("REGEX", f"{pattern!r} {wrong}")
     try:
         found = try_pattern(pattern, data)
         scraper = Scraper([MetricDefinition(NAME, pattern)], NAME)
-    except ValueError as error:
-        raise Invalid.one("REGEX", f"{pattern!r} {error}.") from error
     except TimeoutError:
         raise Invalid.one("REGEX", f"{pattern!r} took too long on a line; simplify it.") from None
-    scraper.log(data, 0.0, final=True)
+    observed, _ = scraper.log(data, 0.0, final=True)
+    if observed and not math.isfinite(observed[-1].value):
+        return Tried(found, not_used(NAME, observed[-1].value))
     note = scraper.note().replace(f"{NAME!r} never appeared in the log", "the pattern matched no line")
     return Tried(found, note)

@@ -80,7 +80,7 @@ def _missing(job: Job, trial: Trial) -> str:
     objective = job.spec.definitions[trial.definition].objective
     name = objective.metric if objective else ""
     if trial.last is not None and not math.isfinite(trial.last):
-        return f"diverged: the last value of {name!r} is {trial.last!r}, which is not used"
+        return not_used(name, trial.last)
     if trial.status is TrialStatus.FAILED:
         return "the training job failed"
     return trial.note or f"{name!r} never appeared in the log"
@@ -93,3 +93,8 @@ def with_any_best(job: Job) -> Job:
             if (mine := completion.result_of(job, group, 1)) is not None:
                 job = replace(job, best=completion.better_best(job, mine))
     return job
+
+
+def not_used(metric: str, last: float) -> str:
+    """What to say of a last value that is NaN or infinite."""
+    return f"diverged: the last value of {metric!r} is {last!r}, which is not used"
