@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Value, decode_value
 from tunewright.sdk import inputs as channels
+from tunewright.sdk.arguments import pairs
 from tunewright.sdk.errors import InvalidArguments, NotStarted
 from tunewright.sdk.extensions import join_extension, split_extension
 from tunewright.sdk.inputs import Inputs
@@ -29,21 +30,17 @@ HIDDEN = ("sagemaker_", "_tuning_objective_metric")
 
 
 def tag_list(tags: Tags | None) -> list[Shape]:
-    """Tags as AMT wants them, from a list of Key and Value or from a dictionary."""
-    if tags is None:
-        return []
-    if isinstance(tags, Mapping):
-        return [{"Key": str(key), "Value": str(value)} for key, value in tags.items()]
-    return [{"Key": str(tag["Key"]), "Value": str(tag["Value"])} for tag in tags]
+    """Tags as AMT wants them, from a list of Key and Value or from a dictionary. Raises InvalidArguments."""
+    return pairs("tags", tags, ("Key", "Value"))
 
 
 def metric_list(metrics: MetricDefinitions | None) -> list[Shape]:
-    """MetricDefinitions as AMT wants them, from a list of Name and Regex or from a dictionary."""
-    if metrics is None:
-        return []
-    if isinstance(metrics, Mapping):
-        return [{"Name": str(name), "Regex": str(regex)} for name, regex in metrics.items()]
-    return [{"Name": str(metric["Name"]), "Regex": str(metric["Regex"])} for metric in metrics]
+    """MetricDefinitions as AMT wants them, from a list of Name and Regex or from a dictionary.
+
+    Raises:
+        InvalidArguments: they are of another form.
+    """
+    return pairs("metric_definitions", metrics, ("Name", "Regex"))
 
 
 class EstimatorBase(ABC):

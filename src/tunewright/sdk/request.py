@@ -13,6 +13,7 @@ from tunewright.core.errors import Invalid, Problem
 from tunewright.core.replicates import budget_problem
 from tunewright.core.space import Parameter, Space
 from tunewright.core.spec import Direction, Strategy
+from tunewright.sdk.arguments import config_problems, whole_problems
 from tunewright.sdk.configs import (
     InstanceConfig,
     StrategyConfig,
@@ -89,7 +90,7 @@ def argument_problems(plan: Plan, *, strict: bool) -> list[Problem]:
     """What is wrong with a tuner's own arguments, estimators and inputs aside."""
     if foreign := _foreign(plan):
         return foreign
-    found = _words(plan) + _numbers(plan)
+    found = _words(plan) + _numbers(plan) + _configs(plan)
     for part in plan.parts:
         found += [_in_part(part, problem) for problem in _part_problems(plan, part, strict)]
     if len(plan.parts) > 1 and not found and not strict:
@@ -146,16 +147,17 @@ def _numbers(plan: Plan) -> list[Problem]:
         "max_runtime_in_seconds": (plan.max_runtime_in_seconds, 1),
         "random_seed": (plan.random_seed, 0),
     }
-    found: list[Problem] = []
-    for path, (value, minimum) in least.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or int(value) != value:
-            found.append(Problem(path, f"must be a whole number, got {value!r}."))
-            continue
-        if value < minimum:
-            found.append(Problem(path, f"must be at least {minimum}, got {value!r}."))
-    return found + _counts(plan)
+    return whole_problems(least) + _counts(plan)
+
+
+def _configs(plan: Plan) -> list[Problem]:
+    return config_problems(
+        {
+            "warm_start_config": (plan.warm_start_config, WarmStartConfig),
+            "strategy_config": (plan.strategy_config, StrategyConfig),
+            "completion_criteria_config": (plan.completion_criteria_config, TuningJobCompletionCriteriaConfig),
+        }
+    )
 
 
 def _counts(plan: Plan) -> list[Problem]:
@@ -167,7 +169,7 @@ def _counts(plan: Plan) -> list[Problem]:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1
     ]
     replicates, jobs = given.get("replicates", 1), plan.max_jobs
-    if wrong or not isinstance(replicates, int) or not isinstance(jobs, int | float) or jobs != int(jobs):
+    if wrong or not isinstance(replicates, int) or jobs is None or whole_problems({"max_jobs": (jobs, 1)}):
         return wrong
     text = budget_problem(int(jobs), replicates)
     return [Problem("max_jobs", text)] if text else []

@@ -1,0 +1,82 @@
+"""Arguments of the Python face that are of the wrong kind, told by name, value, rule and remedy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Real
+
+from tunewright.core.errors import Problem
+from tunewright.sdk.configs import HyperbandStrategyConfig, StrategyConfig
+from tunewright.sdk.errors import InvalidArguments
+from tunewright.sdk.shapes import Shape
+
+
+def pairs(argument: str, given: object, keys: tuple[str, str]) -> list[Shape]:
+    """A list of two-member tables as AMT wants it, from such a list or from a dictionary.
+
+    Raises:
+        InvalidArguments: it is neither, with every entry that is not of that form.
+    """
+    first, second = keys
+    if given is None:
+        return []
+    if isinstance(given, Mapping):
+        return [{first: str(key), second: str(value)} for key, value in given.items()]
+    form = f'a list of {{"{first}": ..., "{second}": ...}}, or a dictionary of {first} to {second}'
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InvalidArguments.one(argument, f"{given!r} is not {form}.")
+    entries = list(given)
+    problems = [
+        Problem(f"{argument}[{place}]", f"{each!r} does not have exactly {first} and {second}; give {form}.")
+        for place, each in enumerate(entries)
+        if not isinstance(each, Mapping) or set(each) != {first, second}
+    ]
+    if problems:
+        raise InvalidArguments(problems)
+    return [{first: str(each[first]), second: str(each[second])} for each in entries]
+
+
+def whole_problems(given: Mapping[str, tuple[object, int]]) -> list[Problem]:
+    """Numbers that must be whole and not below a minimum, each with it; None is left out."""
+    found: list[Problem] = []
+    for path, (value, minimum) in given.items():
+        if value is None:
+            continue
+        number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+        if not number.is_integer():
+            found.append(Problem(path, f"must be a whole number, got {value!r}; write {path}={max(minimum, 7)}, say."))
+        elif number < minimum:
+            found.append(Problem(path, f"must be at least {minimum}, got {value!r}."))
+    return found
+
+
+def config_problems(given: Mapping[str, tuple[object, type]]) -> list[Problem]:
+    """Configuration values that are not of their class, each with it; None is left out.
+
+    SageMaker's own classes have the same names and are as good.
+    """
+    found: list[Problem] = []
+    for path, (value, kind) in given.items():
+        if value is None:
+            continue
+        if not _is(value, kind):
+            found.append(Problem(path, _not_of(value, kind)))
+            continue
+        nested = value.hyperband_strategy_config if isinstance(value, StrategyConfig) else None
+        if nested is not None and not _is(nested, HyperbandStrategyConfig):
+            found.append(Problem(f"{path}.hyperband_strategy_config", _not_of(nested, HyperbandStrategyConfig)))
+            continue
+        try:
+            value.to_input_req()  # type: ignore[attr-defined]
+        except (TypeError, ValueError, OverflowError) as error:
+            found.append(Problem(path, f"{value!r} holds a value of the wrong kind: {error}. Give numbers as numbers."))
+    return found
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind) or (type(value).__name__ == kind.__name__ and hasattr(value, "to_input_req"))
+
+
+def _not_of(value: object, kind: type) -> str:
+    return f"{value!r} is not a {kind.__name__}; write {kind.__name__}(...), of tunewright.tuner."
