@@ -42,6 +42,10 @@ if verb == "run":
         if word == "--env":
             variable, given, text = value.partition("=")
             asked["env"][variable] = text if given else os.environ[variable]
+        elif word == "--env-file":
+            for line in open(value):
+                variable, _, text = line.rstrip("\\n").partition("=")
+                asked["env"].setdefault(variable, text)
         elif word == "--label":
             asked["labels"].append(value)
         elif word == "--mount":

@@ -15,6 +15,7 @@ from tunewright.core.ports import ExitReport, Task
 from tunewright.core.space import encode_value
 from tunewright.core.spec import Channel, Training
 from tunewright.core.trial import Cursor, Failure
+from tunewright.executors import access
 from tunewright.executors.contract import arguments, decode, program_parameters, script, write_config
 from tunewright.executors.environment import MAX_VARIABLE, environment
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
@@ -138,6 +139,37 @@ def test_variables(tmp_path: Path) -> None:
     assert whole["channel_input_dirs"] == {"train": found["SM_CHANNEL_TRAIN"]}
     assert whole["job_name"] == "job-1" and whole["resource_config"]["current_host"] == "algo-1"
     assert not [name for name in found if "TUNING_OBJECTIVE" in name or "SAGEMAKER_PROGRAM" in name]
+
+
+def served(tmp_path: Path) -> dict[str, str]:
+    """What a server's fork server has in its environment."""
+    path = tmp_path / "programs.env"
+    access.write(path, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "OURS", "NO_PROXY": "a,b=c"})
+    assert path.stat().st_mode & 0o777 == 0o600
+    operators = {"AWS_ACCESS_KEY_ID": "THEIRS", "AWS_SESSION_TOKEN": "t", "AWS_PROFILE": "p", "AWS_CA_BUNDLE": "ca.pem"}
+    return {access.VARIABLE: str(path), "HOME": "/home/me", **operators}
+
+
+def test_a_servers_programs_find_it_and_nothing_of_the_operators(tmp_path: Path) -> None:
+    given_task = task(environment={"AWS_ENDPOINT_URL": "http://mine"})
+    found = environment(given_task, Workdir.of(tmp_path, "job-1"), served(tmp_path))
+    assert {name: value for name, value in found.items() if name.startswith("AWS_")} == {
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://mine",
+        "AWS_ACCESS_KEY_ID": "OURS",
+        "AWS_CA_BUNDLE": "ca.pem",
+    }
+    assert (found["NO_PROXY"], found["HOME"]) == ("a,b=c", "/home/me") and access.VARIABLE not in found
+
+
+def test_an_isolated_program_is_given_no_key(tmp_path: Path) -> None:
+    found = environment(task(isolated=True), Workdir.of(tmp_path, "job-1"), served(tmp_path))
+    assert {name for name in found if name.startswith("AWS_")} == {"AWS_REGION", "AWS_CA_BUNDLE"}
+
+
+def test_without_a_server_programs_inherit_what_there_is(tmp_path: Path) -> None:
+    base = {"AWS_PROFILE": "mine"}
+    assert environment(task(), Workdir.of(tmp_path, "job-1"), base)["AWS_PROFILE"] == "mine"
 
 
 def test_threads_are_left_alone_by_default(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import rooms
+from tunewright.executors import access, rooms
 from tunewright.executors.images import Image, find, parse
 from tunewright.executors.runtime import Runtime
 from tunewright.settings import Settings
@@ -213,6 +213,27 @@ def test_what_is_asked_of_the_engine(contained: Bench, engine: Engine) -> None:
     [run] = engine.calls("run")
     assert "SECRET" in run and "SECRET=s" not in run, "values do not show in the list of processes"
     assert [call[0] for call in engine.calls()] == ["rm", "run", "rm"]
+
+
+@needs_rooms
+def test_a_container_is_told_the_way_to_its_server(
+    contained: Bench, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key stands on no command line; what the request says wins; whom to trust is mounted where it says."""
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    variables = {"AWS_ENDPOINT_URL": "http://here", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_CA_BUNDLE": str(authority)}
+    access.write(tmp_path / "programs.env", variables)
+    monkeypatch.setenv(access.VARIABLE, str(tmp_path / "programs.env"))
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "the operator's")
+    contained.run(job(contained, "served", "trains:1", environment={"AWS_ENDPOINT_URL": "http://mine"}))
+    asked = engine.asked()
+    assert (asked["env"]["AWS_ENDPOINT_URL"], asked["env"]["AWS_SECRET_ACCESS_KEY"]) == ("http://mine", "hush")
+    assert "AWS_SESSION_TOKEN" not in asked["env"]
+    assert f"type=bind,source={authority},target={authority},readonly" in asked["mounts"]
+    assert "hush" not in str(engine.calls("run"))
+    contained.run(job(contained, "alone", "trains:1", isolated=True))
+    assert "--env-file" in engine.calls("run")[0] and "--env-file" not in engine.calls("run")[1]
 
 
 @needs_rooms

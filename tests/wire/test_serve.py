@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ print(f"loss={(lr - 0.03) ** 2:.6f}")
 class Serving:
     """A server in a process of its own."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, variables: Mapping[str, str] | None = None) -> None:
         self.home = home
-        self.environment = {**os.environ, "TUNEWRIGHT_HOME": str(home)}
+        self.environment = {**os.environ, "TUNEWRIGHT_HOME": str(home), **(variables or {})}
         command = [sys.executable, "-m", "tunewright", "serve", "--port", "0", "--json", *options]
         self.process = subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -80,8 +80,8 @@ def serving(home: Path) -> Iterator[Serving]:
     server.end()
 
 
-def submit(server: Serving, tmp_path: Path, name: str, environment: dict[str, str]) -> None:
-    (tmp_path / "train.py").write_text(SCRIPT)
+def submit(server: Serving, tmp_path: Path, name: str, environment: dict[str, str], script: str = SCRIPT) -> None:
+    (tmp_path / "train.py").write_text(script)
     with tarfile.open(tmp_path / "sourcedir.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "train.py", "train.py")
     server.client("s3").upload_file(str(tmp_path / "sourcedir.tar.gz"), "tunewright", "code/sourcedir.tar.gz")
@@ -152,6 +152,44 @@ def test_it_serves_over_tls_with_keys(home: Path, tmp_path: Path) -> None:
         assert [each["Name"] for each in server.client("s3").list_buckets()["Buckets"]] == ["mine"]
     finally:
         assert server.end() == 0
+
+
+INSIDE = """\
+import boto3, os, urllib.request
+boto3.client("s3").put_object(Bucket="tunewright", Key="from/inside", Body=b"x")
+boto3.client("sagemaker").describe_training_job(TrainingJobName=os.environ["TRAINING_JOB_NAME"])
+print("operator's", sorted(name for name, value in os.environ.items() if "operators-own" in value))
+print("loss=0.5")
+"""
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["open", "tls and keys"])
+def test_a_training_program_reaches_the_server_and_is_let_in(secure: bool, home: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({WRITER.access: WRITER.secret}))
+    keys.chmod(0o600)
+    doors = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(PRIVATE), "--keys", str(keys)) if secure else ()
+    theirs = {name: "operators-own" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
+    server = Serving(home, *doors, variables={**theirs, "AWS_PROFILE": "operators-own", "HTTP_PROXY": "http://[::1]:1"})
+    try:
+        submit(server, tmp_path, "inside", {}, INSIDE)
+        best = wait(server, "inside", "Completed", "Failed")["BestTrainingJob"]
+        assert server.client("s3").get_object(Bucket="tunewright", Key="from/inside")["Body"].read() == b"x"
+        assert "operator's []" in (home / "jobs" / best["TrainingJobName"] / "stdout.log").read_text()
+        told = json.dumps(server.client("sagemaker").describe_training_job(**named(best)), default=str)
+        file = home / "programs.env"
+        secret = dict(line.split("=", 1) for line in file.read_text().splitlines())["AWS_SECRET_ACCESS_KEY"]
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert (secret not in told and secret.encode() not in (home / "tunewright.db").read_bytes()) or not secure
+    finally:
+        server.end()
+    if secure:
+        Serving(home, *doors).end()
+        assert f"AWS_SECRET_ACCESS_KEY={secret}\n" in file.read_text(), "programs that outlive a server need it"
+
+
+def named(summary: dict[str, Any]) -> dict[str, str]:
+    return {"TrainingJobName": summary["TrainingJobName"]}
 
 
 def test_nobody_reads_what_it_says(serving: Serving) -> None:

@@ -21,6 +21,9 @@ Keys = Annotated[
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = PORT,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", metavar="URL", help="How clients and training programs reach it, if not so.")
+    ] = "",
     store: Annotated[str | None, typer.Option("--store", help="The database, as an SQLAlchemy URL.")] = None,
     extended: Annotated[bool, typer.Option("--extended", help="Lift what AMT only limits.")] = False,
     tls_cert: Annotated[
@@ -46,7 +49,7 @@ def serve(
     from tunewright.cli import do_serve
 
     wanted = do_serve.Wanted(
-        host, port, store, tls_cert, tls_key, keys, bucket, not extended, loop, access_log, as_json
+        host, port, endpoint, store, tls_cert, tls_key, keys, bucket, not extended, loop, access_log, as_json
     )
     return do_serve.serve(wanted)
 

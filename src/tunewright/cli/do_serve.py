@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import gc
 import logging
-import os
 import shlex
 import signal
 import socket
@@ -25,6 +24,8 @@ from tunewright.aws.keys import Key, load_keys
 from tunewright.aws.listening import make_server
 from tunewright.aws.protocol import service
 from tunewright.cli.out import say, warn
+from tunewright.cli.programs import let_in
+from tunewright.cli.proxies import without_proxy
 from tunewright.cli.speaker import Speaker, Spoken
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
@@ -35,6 +36,8 @@ CONFIGURATION = "sagemaker-config.yaml"
 SWITCH_SECONDS = 0.0005
 M_ARENA_MAX = -8
 SQLITE_BYTES = 12 << 20
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""All of a machine's addresses, which are nobody's to connect to, and one of them that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Wanted:
 
     host: str
     port: int
+    endpoint: str
     store: str | None
     certificate: Path | None
     key: Path | None
@@ -75,7 +79,8 @@ def serve(wanted: Wanted) -> int | None:
         ports = Ports(
             host.recorder, host.store, host.reads, host.objects, local.log_paths, lambda _: host.background.wake()
         )
-        options = Options(wanted.strict, wanted.bucket, keys, endpoint=endpoint, dropped=lambda: speaker.dropped)
+        admitted = let_in(settings, endpoint, keys, wanted.certificate) if wanted.loop else keys
+        options = Options(wanted.strict, wanted.bucket, admitted, endpoint=endpoint, dropped=lambda: speaker.dropped)
         app = make_app(ports, settings, options)
         server = make_server(app, wanted.certificate, wanted.key)
         if wanted.loop:
@@ -115,9 +120,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _endpoint(wanted: Wanted, listening: socket.socket) -> str:
+    """The URL of the server: as it was called, else the address that it listens on."""
+    if wanted.endpoint:
+        return wanted.endpoint.rstrip("/")
     port = listening.getsockname()[1]
     scheme = "https" if wanted.certificate else "http"
-    place = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    host = _EVERYWHERE.get(wanted.host, wanted.host)
+    place = f"[{host}]" if ":" in host else host
     return f"{scheme}://{place}:{port}"
 
 
@@ -191,7 +200,7 @@ def env(
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(path),
-        "NO_PROXY": _without_proxy(),
+        "NO_PROXY": without_proxy(),
     }
     if is_endpoint(settings.objects):
         # One pair of keys has to serve both; without keys of ours the user's own are left in force.
@@ -234,9 +243,3 @@ def _credentials(path: Path | None, wanted: str | None) -> tuple[str, str]:
     else:
         raise Invalid.one("--key", f"{wanted!r} is not in {path}; there are {', '.join(keys)}.")
     return chosen.access, chosen.secret
-
-
-def _without_proxy() -> str:
-    """NO_PROXY with this machine's own names added."""
-    known = [part for part in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if part]
-    return ",".join([*known, *(name for name in ("127.0.0.1", "localhost") if name not in known)])

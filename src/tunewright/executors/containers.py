@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
-from tunewright.executors import inputs, pipes, prepare, rooms
+from tunewright.executors import access, inputs, pipes, prepare, rooms
 from tunewright.executors.clock import pause
 from tunewright.executors.cluster import Cluster
 from tunewright.executors.code import bring_code
@@ -119,6 +119,7 @@ class ContainerStage(Stage):
         self._engine = ""
         self._devices: Sequence[str] = ()
         self._client: Mapping[str, str] = {}
+        self._way: Mapping[str, str] = {}
 
     def prepare(
         self,
@@ -148,6 +149,7 @@ class ContainerStage(Stage):
         bring_code(task, workdir, objects)
         for directory in (workdir.data, workdir.code):
             _settle(directory)
+        self._way = {} if task.training.isolated else access.read(inherited)
         self._client = {
             **inherited,
             **{name: value for name, value in task.training.environment.items() if not _is_plain(name)},
@@ -181,6 +183,7 @@ class ContainerStage(Stage):
         for label, value in labels(self._home, task).items():
             words += ["--label", f"{label}={value}"]
         words += ["--network", "none"] if training.isolated else []
+        words += ["--env-file", self._client[access.VARIABLE]] if self._way else []
         words += self._mounts()
         for variable, value in training.environment.items():
             words += ["--env", f"{variable}={value}" if _is_plain(variable) else variable]
@@ -208,6 +211,8 @@ class ContainerStage(Stage):
         places = [(workdir.base, rooms.OPT_ML, False)]
         for directory in prepare.read_only(task, workdir):
             places.append((directory, f"{rooms.OPT_ML}/input/data/{os.path.basename(directory)}", True))
+        if authority := self._way.get(access.CA):
+            places.append((authority, authority, True))
         if task.checkpoint_uri is not None:
             places.append((os.path.realpath(workdir.checkpoints), task.training.checkpoint_path, False))
         words = []

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from tunewright.core.ports import Task
+from tunewright.executors import access
 from tunewright.executors.cluster import Cluster
 from tunewright.executors.contract import (
     NETWORK,
@@ -40,11 +41,12 @@ def environment(
         python: absolute path of the interpreter; its directory comes first in `PATH`.
         host: which of the training job's hosts it runs on.
 
-    The request's Environment wins over everything that is inherited or of convenience (`PYTHONUNBUFFERED`), and
-    what the contract sets (`SM_*`, `TRAINING_JOB_NAME`, ...) wins over the Environment.
+    What is inherited is seen to by `access`. The request's Environment wins over everything that is inherited or of
+    convenience (`PYTHONUNBUFFERED`), and what the contract sets (`SM_*`, `TRAINING_JOB_NAME`, ...) wins over the
+    Environment.
     """
     training = task.training
-    variables = dict(base)
+    variables = access.surroundings(base, isolated=training.isolated)
     # A log that arrives in blocks of 8 KB would keep metrics from early stopping.
     variables.setdefault("PYTHONUNBUFFERED", "1")
     if python:
