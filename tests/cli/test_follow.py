@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tunewright.cli.follow import Human, Interrupts, Json, follow
+from tunewright.cli.follow import Human, Json, follow
+from tunewright.cli.interrupts import Interrupts
 from tunewright.cli.screen import ColourTerminal, choose, styled
 from tunewright.cli.story import Story
 from tunewright.core.events import Judged, StopAsked

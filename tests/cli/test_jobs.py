@@ -195,3 +195,13 @@ def test_a_file_with_a_parent_that_has_ended_is_valid_and_one_with_other_rules_i
     request_of("other", warm_start=warm, objective={"metric": "acc", "type": "Minimize"})
     told = cli("validate", str(tmp_path / "other.yaml"))
     assert told.exit_code == 2 and "warm_start" in told.stderr
+
+
+def test_what_else_will_be_gone_on_with_is_said(digits: StillEngine, cli: Run, tmp_path: Path, request_of: Any) -> None:
+    digits.charge = False
+    request_of("other")
+    told = cli("run", str(tmp_path / "other.yaml"), "--detach").stderr
+    assert "Going on with digits as well, which nobody ran." in told and "tunewright stop digits" in told
+    digits.charge = True
+    request_of("third")
+    assert "Going on with" not in cli("run", str(tmp_path / "third.yaml"), "--detach").stderr

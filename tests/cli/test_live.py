@@ -233,6 +233,17 @@ def test_a_killed_run_leaves_a_job_that_nobody_runs_until_it_is_stopped(place: P
     assert programs(place) == []
 
 
+def test_a_run_that_is_told_to_end_says_what_goes_on(place: Path, tunewright: Command) -> None:
+    run = Running(place)
+    run.until_said("epoch 1", 2)
+    run.process.terminate()
+    assert run.code() == -signal.SIGTERM
+    assert "Ended by SIGTERM; training jobs of live that run go on, and no new ones begin." in run.text
+    assert "Go on: tunewright resume live" in run.text
+    stopped = tunewright("stop", "live")
+    assert stopped.exit_code == 0 and "is Stopped" in stopped.stdout
+
+
 def test_a_terminal_has_a_live_region_of_at_most_twelve_lines(place: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:

@@ -11,8 +11,10 @@ from typing import Any
 
 from tunewright.cli.command import Voice
 from tunewright.cli.do_files import advice, looked_over
-from tunewright.cli.engine import Engine, connect, find
-from tunewright.cli.follow import Human, Interrupts, Json, Teller, follow, ways_back
+from tunewright.cli.engine import Engine, connect, find, orphans
+from tunewright.cli.follow import Human, Json, Teller, follow, ways_back
+from tunewright.cli.interrupts import Interrupts
+from tunewright.cli.names import listed
 from tunewright.cli.out import say, warn
 from tunewright.cli.screen import choose
 from tunewright.cli.shelf import BucketShelf, HomeShelf
@@ -33,6 +35,7 @@ def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: boo
     request = found.request(BucketShelf(engine.objects) if strict else HomeShelf(engine.settings.home))
     for text in advice(request):
         warn(f"Warning: {text}")
+    _tell_of_orphans(engine, found.name)
     with Interrupts().heard() as interrupts:
         if detach:
             made = engine.call("CreateHyperParameterTuningJob", **request)
@@ -41,6 +44,15 @@ def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: boo
             return None
         engine.client.create_hyper_parameter_tuning_job(**request)
         return follow(engine, found.name, _teller(engine, voice), interrupts, owns=True)
+
+
+def _tell_of_orphans(engine: Engine, but: str) -> None:
+    """Say which other jobs the loop of this process will take over."""
+    if names := orphans(engine, but):
+        warn(
+            f"Going on with {listed(names, 3)} as well, which nobody ran. Stop one that is not wanted:"
+            f" tunewright stop {names[0]}"
+        )
 
 
 def _left_behind(name: str, voice: Voice, members: Mapping[str, Any]) -> None:
@@ -93,6 +105,7 @@ def stop(name: str, *, wait: bool, as_json: bool) -> int | None:
         raise WrongState(KIND, job.name, job.status, f"The tuning job {job.name!r} is {job.status} already.")
     orphan = not engine.in_charge(view)
     if orphan:
+        _tell_of_orphans(engine, job.name)
         engine.start()
     if job.status is not JobStatus.STOPPING:
         engine.call("StopHyperParameterTuningJob", HyperParameterTuningJobName=job.name)
@@ -116,6 +129,8 @@ def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | Non
     if refusal := _cannot_resume(job, add_jobs):
         raise WrongState(KIND, job.name, job.status, refusal)
     elsewhere = not job.status.terminal and engine.in_charge(view)
+    if not elsewhere:
+        _tell_of_orphans(engine, job.name)
     with Interrupts().heard() as interrupts:
         if not elsewhere:
             engine.resume(job.name, add_jobs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tunewright.cli.checkup import checkup
 from tunewright.cli.command import FAILED, INTERRUPTED
 from tunewright.cli.engine import connect, find
-from tunewright.cli.follow import Interrupts
+from tunewright.cli.interrupts import Interrupts
 from tunewright.cli.out import print_table, say
 from tunewright.cli.replaying import replayed
 from tunewright.cli.supposing import supposed

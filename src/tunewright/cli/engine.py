@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tunewright.assembly import local
 from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
-from tunewright.core.job import Job
+from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import Objects
 from tunewright.core.reads import JobQuery, JobView, LogTail, Reads, TrialView
 from tunewright.sdk.inherited import Inherited, inherited
@@ -127,6 +127,15 @@ def best_of(engine: Engine, job: Job) -> TrialView | None:
     except NotFound:
         return None
     return found if found.job_uid == job.uid else None
+
+
+def orphans(engine: Engine, but: str) -> list[str]:
+    """Tuning jobs under way that nobody runs, which any loop takes over, but for one."""
+    found: list[str] = []
+    for status in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
+        views = engine.reads.jobs(JobQuery(status=status, limit=100)).items
+        found += [view.job.name for view in views if view.job.name != but and not engine.in_charge(view)]
+    return found
 
 
 def _hint(engine: Engine, name: str) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from botocore.exceptions import ClientError
 
 from tunewright.aws.names import Arns
 from tunewright.cli.engine import Engine, best_of
+from tunewright.cli.interrupts import Interrupts
 from tunewright.cli.out import hush, warn
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
@@ -151,29 +150,6 @@ class Json:
         }
 
 
-class Interrupts:
-    """Counts Ctrl-C instead of being torn out of whatever is going on."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    @contextlib.contextmanager
-    def heard(self) -> Iterator[Interrupts]:
-        """Listen to SIGINT while the block runs; outside the main thread nothing can be heard."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-
-        def hear(number: int, frame: object) -> None:
-            self.count += 1
-
-        before = signal.signal(signal.SIGINT, hear)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
 def follow(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
     """Tell a job until it ends or the user leaves; the exit code.
 
@@ -201,6 +177,11 @@ def ways_back(name: str) -> str:
 
 def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
     view = engine.reads.job(name)
+    if owns:
+        interrupts.parting = (
+            f"training jobs of {name} that run go on, and no new ones begin. "
+            f"Go on: tunewright resume {name}   Stop it: tunewright stop {name}"
+        )
     looking = _Looking(engine, view.job, teller, owns)
     if not engine.in_charge(view) and not owns:
         teller.remark(f"Nobody runs {name} now; take it over with: tunewright resume {name}")
