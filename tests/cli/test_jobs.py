@@ -205,3 +205,13 @@ def test_what_else_will_be_gone_on_with_is_said(digits: StillEngine, cli: Run, t
     digits.charge = True
     request_of("third")
     assert "Going on with" not in cli("run", str(tmp_path / "third.yaml"), "--detach").stderr
+
+
+def test_resume_of_a_job_whose_source_was_moved_is_refused(finished: StillEngine, cli: Run, tmp_path: Path) -> None:
+    static = finished.job("digits").spec.definitions[0].training.static
+    place = Path(static["sagemaker_submit_directory"].strip('"').removeprefix("file://"))
+    place.rename(tmp_path / "elsewhere")
+    refused = cli("resume", "digits", "--add-jobs", "2")
+    assert refused.exit_code == 2 and f"is not at {place} any more" in refused.stderr
+    place.symlink_to(tmp_path / "elsewhere")
+    assert "any more" not in cli("resume", "digits").stderr

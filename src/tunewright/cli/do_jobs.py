@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.views import emit
 from tunewright.core.errors import WrongState
 from tunewright.core.job import Job, JobStatus
+from tunewright.core.space import decode_value
+from tunewright.objects.uri import FileName, parse
 from tunewright.sdk.display import Lines
 from tunewright.sdk.phrases import onward
 
@@ -155,6 +158,19 @@ def _cannot_resume(job: Job, add_jobs: int) -> str:
         )
     if add_jobs and not job.status.terminal:
         return f"The tuning job {job.name!r} is {job.status}; training jobs can be added when it has ended."
+    return _without_source(job)
+
+
+def _without_source(job: Job) -> str:
+    """What to do when the code of a job is not where it was, as when its home was moved; else nothing."""
+    for definition in job.spec.definitions:
+        uri = str(decode_value(definition.training.static.get("sagemaker_submit_directory", "")))
+        name = parse(uri) if uri.startswith("file://") else None
+        if isinstance(name, FileName) and not os.path.exists(name.path):
+            return (
+                f"The source of the tuning job {job.name!r} is not at {name.path} any more, and each further training"
+                " job would fail. If the directory was moved, put it or a symbolic link back there."
+            )
     return ""
 
 
