@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import Result
 
@@ -374,7 +374,8 @@ def _places(data: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [each for key, value in items for each in ((*where, key), *_places(value, (*where, key)))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([(("training", "entry_point"), "file://x/y")])
 @given(st.lists(st.tuples(st.sampled_from(_places(WHOLE)), ODD), min_size=1, max_size=4))
 def test_whatever_stands_in_a_file_is_told_and_never_stumbled_over(
     tmp_path: Path, changes: list[tuple[tuple[Any, ...], Any]]
@@ -389,7 +390,7 @@ def test_whatever_stands_in_a_file_is_told_and_never_stumbled_over(
             inside = isinstance(around, list) and isinstance(part, int) and part < len(around)
             around = around[part] if inside else around.get(part) if isinstance(around, dict) else None
         if isinstance(around, dict):
-            around[where[-1]] = odd
+            around[where[-1]] = json.loads(json.dumps(odd))
     file = tmp_path / "odd.json"
     file.write_text(json.dumps(data))
     mine = Settings.load({"TUNEWRIGHT_HOME": str(tmp_path / "home")}, tmp_path)

@@ -61,8 +61,9 @@ def _write(target: Path, text: str, *, force: bool) -> None:
 
 def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_json: bool) -> int | None:
     """Check a tuning file and say everything that is wrong with it."""
+    settings = _settings()
     try:
-        found, made = looked_over(file, name, strict=strict)
+        found, made = looked_over(file, name, settings, strict=strict)
     except Invalid as error:
         if as_json:
             problems = [{"Where": problem.path, "Message": problem.message} for problem in error.problems]
@@ -82,10 +83,18 @@ def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_js
     return None
 
 
-def looked_over(file: Path, name: str | None, *, strict: bool) -> tuple[TuningFile, Request]:
-    """A tuning file that can be run, and its request with nothing put in place yet. Raises Invalid."""
+def _settings() -> Settings:
+    """The settings in force. Raises Invalid for wrong ones, which are not the file's fault."""
     settings = Settings.load()
     check_settings(settings)
+    return settings
+
+
+def looked_over(
+    file: Path, name: str | None, settings: Settings | None = None, *, strict: bool
+) -> tuple[TuningFile, Request]:
+    """A tuning file that can be run, and its request with nothing put in place yet. Raises Invalid."""
+    settings = settings or _settings()
     now, jobs = SteadyClock().now(), _jobs(settings)
     return checked(file, strict=strict, now=now, name=name, settings=settings, jobs=jobs)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tunewright.aws.rules import CONFIG
 from tunewright.cli.document import Where
+from tunewright.cli.rules import TRAINING_EXTENSIONS
 
 DEFINITION = "trainingJobDefinition"
 _CRITERIA = f"{CONFIG}.tuningJobCompletionCriteria"
@@ -117,16 +118,17 @@ def _named(path: str) -> Where:
 
 def _extension(path: str) -> Where:
     """`initial_points.3: lr`, `forbidden[1]`, `conditions.lr`, `hyperband_mode`, `gpus`."""
-    head, name, rest = re.fullmatch(r"(\w+)(?:[.\[](.+?)\]?)?(?:: (.+))?", path).groups()  # type: ignore[union-attr]
+    head = path.partition(".")[0].partition("[")[0].partition(":")[0]
+    rest = path[len(head) :]
     if head.startswith("hyperband_"):
         return ("hyperband", head.removeprefix("hyperband_"))
-    if head in ("python", "function", "cpus", "gpus"):
+    if head in TRAINING_EXTENSIONS:
         return ("training", head)
-    if head == "initial_points" and name is not None and name.isdigit():
-        return (head, int(name) - 1, *([rest] if rest else []))
-    if name is None:
-        return (head,)
-    return (head, int(name) if name.isdigit() else name)
+    if (point := re.match(r"\.(\d+)(?:: (.+))?", rest, re.DOTALL)) is not None and head == "initial_points":
+        return (head, int(point[1]) - 1, *([point[2]] if point[2] else []))
+    if (rule := re.match(r"\[(\d+)\]", rest)) is not None:
+        return (head, int(rule[1]))
+    return (head, rest[1:]) if rest.startswith(".") else (head,)
 
 
 def _plain(path: str) -> Where:

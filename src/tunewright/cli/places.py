@@ -17,8 +17,9 @@ def missing_files(base: Path, training: Mapping[str, Plain]) -> Iterator[Finding
     """Local names that lead nowhere."""
     source = source_of(base, training)
     if source is not None and not source.is_dir() and not (source.is_file() and source.name.endswith(".tar.gz")):
-        where: Where = ("training", "source_dir")
-        yield where, f"{str(training['source_dir'])!r} is not a directory ({source}).", False
+        name = "source_dir" if "source_dir" in training else "entry_point"
+        what = "a directory" if name == "source_dir" else "in a directory that is there"
+        yield ("training", name), f"{str(training[name])!r} is not {what} ({source}).", False
     elif source is not None and source.is_dir() and "entry_point" in training:
         yield from _missing_script(source, base, training)
     for channel, entry in table(training, "inputs").items():

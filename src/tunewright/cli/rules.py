@@ -258,8 +258,8 @@ def _ruled(data: Mapping[str, Plain]) -> Iterator[Finding]:
 
 def _where(path: str, steps: Mapping[str, Plain]) -> Where:
     """Where in the file a problem of a space belongs: `conditions.NAME`, `forbidden[PLACE]`, or a stepped range."""
-    head, _, name = path.partition(".")
-    if head in ("conditions", "steps") and name:
+    head, dot, name = path.partition(".")
+    if head in ("conditions", "steps") and dot:
         return (head, name)
     if path.startswith("forbidden["):
         return ("forbidden", int(path[len("forbidden[") : -1]))
