@@ -15,6 +15,7 @@ import pytest
 from tunewright.control.metrics import Scraper
 from tunewright.core.spec import Channel, Function, Training
 from tunewright.core.trial import Failure
+from tunewright.executors import access
 
 from .functions_bench import FunctionBench
 
@@ -104,6 +105,28 @@ def test_the_contract_is_in_the_environment(bench: FunctionBench, monkeypatch: p
     assert json.loads(third)["lr"] == "0.5"
     assert bench.text("env-2", "stdout") == f"None {here} False\n"
     assert len(bench.executor.worker_pids()) == 1
+
+
+def test_a_servers_functions_are_told_the_way_to_it(bench: FunctionBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    access.write(bench.root / "programs.env", {"AWS_ENDPOINT_URL": "http://here"})
+    monkeypatch.setenv(access.VARIABLE, str(bench.root / "programs.env"))
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "the operator's")
+
+    def told() -> float:
+        import os
+
+        print(os.environ["AWS_ENDPOINT_URL"], "AWS_SESSION_TOKEN" in os.environ)
+        return 1.0
+
+    assert bench.run("served", told).failure is None
+    assert bench.text("served", "stdout") == "http://here False\n"
+
+
+def test_checkpoints_of_a_function_are_below_opt_ml(bench: FunctionBench) -> None:
+    task = bench.task("kept", lambda: 1.0, training=Training(checkpoint_path="/srv/kept"))
+    report = bench.finish(replace(task, checkpoint_uri=(bench.root / "kept").as_uri()))
+    assert report.failure is Failure.CLIENT
+    assert "CheckpointConfig.LocalPath '/srv/kept'" in report.reason
 
 
 def test_the_users_thread_count_wins(bench: FunctionBench, monkeypatch: pytest.MonkeyPatch) -> None:

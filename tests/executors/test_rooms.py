@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.core.spec import Channel
+from tunewright.core.trial import Failure
 from tunewright.executors import prepare, rooms
 from tunewright.executors.workdir import Workdir
 
@@ -179,6 +180,59 @@ def test_checkpoints_of_a_second_attempt(bench: Bench, path: str) -> None:
     second = Workdir.of(bench.home, "again", 2)
     assert second.read("stdout", 0, 100) == b"['x']\n"
     assert os.listdir(kept) == ["x"]
+
+
+@needs_rooms
+@pytest.mark.parametrize("there", [True, False])
+def test_checkpoints_anywhere_else(bench: Bench, tmp_path: Path, there: bool) -> None:
+    """Each training job has its own there, whatever else is at that place."""
+    place, kept = tmp_path / "else" / "where", bench.root / "kept"
+    if there:
+        place.mkdir(parents=True)
+        (place / "theirs").touch()
+    script = f"import os\nprint(sorted(os.listdir({str(place)!r})))\nopen({str(place / 'x')!r}, 'w').close()\n"
+    task = replace(bench.task("again", script, checkpoint_path=f"{place}/"), checkpoint_uri=kept.as_uri())
+    assert bench.run(task).exit_code == 0
+    assert bench.run(replace(task, attempt=2)).exit_code == 0
+    assert Workdir.of(bench.home, "again", 2).read("stdout", 0, 100) == b"['x']\n"
+    assert os.listdir(kept) == ["x"] and os.listdir(place) == (["theirs"] if there else [])
+
+
+def test_checkpoints_beside_a_directory_that_cannot_be_written_to(tmp_path: Path) -> None:
+    """An ordinary user's `/srv/kept`, say: the parent is shown as it was, and the checkpoints in it."""
+    if OBSTACLE:
+        pytest.skip(f"no mount namespace can be made here: {OBSTACLE}")
+    code = f"""
+    way = rooms.Rooms()
+    way.settle()
+    rooms._mount("tmpfs", "/srv", 0, "tmpfs")
+    open("/srv/file", "w").write("file")
+    rooms._make_read_only("/srv")
+    with way.opened({str(tmp_path)!r}, directories={{"/srv/kept": {str(tmp_path)!r}}}):
+        open("/srv/kept/made", "w").close()
+        print(open("/srv/file").read(), os.listdir("/srv/kept"))
+    print(os.listdir("/srv"))
+    """
+    done = outside(textwrap.dedent(code))
+    assert done.stdout == "file ['made']\n['file']\n", done.stderr
+
+
+@needs_rooms
+@pytest.mark.parametrize("path", ["here", "/", "/opt", "/opt/ml", "/opt/ml/../ml", "/proc/kept", sys.prefix])
+def test_checkpoints_where_they_cannot_be(bench: Bench, path: str) -> None:
+    task = bench.task("nowhere", "print(1)", checkpoint_path=path)
+    report = bench.run(replace(task, checkpoint_uri=(bench.root / "kept").as_uri()))
+    assert report.failure is Failure.CLIENT and report.exit_code is None
+    for part in (f"CheckpointConfig.LocalPath {path!r}", "/opt/ml/checkpoints", "TUNEWRIGHT_CHECKPOINT_DIR"):
+        assert part in report.reason, report.reason
+
+
+def test_checkpoints_elsewhere_need_a_room(rewriting: Bench, tmp_path: Path) -> None:
+    task = rewriting.task("roomless", "print(1)", checkpoint_path=str(tmp_path / "where"))
+    assert rewriting.run(task).exit_code == 0, "nothing is kept"
+    report = rewriting.run(replace(task, name="kept", checkpoint_uri=(rewriting.root / "kept").as_uri()))
+    assert report.failure is Failure.CLIENT and "without a mount namespace" in report.reason
+    assert not (tmp_path / "where").exists()
 
 
 def outside(code: str) -> subprocess.CompletedProcess[str]:

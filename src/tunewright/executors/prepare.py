@@ -15,6 +15,7 @@ from pathlib import Path
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
+from tunewright.executors import rooms
 from tunewright.executors.contract import arguments, program_parameters, script
 from tunewright.executors.images import Image
 from tunewright.executors.reasons import Refused
@@ -23,6 +24,7 @@ from tunewright.executors.workdir import Workdir
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 FAST_FILE = "FastFile"
+_SYSTEM = ("dev", "proc", "sys")
 DRIVERS = "sm_drivers"
 """The channel in which newer SageMaker SDKs send shell scripts that name `/opt/ml`."""
 
@@ -106,6 +108,36 @@ def show_checkpoints(task: Task, workdir: Workdir) -> None:
     if path.startswith(f"{OPT_ML}/") and not os.path.lexists(wanted):
         os.makedirs(os.path.dirname(wanted), exist_ok=True)
         os.symlink(workdir.checkpoints, wanted)
+
+
+def checkpoints_elsewhere(task: Task, *needed: str, roomy: bool) -> str | None:
+    """Where the request wants the checkpoints to be found (LocalPath), if that is not below `/opt/ml`.
+
+    Args:
+        needed: paths that the program needs, which a mount there must not hide.
+        roomy: whether the program has a room of its own, in which they can be mounted.
+
+    Raises:
+        Refused: they cannot be shown there.
+    """
+    wanted = task.training.checkpoint_path
+    path = os.path.normpath(wanted)
+    if task.checkpoint_uri is None or path.startswith(f"{OPT_ML}/"):
+        return None
+    if not os.path.isabs(path):
+        raise no_checkpoints(wanted, "it is not an absolute path")
+    if not roomy:
+        raise no_checkpoints(wanted, f"without a mount namespace of its own a program finds them below {OPT_ML} alone")
+    if rooms.hides(OPT_ML, *needed, point=path) or path.split("/")[1] in _SYSTEM:
+        raise no_checkpoints(wanted, "the program needs what is there")
+    return path
+
+
+def no_checkpoints(wanted: str, why: str) -> Refused:
+    """The checkpoints cannot be shown where LocalPath wants them."""
+    text = f"CheckpointConfig.LocalPath {wanted!r} can't be had here: {why}. Leave it out, or name a directory below"
+    remedy = f"{text} {OPT_ML} such as {OPT_ML}/checkpoints; TUNEWRIGHT_CHECKPOINT_DIR says where checkpoints are."
+    return Refused(Failure.CLIENT, remedy)
 
 
 def keep_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:

@@ -65,13 +65,19 @@ class Rooms:
 
     @contextlib.contextmanager
     def opened(
-        self, base: str, *, read_only: Sequence[str] = (), files: Mapping[str, str] | None = None
+        self,
+        base: str,
+        *,
+        read_only: Sequence[str] = (),
+        files: Mapping[str, str] | None = None,
+        directories: Mapping[str, str] | None = None,
     ) -> Iterator[None]:
         """A room in which `base` lies at `/opt/ml`; left again at the end of the block.
 
         Args:
             read_only: directories that cannot be written to in there.
             files: files by the path at which they replace another one.
+            directories: directories by the path at which they are to be found too.
 
         Raises:
             OSError: the kernel refuses; then this process is where it was.
@@ -86,6 +92,9 @@ class Rooms:
                 _make_read_only(directory)
             for path, file in (files or {}).items():
                 _mount(file, path, _BIND)
+            for path, directory in (directories or {}).items():
+                _make_directory(path)
+                _mount(directory, path, _BIND | _REC)
             if not os.path.isdir(OPT_ML):
                 _make_point(OPT_ML)
             _mount(base, OPT_ML, _BIND | _REC)
@@ -118,6 +127,19 @@ def _make_read_only(directory: str) -> None:
     has = os.statvfs(directory).f_flag
     flags = has & _KEPT_FLAGS | (_RELATIME if has & _ST_RELATIME else 0)
     _mount("none", directory, _REMOUNT | _BIND | _RDONLY | flags)
+
+
+def _make_directory(path: str) -> None:
+    """A directory to mount at: on the disk, where one may be made there, and stays; else beside what is there.
+
+    It is never removed: that would end what is mounted at it in other rooms. Raises OSError.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError:
+        if os.path.dirname(path) == "/" or os.path.lexists(path):
+            raise
+        _make_point(path)
 
 
 def _make_point(path: str) -> None:
@@ -190,7 +212,7 @@ def _look(path: str) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
-def hides(*paths: str) -> bool:
-    """Whether a room would hide one of these paths, for it lies where the job's directory is going to be."""
-    point = os.path.realpath(OPT_ML)
+def hides(*paths: str, point: str = OPT_ML) -> bool:
+    """Whether a room would hide one of these paths, for it lies where something is going to be mounted."""
+    point = os.path.realpath(point).rstrip("/")
     return any(f"{os.path.realpath(path)}/".startswith(f"{point}/") for path in paths)

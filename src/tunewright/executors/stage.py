@@ -44,6 +44,7 @@ class Stage:
         self._mapped = image
         self._base = self.workdir.base
         self._names: str | None = None
+        self._elsewhere: str | None = None
         self._python = ""
         self._script: str | None = None
         self._variables: dict[str, str] = {}
@@ -74,6 +75,8 @@ class Stage:
         else:
             self._base = prepare.alias(task, workdir)
         prepare.show_checkpoints(task, workdir)
+        needed = (workdir.base, sys.prefix, self._python)
+        self._elsewhere = prepare.checkpoints_elsewhere(task, *needed, roomy=self._base == rooms.OPT_ML)
         inputs.bring_channels(task, workdir, objects, self._base, piped=True, shares=shares)
         pipes.make_pipes(task, workdir)
         self._script = bring_code(task, workdir, objects)
@@ -116,9 +119,13 @@ class Stage:
             if self._base == rooms.OPT_ML:
                 served = prepare.read_only(self.task, self.workdir)
                 files = {} if names is None else {rooms.NAMES: names}
+                kept = {self._elsewhere: os.path.realpath(self.workdir.checkpoints)} if self._elsewhere else {}
                 try:
-                    stack.enter_context(ways.opened(self.workdir.base, read_only=served, files=files))
+                    stack.enter_context(ways.opened(self.workdir.base, read_only=served, files=files, directories=kept))
                 except OSError as error:
+                    if self._elsewhere and not os.path.isdir(self._elsewhere):
+                        why = f"no directory can be made there ({error.strerror or error})"
+                        raise prepare.no_checkpoints(self.task.training.checkpoint_path, why) from error
                     reason = f"The program could not be given its own /opt/ml: {error.strerror or error}"
                     raise Refused(Failure.INTERNAL, reason) from error
             yield

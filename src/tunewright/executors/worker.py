@@ -146,6 +146,7 @@ class Worker:
         """Fetch what the task names. Raises Refused."""
         if not task.training.channels and task.checkpoint_uri is None:
             return
+        prepare.checkpoints_elsewhere(task, roomy=False)
         self._phase(Phase.DOWNLOADING)
         prepare.bring_checkpoints(task, place.workdir, self._files())
         inputs.bring_channels(task, place.workdir, self._files())
