@@ -214,3 +214,13 @@ def test_links_and_files_that_others_may_write_are_refused(
     refused(planted, tmp_path, "cannot be read", capsys)
     file.unlink()
     refused(planted, tmp_path, "cannot be read: No such file", capsys)
+
+
+def test_a_function_that_takes_much_along_is_remarked_upon(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.executors.function_store.LARGE", 10_000)
+    table = os.urandom(20_000)
+    store_function(lambda x: table[int(x)], tmp_path)
+    store_function(lambda x: x, tmp_path)
+    assert [record.message[:30] for record in caplog.records] == ["the function takes 0 MB along "]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import os
 import re
 import stat
@@ -20,6 +21,10 @@ from typing import Any
 from tunewright.core.errors import Invalid
 from tunewright.core.spec import Function
 
+_LOG = logging.getLogger("tunewright")
+
+LARGE = 50_000_000
+"""Bytes from which on a pickled function is remarked upon."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,6 +53,13 @@ def store_function(function: Callable[..., Any], home: Path) -> Function:
     if name is not None:
         return Function(name, path=path)
     data = _pickle(function)
+    if len(data) >= LARGE:
+        _LOG.warning(
+            "the function takes %.0f MB along of what it refers to, kept in %s once for each version of it;"
+            " large data are better loaded inside the function, or given as an input",
+            len(data) / 1e6,
+            Path(home) / "functions",
+        )
     digest = hashlib.sha256(data).hexdigest()
     _write(Path(home) / "functions", f"{digest}.pkl", data)
     return Function(digest, pickled=True, path=path)
