@@ -399,3 +399,19 @@ def test_a_directory_that_is_gone_stops_nothing(bench: FunctionBench, monkeypatc
     monkeypatch.chdir(place)
     place.rmdir()
     assert bench.run("gone-1", Function("os:getpid")).failure is None
+
+
+def test_variables_and_directory_of_the_controller_are_those_of_now(
+    bench: FunctionBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = lambda: print(os.environ.get("PROJECT"), os.getcwd())  # noqa: E731 - travels by value
+    for place, project in enumerate(("one", "two"), start=1):
+        monkeypatch.setenv("PROJECT", project)
+        folder = tmp_path / project
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        assert bench.run(f"around-{place}", function).reason == ""
+        assert bench.text(f"around-{place}", "stdout") == f"{project} {folder}\n"
+    monkeypatch.delenv("PROJECT")
+    assert bench.run("around-3", function).reason == ""
+    assert bench.text("around-3", "stdout").startswith("None ")

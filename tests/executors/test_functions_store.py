@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import linecache
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +100,7 @@ def test_closures_and_lambdas_train(bench: FunctionBench) -> None:
 NOTEBOOK = """
 import sys
 from pathlib import Path
+from typing import Any
 from tunewright.executors.function_store import store_function
 
 OFFSET = 4.0
@@ -224,3 +227,64 @@ def test_a_function_that_takes_much_along_is_remarked_upon(
     store_function(lambda x: table[int(x)], tmp_path)
     store_function(lambda x: x, tmp_path)
     assert [record.message[:30] for record in caplog.records] == ["the function takes 0 MB along "]
+
+
+AT_HOME = """
+import functools, multiprocessing, os, pickle, sys
+from pathlib import Path
+from typing import Any
+from tunewright.executors.function_store import store_function
+
+class Model:
+    def __init__(self, x):
+        self.x = x
+def helper(x):
+    return 2 * x
+@functools.lru_cache
+def cached(x):
+    return x + 1
+calls = []
+def train(x):
+    calls.append(x)
+    pickle.loads(pickle.dumps(Model(x)))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.map(helper, [x])[0] + cached(x) + 1000 * len(calls)
+def broken(x):
+    return 1 / 0
+@functools.lru_cache
+def whole(x):
+    return x
+class Counter:
+    calls = 0
+    def __call__(self, x):
+        self.calls += 1
+        return len(pickle.dumps(self)) and self.calls
+
+for function in (train, broken, whole, Counter()):
+    print(store_function(function, Path(sys.argv[1])).reference)
+"""
+
+
+def test_a_worker_is_to_a_function_what_its_script_was(bench: FunctionBench) -> None:
+    script = bench.home / "at_home.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(AT_HOME)
+    command = [sys.executable, str(script), str(bench.home)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    train, broken, whole, counter = [Function(reference, True) for reference in said]
+    for place in ("1", "2"):
+        # Each call is the first: what one leaves in globals and objects is not there for the next.
+        for name, function, value in (("train", train, 1007.0), ("whole", whole, 2.0), ("counter", counter, 1.0)):
+            assert bench.run(f"{name}-{place}", function, x=2).reason == ""
+            assert f'"loss": {value}' in bench.text(f"{name}-{place}", "metrics")
+    reason = bench.run("broken-1", broken, x=2).reason
+    assert f'File "{script}", line 22, in broken' in reason and "return 1 / 0" in reason
+
+
+def test_lines_of_a_cell_that_is_no_file_are_shown(bench: FunctionBench) -> None:
+    text = "def train(x):\n    return x / 0  # in a cell\n"
+    linecache.cache["/no/such/cell.py"] = (len(text), None, text.splitlines(keepends=True), "/no/such/cell.py")
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(text, "/no/such/cell.py", "exec"), space)
+    reason = bench.run("cell-1", store_function(space["train"], bench.home), x=1).reason
+    assert 'File "/no/such/cell.py", line 2, in train' in reason and "return x / 0  # in a cell" in reason

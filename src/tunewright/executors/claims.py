@@ -13,10 +13,13 @@ from tunewright.executors.workdir import Workdir, make_directory, write_plain
 _OWNER = "owner"
 
 
-def claim(home: Path | str, task: Task) -> Workdir:
+def claim(home: Path | str, task: Task, *, make: bool = True) -> Workdir:
     """The directory of a task's attempt, from now on its job's own; another job's is set aside first.
 
     A directory without an owner's name is taken as it is.
+
+    Args:
+        make: make the directory when it is not there; else whoever makes it has to `own` it.
 
     Raises:
         Invalid: the task's name is not a training job's name.
@@ -28,10 +31,16 @@ def claim(home: Path | str, task: Task) -> Workdir:
         owner = _read(path)
         if owner not in (None, task.uid):
             _set_aside(home, task.name, workdir.shared, str(owner))
-        if owner != task.uid:
+        if owner != task.uid and (make or os.path.exists(workdir.shared)):
             make_directory(workdir.shared)
-            write_plain(path, task.uid)
+            own(workdir, task)
     return workdir
+
+
+def own(workdir: Workdir, task: Task) -> None:
+    """Write down whose a directory is."""
+    if task.uid:
+        write_plain(os.path.join(workdir.shared, _OWNER), task.uid)
 
 
 def _read(path: str) -> str | None:

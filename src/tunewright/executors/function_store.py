@@ -20,6 +20,7 @@ from typing import Any
 
 from tunewright.core.errors import Invalid
 from tunewright.core.spec import Function
+from tunewright.executors.function_travel import Homes, dumps
 
 _LOG = logging.getLogger("tunewright")
 
@@ -78,13 +79,22 @@ def search_path() -> tuple[str, ...]:
     return tuple(found)
 
 
-def load_function(function: Function, home: str) -> Callable[..., Any]:
+def load_function(function: Function, home: str, homes: Homes | None = None) -> Callable[..., Any]:
     """The function itself, for a worker whose `sys.path` begins with `function.path`.
+
+    Args:
+        homes: given the modules that a function by value believes to live in.
 
     Raises:
         Unloadable: with the reason in the user's words.
     """
     loaded: object = _unpickle(function.reference, home) if function.pickled else _import(function.reference)
+    if isinstance(loaded, tuple):
+        loaded, told = loaded
+        if homes is not None:
+            homes.settle(loaded, told)
+    elif homes is not None:
+        homes.clear()
     if not callable(loaded):
         raise Unloadable(f"{function.reference!r} is not a function: {loaded!r}")
     return loaded
@@ -146,8 +156,7 @@ def _pickle(function: Callable[..., Any]) -> bytes:
     try:
         if by_value:
             cloudpickle.register_pickle_by_value(module)
-        data: bytes = cloudpickle.dumps(function)
-        return data
+        return dumps(function, ["__main__", *([module.__name__] if by_value and module is not None else [])])
     except Exception as error:  # pickling runs the code of whatever the function refers to
         text = (
             f"{function!r} cannot be pickled: {type(error).__name__}: {error}. It refers to something that lives in"

@@ -75,7 +75,7 @@ class FunctionExecutor(News):
         with self._guard:
             if self._known(task) is not None:
                 return handle(task)
-            workdir = claim(self._home, task)
+            workdir = claim(self._home, task, make=False)
             call = Call(task, workdir)
             training = task.training
             if functions_end.begun(workdir):

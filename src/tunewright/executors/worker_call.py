@@ -18,6 +18,7 @@ from tunewright.core.spec import Function
 from tunewright.core.trial import Failure
 from tunewright.executors.contract import program_parameters
 from tunewright.executors.function_store import Unloadable, load_function
+from tunewright.executors.function_travel import Homes
 from tunewright.executors.reasons import LIMIT, tail
 from tunewright.executors.takes import Takes
 from tunewright.executors.workdir import Workdir
@@ -111,7 +112,7 @@ class Outcome:
 
 
 class Caller:
-    """Calls training functions; loads each one once.
+    """Calls training functions. One that travelled by value is made anew for each call, and knows of none before.
 
     Args:
         home: Tunewright's home directory.
@@ -119,7 +120,8 @@ class Caller:
 
     def __init__(self, home: str) -> None:
         self._home = home
-        self._loaded: dict[Function, tuple[Callable[..., Any], Takes | None]] = {}
+        self._named: dict[Function, tuple[Callable[..., Any], Takes | None]] = {}
+        self._homes = Homes()
 
     def call(self, task: Task, workdir: Workdir) -> Outcome:
         """Call the task's function and append what it returns to the metrics. Raises Stopped."""
@@ -145,10 +147,12 @@ class Caller:
         return _returned(value, task, workdir)
 
     def _load(self, function: Function) -> tuple[Callable[..., Any], Takes | None]:
-        found = self._loaded.get(function)
+        found = self._named.get(function)
         if found is None:
-            loaded = load_function(function, self._home)
-            found = self._loaded[function] = (loaded, Takes.of(loaded))
+            loaded = load_function(function, self._home, self._homes)
+            found = loaded, Takes.of(loaded)
+            if not function.pickled:
+                self._named[function] = found
         return found
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
 from tunewright.executors import processes, tasklock
+from tunewright.executors.claims import own
 from tunewright.executors.contract import write_config
 from tunewright.executors.packing import is_empty
 from tunewright.executors.workdir import Workdir
@@ -120,6 +121,7 @@ class Spares:
             return self._claim_in_place(workdir, task)
         self._next = None
         place = replace(spare, workdir=workdir)
+        own(workdir, task)
         place.configure(task)
         return place
 

@@ -50,6 +50,7 @@ class Kind:
     Args:
         path: what comes first on `sys.path`.
         environment: the request's variables; a library may read them once, when it is imported.
+        around: the controller's own variables and its current directory, which may have changed since another began.
         threads: for BLAS and its like, unless the user's own environment says otherwise.
         devices: the GPUs that it may see, which a process chooses once for all; None where the host has none.
     """
@@ -58,12 +59,17 @@ class Kind:
     environment: tuple[tuple[str, str], ...]
     threads: int
     devices: tuple[str, ...] | None
+    around: tuple[str, tuple[tuple[str, str], ...]] = ("", ())
 
     @classmethod
     def of(cls, task: Task, devices: tuple[str, ...] | None) -> Kind:
         training = task.training
         path = training.function.path if training.function is not None else ()
-        return cls(path, tuple(sorted(training.environment.items())), max(1, training.cpus), devices)
+        here = ""
+        with contextlib.suppress(FileNotFoundError):  # the directory may be gone
+            here = os.getcwd()
+        around = here, tuple(sorted(os.environ.items()))
+        return cls(path, tuple(sorted(training.environment.items())), max(1, training.cpus), devices, around)
 
 
 class WorkerProcess(Generic[C]):
