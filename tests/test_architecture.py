@@ -70,6 +70,7 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.assembly", "tunewright.search.advisor"): "looking at jobs comes before numpy and scipy",
     ("tunewright.assembly", "tunewright.aws.inprocess"): "a controller without a client comes before botocore",
     ("tunewright.executors.function_store", "cloudpickle"): "only functions that are not importable need it",
+    ("tunewright.executors.function_travel", "cloudpickle"): "the same",
     ("tunewright.executors.worker_streams", "ctypes"): "missing from some builds of Python",
     ("tunewright.objects.choose", "tunewright.objects.remote"): "a directory needs no botocore, a fork server neither",
     ("tunewright.search.advisor", "tunewright.search.bayesian.strategy"): "Random and Grid need no scipy",

@@ -21,13 +21,13 @@ from tunewright.aws.announce import Announcer, targets_of
 from tunewright.aws.limits import quotas_of
 from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
-from tunewright.control.background import Background, spawn_controller
+from tunewright.control.background import Background, Rounds, spawn_controller
 from tunewright.control.clock import SteadyClock, pause
 from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
 from tunewright.control.owner import is_dead, this_process
 from tunewright.control.recorder import Recorder
-from tunewright.core.errors import Invalid, Problem
+from tunewright.core.errors import Invalid, Problem, WrongState
 from tunewright.core.events import Promotion, Resumed
 from tunewright.core.history import History
 from tunewright.core.ports import Advisor, Executor, Objects, Proposals, Task
@@ -162,9 +162,13 @@ class Host:
 
     def close(self) -> None:
         """Stop the loop; leave a detached controller behind when jobs go on."""
-        if self.background.stop():
+        if self.background.stop() and self._left():
             spawn_controller(self.settings.home, self.environment())
         self.store.close()
+
+    def _left(self) -> bool:
+        """Whether there is a job that goes on and that nobody runs."""
+        return any(self.store.lease(uid) is None for uid in self.store.versions())
 
     def environment(self) -> dict[str, str]:
         """This process's environment with these settings spelled out, for a controller of its own."""
@@ -223,7 +227,10 @@ class Local:
         """Continue a job: one that nobody runs is taken over, a Stopped or Completed one goes on."""
         view = self.reads.job(name)
         if view.job.status.terminal:
-            self.host.recorder.record(view.job.uid, [Resumed(self.host.recorder.clock.now(), add_jobs)])
+            done = self.host.recorder.record(view.job.uid, [Resumed(self.host.recorder.clock.now(), add_jobs)])
+            if not done.changed:
+                text = f"The tuning job {name!r} is {done.job.status}: somebody has resumed it. Try when it has ended."
+                raise WrongState("tuning job", name, done.job.status, text)
         self.start()
         self.host.background.wake()
         return self.reads.job(name)
@@ -266,7 +273,8 @@ class Local:
 
     def detach(self) -> None:
         """Hand this process's jobs to a detached controller."""
-        if self.host.background.stop() or self.host.store.versions():
+        self.host.background.stop()
+        if self.host.store.versions():
             spawn_controller(self.settings.home, self.host.environment())
 
 
@@ -319,10 +327,11 @@ def main(environment: Mapping[str, str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     host = Host.open(Settings.load(environment))
     loop = host.make_loop()
+    rounds = Rounds(loop, pause)
     idle_since = time.monotonic()
     try:
         while time.monotonic() - idle_since < IDLE_END_SECONDS:
-            loop.tick()
+            rounds.tick()
             loop.wait()
             if loop.busy():
                 idle_since = time.monotonic()

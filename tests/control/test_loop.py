@@ -199,10 +199,9 @@ class Slow:
         """Nothing to wait for."""
 
     def wake(self) -> None:
-        """Nobody waits."""
+        self.asked.set()
 
     def busy(self) -> bool:
-        self.asked.set()
         return False
 
     def close(self) -> None:
@@ -217,7 +216,7 @@ def test_a_start_during_a_stop_neither_revives_the_old_loop_nor_ends_the_new_one
     assert loops[0].begun.wait(60)
     stopping = threading.Thread(target=background.stop)
     stopping.start()
-    assert loops[0].asked.wait(60), "stop has taken the first loop"
+    assert loops[0].asked.wait(60), "the first loop has been told to end"
     background.start()
     assert loops[1].begun.wait(60)
     loops[0].go_on.set()

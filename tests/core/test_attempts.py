@@ -104,3 +104,14 @@ def test_an_interruption_of_what_is_being_stopped_is_its_end(by: str) -> None:
     cause = StopCause.EARLY if by == "rule" else StopCause.USER
     assert (ended.status, ended.cause, ended.value, ended.failure) == (TrialStatus.STOPPED, cause, 0.5, None)
     assert drive.job.attempts == 0
+
+
+def test_a_trial_ended_when_its_program_did_and_not_when_that_was_heard_of() -> None:
+    drive = Drive(spec())
+    drive.start()
+    began = drive.now
+    drive.later(100).report(1, 0.5)
+    drive.tell(Exited(began + 5, 1, 1, 0))
+    ended = drive.trials[1]
+    assert (ended.ended, ended.ran, ended.transitions[-1].at) == (began + 5, 5.0, began + 5)
+    assert drive.job.updated == drive.now

@@ -278,3 +278,15 @@ def test_a_task_survives_the_journey() -> None:
     )
     sent = Task("j", "n", 2, 3, whole, {"lr": "0.1"}, "loss", 1.5, "arn", "eu-1", "s3://c")
     assert decode_task(encode_task(sent)) == sent
+
+
+def test_an_end_that_cannot_be_read_is_a_failure_of_its_own_and_of_no_other(bench: Bench) -> None:
+    spoils = """
+import os
+os.mkdir(os.path.join(os.path.dirname(os.environ["TUNEWRIGHT_METRICS_FILE"]), "exit.json"))
+"""
+    bench.executor.launch(bench.task("spoils-1", spoils))
+    bench.executor.launch(bench.task("sound-1", "print('well')"))
+    assert bench.seen.exit("sound-1").exit_code == 0
+    report = bench.seen.exit("spoils-1")
+    assert report.failure is Failure.INTERNAL and "cannot be read" in report.reason

@@ -16,7 +16,7 @@ from tunewright.aws.translate_job import describe_job, job_summary
 from tunewright.aws.translate_request import tuning_spec
 from tunewright.aws.translate_trial import tuning_summary
 from tunewright.aws.warmstart_rules import find_parents, inherited_metrics, warm_start_problems
-from tunewright.core.errors import AlreadyExists, NotFound, WrongState
+from tunewright.core.errors import AlreadyExists, NotFound, StaleVersion, WrongState
 from tunewright.core.events import StopAsked
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.reads import JobQuery, JobView, TrialQuery
@@ -166,12 +166,17 @@ class TuningOperations:
         return {}
 
     def delete(self, request: Wire) -> Wire:
-        job = self._view(request).job
-        if not job.status.terminal:
-            text = (
-                f"The tuning job {job.name} is not in a terminal state (it is {job.status});"
-                " stop it and wait until it has stopped."
-            )
-            raise WrongState(KIND, job.name, job.status, text)
-        self._service.store.delete(job.uid)
-        return {}
+        while True:
+            view = self._view(request)
+            job = view.job
+            if not job.status.terminal:
+                text = (
+                    f"The tuning job {job.name} is not in a terminal state (it is {job.status});"
+                    " stop it and wait until it has stopped."
+                )
+                raise WrongState(KIND, job.name, job.status, text)
+            try:
+                self._service.store.delete(job.uid, view.version)
+            except StaleVersion:  # somebody wrote meanwhile: it may have been resumed
+                continue
+            return {}

@@ -17,6 +17,34 @@ _LOG = logging.getLogger("tunewright")
 STUMBLE_SECONDS = 1.0
 
 
+class Rounds:
+    """A loop's rounds. What goes wrong with one is told once, and the next is tried a little later.
+
+    Args:
+        pause: waits for so many seconds, or until the loop is to end.
+    """
+
+    def __init__(self, loop: Loop, pause: Callable[[float], object]) -> None:
+        self._loop, self._pause = loop, pause
+        self._trouble = ""
+
+    def tick(self) -> None:
+        """One round. Raises nothing."""
+        try:
+            self._loop.tick()
+        except Exception as error:  # the store may be out of reach for a while (a full disk, a lost connection)
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _LOG.exception(
+                    "the loop could not go round; it tries again every second, and nothing is lost meanwhile"
+                )
+            self._pause(STUMBLE_SECONDS)
+        else:
+            if self._trouble:
+                self._trouble = ""
+                _LOG.warning("the loop goes round again")
+
+
 class Background:
     """Runs one loop. Safe to call from any thread."""
 
@@ -29,8 +57,6 @@ class Background:
         """Set when the thread that runs now is to end; each has its own."""
         self._moved = threading.Condition()
         self._versions: list[int] = []
-        self._trouble = ""
-        """What kept the loop from going round the last time."""
 
     def start(self) -> None:
         """Make sure that the loop runs."""
@@ -43,17 +69,16 @@ class Background:
                 run.start()
 
     def stop(self) -> bool:
-        """End the loop and give its leases back; whether work was left. Training programs go on."""
+        """End the loop and give its leases back; whether it ran. Training programs go on."""
         with self._lock:
             thread, loop, stopping = self._thread, self._loop, self._stopping
             self._thread = self._loop = None
         if thread is None or loop is None:
             return False
-        left = loop.busy()
         stopping.set()
         loop.wake()
         thread.join()
-        return left
+        return True
 
     def wake(self) -> None:
         """Let the loop look at the store now."""
@@ -83,35 +108,24 @@ class Background:
             self._moved.wait_for(lambda: self.version(uid) not in (known, None), timeout)
 
     def _run(self, loop: Loop, stopping: threading.Event) -> None:
+        rounds = Rounds(loop, stopping.wait)
         try:
             while not stopping.is_set():
-                self._round(loop, stopping)
+                rounds.tick()
+                self._notify(loop)
+                loop.wait()
         finally:
             try:
                 loop.close()
             finally:
                 loop.executor.close()
 
-    def _round(self, loop: Loop, stopping: threading.Event) -> None:
-        try:
-            loop.tick()
-        except Exception as error:  # the store may be out of reach for a while (a full disk, a lost connection)
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                _LOG.exception(
-                    "the loop could not go round; it tries again every second, and nothing is lost meanwhile"
-                )
-            stopping.wait(STUMBLE_SECONDS)
-        else:
-            if self._trouble:
-                self._trouble = ""
-                _LOG.warning("the loop goes round again")
+    def _notify(self, loop: Loop) -> None:
         versions = [held.stored.version for held in loop.held.values()]
         if versions != self._versions:
             self._versions = versions
             with self._moved:
                 self._moved.notify_all()
-        loop.wait()
 
 
 def spawn_controller(home: Path, environment: dict[str, str]) -> int:

@@ -40,8 +40,12 @@ class Programs:
     def adopt(self, held: Held) -> None:
         """Watch the trials that an earlier controller launched."""
         for trial in held.job.live.values():
-            if trial.handle is not None and trial.number not in held.watches:
+            if trial.handle is None or trial.number in held.watches:
+                continue
+            try:
                 self._executor.watch(self._watch(held, trial).task, trial.handle)
+            except OSError:  # of one; all others are watched
+                _LOG.exception("%s: the program of %s cannot be watched", held.job.name, trial.name)
 
     def collect(self, jobs: Mapping[str, Held]) -> None:
         """Hand the executor's reports to the watches they belong to."""

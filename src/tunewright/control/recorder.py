@@ -36,12 +36,14 @@ class Recorded:
 
     Args:
         alone: nobody else had written since the job was known.
+        changed: the batch said anything new.
     """
 
     job: Job
     version: int
     facts: tuple[Fact, ...]
     alone: bool = True
+    changed: bool = True
 
 
 class Recorder:
@@ -97,7 +99,7 @@ class Recorder:
             if moves is None or attempt or known is None:
                 moves = fold(stored.job, events)
             if not moves:
-                return Recorded(stored.job, stored.version, (), _same(known, stored))
+                return Recorded(stored.job, stored.version, (), _same(known, stored), changed=False)
             changes = [change for _, change in moves]
             facts = tuple(fact for change in changes for fact in change.facts)
             try:

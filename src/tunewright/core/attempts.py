@@ -137,9 +137,14 @@ def exited(draft: Draft, event: Exited) -> None:
     elif event.failure is Failure.INTERRUPTED and (trial.status is TrialStatus.STOPPING or draft.job.ending):
         # It was to end in any case, and what it has shown counts.
         trial = replace(trial, cause=trial.cause or cause_of(draft.job.ending))
-        finish(draft, _ended(trial, replace(event, killed=True, failure=None), draft.at))
+        finish(draft, _ended(trial, replace(event, killed=True, failure=None), _moment(trial, event, draft.at)))
     else:
-        finish(draft, _ended(trial, event, draft.at))
+        finish(draft, _ended(trial, event, _moment(trial, event, draft.at)))
+
+
+def _moment(trial: Trial, event: Exited, at: float) -> float:
+    """When a program ended: before its end was heard of, perhaps, and not before anything else that it did."""
+    return min(at, max(event.at, trial.since or 0.0, *(each.at for each in trial.transitions[-1:])))
 
 
 def cause_of(ending: Ending | None) -> StopCause:

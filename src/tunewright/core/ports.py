@@ -96,8 +96,16 @@ class Store(Protocol):
         """All events of a job in the order in which they were committed."""
         ...
 
-    def delete(self, uid: str) -> None:
-        """Drop a tuning job's row, journal and lease; its trials stay as training jobs."""
+    def delete(self, uid: str, version: int | None = None) -> None:
+        """Drop a tuning job's row, journal and lease; its trials stay as training jobs.
+
+        Args:
+            version: the version that it must still have; None for any.
+
+        Raises:
+            NotFound: no such job.
+            StaleVersion: it has another version.
+        """
         ...
 
     def delete_trial(self, uid: str, number: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tunewright.core.ports import ExitReport, PhaseReport, Task
@@ -13,6 +15,7 @@ from tunewright.core.trial import Failure, Phase
 from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.claims import claim
+from tunewright.executors.clock import now
 from tunewright.executors.cluster import MAX_HOSTS
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
@@ -22,7 +25,11 @@ from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Held, Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 
+_LOG = logging.getLogger("tunewright")
+
 BEGIN_SECONDS = 5.0
+UNREADABLE = (IsADirectoryError, NotADirectoryError, PermissionError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a record raises that is there and is none."""
 _Key = tuple[str, int]
 
 
@@ -180,18 +187,24 @@ class LocalExecutor(News):
             return True
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            kind, attempt, name, *rest = line.decode().split(" ")
-            with self._guard:
-                entry = self._entries.get((name, int(attempt)))
-            if entry is None or entry.done:
-                continue
-            if kind == "phase":
-                with self._guard:
-                    entry.phases += 1
-                    self._tell(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])))
-            else:
-                self._settle(entry)
+            try:
+                self._heard(line.decode().split(" "))
+            except OSError:  # of one task; what is said of others is heard
+                _LOG.exception("what was said of a training job's program could not be followed: %r", line)
         return True
+
+    def _heard(self, words: Sequence[str]) -> None:
+        kind, attempt, name, *rest = words
+        with self._guard:
+            entry = self._entries.get((name, int(attempt)))
+        if entry is None or entry.done:
+            return
+        if kind == "phase":
+            with self._guard:
+                entry.phases += 1
+                self._tell(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])))
+        else:
+            self._settle(entry)
 
     def _watch_server(self, reading: int) -> None:
         self._listener.watch(reading, self._server_died)
@@ -231,9 +244,20 @@ class LocalExecutor(News):
             return False
         return True
 
-    def _finished(self, entry: Entry) -> bool:
-        """Whether the attempt's end is on record; then it is reported."""
-        report = read_exit(entry.workdir)
+    def _finished(self, entry: Entry, *, over: bool = False) -> bool:
+        """Whether the attempt's end is on record; then it is reported.
+
+        Args:
+            over: its shim is gone, so that an end which cannot be read now never can.
+        """
+        try:
+            report = read_exit(entry.workdir)
+        except UNREADABLE as error:
+            if not over:
+                return False
+            reason = f"how the training job ended cannot be read: {error}"
+            name, attempt = entry.task.name, entry.task.attempt
+            report = ExitReport(name, attempt, None, Failure.INTERNAL, reason, ended=now())
         if report is not None:
             self._finish(entry, report)
         return report is not None
@@ -251,7 +275,8 @@ class LocalExecutor(News):
         self._listener.look(lambda: not self._look(entry))
 
     def _shim_ended(self, entry: Entry) -> bool:
-        self._look(entry)
+        if not entry.done and not self._finished(entry, over=True):
+            self._look(entry)
         return False
 
     def _look(self, entry: Entry) -> bool:
@@ -267,7 +292,7 @@ class LocalExecutor(News):
 
     def _settle(self, entry: Entry) -> bool:
         """A shim is gone, or says that it is done. Answers False: nothing more is to be heard of it."""
-        if not entry.done and not self._finished(entry):
+        if not entry.done and not self._finished(entry, over=True):
             if tasklock.is_held(entry.workdir):
                 self._adopt(entry)
             else:

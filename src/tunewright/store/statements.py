@@ -38,6 +38,8 @@ class Statements:
         self.move_job = made(_setting(guarded, "updated", "version", "state"))
         # Status is in indexes: it is only written when it changes.
         settled = update(job).where(job.c.uid == bindparam("of"), job.c.status != bindparam("is_now"))
+        held = update(job).where(job.c.uid == bindparam("of"), job.c.version == bindparam("known"))
+        self.hold = made(held.values(version=job.c.version))
         self.settle_job = made(_setting(settled, "status", "running"))
         one = update(trial).where(trial.c.job_uid == bindparam("of"), trial.c.number == bindparam("this"))
         self.move_trial = made(_setting(one, "attempt", "modified", "body"))

@@ -100,15 +100,21 @@ class SqlStore:
     def versions(self) -> dict[str, int]:
         return dict(fetched(self.engine, self._sql.versions, {"yes": True}))
 
-    def delete(self, uid: str) -> None:
+    def delete(self, uid: str, version: int | None = None) -> None:
         """Drop a job; a tuning job's training jobs stay, a plain training job goes as a whole.
+
+        Args:
+            version: the version that it must still have; None for any.
 
         Raises:
             NotFound: no such job.
+            StaleVersion: it has another version.
         """
         tuning = self.load(uid).job.spec.tuning
 
         def work(cursor: DBAPICursor) -> None:
+            if version is not None and self._sql.hold.run(cursor, {"of": uid, "known": version}).rowcount != 1:
+                raise StaleVersion(f"job {uid} is not at version {version} any more")
             for drop in self._sql.drop_job:
                 drop.run(cursor, {"uid": uid})
             if not tuning:

@@ -222,6 +222,16 @@ class StoreSuite:
         again = recorder.create(tuning_spec())
         assert again.job.uid != uid and store.find("digits", tuning=True) == again.job.uid
 
+    def test_a_job_that_others_wrote_to_is_not_deleted(self, store: Store, recorder: Recorder) -> None:
+        stored = recorder.create(tuning_spec())
+        uid, version = stored.job.uid, recorder.record(stored.job.uid, [propose(1, 1)]).version
+        with pytest.raises(StaleVersion):
+            store.delete(uid, stored.version)
+        assert store.load(uid).version == version
+        store.delete(uid, version)
+        with pytest.raises(NotFound):
+            store.load(uid)
+
     def test_a_plain_training_job_goes_as_a_whole(self, store: Store, recorder: Recorder) -> None:
         uid = recorder.create(training_spec(), {"team": "red"}).job.uid
         recorder.record(uid, [Launched(0.0, 1, 1, "h"), report(1, 0, Observation("x", 1.0, 0.0)), Exited(0.0, 1, 1, 0)])
