@@ -190,6 +190,16 @@ def test_no_success_at_all_is_a_failure_whatever_ended_it() -> None:
     )
 
 
+def test_where_all_diverged_the_reason_says_so() -> None:
+    drive = Drive(spec(max_jobs=2, parallel=1))
+    drive.finish(math.nan)
+    drive.finish(math.nan)
+    assert drive.job.reason.startswith(
+        "No training job succeeded (all 2 training jobs have run). Last failure: job-001"
+    )
+    assert "diverged: the last value of" in drive.job.reason
+
+
 def test_a_stop_by_the_user_is_stopped_also_without_success() -> None:
     drive = Drive(spec(parallel=1))
     drive.fail()

@@ -134,6 +134,17 @@ def test_without_a_pattern_the_hint_is_to_report() -> None:
     assert "tunewright.report({'acc': value})" in text and "(nothing was printed)" in text
 
 
+def test_the_hint_suits_the_reason() -> None:
+    facts = Facts("j", {None: "acc"}, {}, maximize=True, total=3, judged=False)
+    lines = model(facts=facts).update([row(1, reason="diverged: the last value of 'acc' is nan, which is not used")])
+    assert len(lines) == 1 and "Completed, diverged: the last value of 'acc' is nan" in lines[0]
+    text = "\n".join(model(facts=facts).update([row(1, reason="'acc' never seen after 1 reports; seen: 'z'")]))
+    assert "Completed, 'acc' never seen after 1 reports; seen: 'z'" in text and "Nothing reported it" not in text
+    assert "The objective is 'acc': report it by this name" in text
+    never = "'acc' never appeared in the log and was not reported with tunewright.report()"
+    assert "Nothing reported it" in "\n".join(model(facts=facts).update([row(1, reason=never)]))
+
+
 def test_stagnation_is_told_at_ten_and_then_ever_less_often() -> None:
     telling = model()
     notes = []

@@ -229,6 +229,21 @@ def test_a_program_that_never_prints_its_metric_is_explained(
     assert "'F1=(.*?)'" in out and "F1=0.83" in out and "captured ''" in out
 
 
+def test_what_the_objective_lacked_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def diverging(x: float) -> dict[str, float]:
+        return {"loss": float("nan") if x >= 0 else x}
+
+    space = {"x": ContinuousParameter(0, 1)}
+    with pytest.raises(TuningJobFailed, match="diverged: the last value of 'loss' is nan"):
+        HyperparameterTuner(FunctionEstimator(diverging), "loss", space, objective_type="Minimize").fit()
+    out = capsys.readouterr().out
+    assert "Completed, diverged: the last value of 'loss' is nan" in out and "Nothing reported it" not in out
+    with pytest.raises(TuningJobFailed):
+        HyperparameterTuner(FunctionEstimator(lambda x: {"z": x}), "m", space).fit()
+    out = capsys.readouterr().out
+    assert "'m' never seen after 1 reports; seen: 'z'" in out and "Nothing reported it" not in out
+
+
 def test_a_plain_training_job_and_a_failing_one(home: Path, script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     single = estimator(script)
     single.set_hyperparameters(lr=0.3, units=64, opt="sgd")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tunewright.aws.patterns import pattern_problem
 from tunewright.control.metrics import Found, Scraper, try_pattern
 from tunewright.core.errors import Invalid
-from tunewright.core.outcome import not_used
+from tunewright.core.outcome import NEVER, not_used
 from tunewright.core.spec import MetricDefinition
 
 NAME = "metric"
@@ -68,5 +68,5 @@ def tried(pattern: str, data: bytes) -> Tried:
     observed, _ = scraper.log(data, 0.0, final=True)
     if observed and not math.isfinite(observed[-1].value):
         return Tried(found, not_used(NAME, observed[-1].value))
-    note = scraper.note().replace(f"{NAME!r} never appeared in the log", "the pattern matched no line")
+    note = scraper.note().replace(f"{NAME!r} {NEVER}", "the pattern matched no line")
     return Tried(found, note)

@@ -18,6 +18,7 @@ import re2
 import regex
 
 from tunewright.control.patterns import MOST_ATOMS, weight, with_tabs
+from tunewright.core.outcome import NEVER
 from tunewright.core.spec import MetricDefinition
 from tunewright.core.trial import Observation
 
@@ -219,7 +220,7 @@ class Scraper:
         if self._names:
             names = ", ".join(repr(name) for name in sorted(self._names))
             return f"{self._objective!r} never seen after {sum(self._names.values())} reports; seen: {names}"
-        missing = f"{self._objective!r} never appeared in the log"
+        missing = f"{self._objective!r} {NEVER}"
         if self._close[1]:
             return f"{missing}; the line that came closest: {self._close[1]!r}"
         return missing if self._defined else f"{missing} and was not reported with tunewright.report()"

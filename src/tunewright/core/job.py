@@ -97,7 +97,8 @@ class Job:
         kept: with `keep_best`, the ended trials whose models stay for now.
         dropped: ended trials whose models are to be removed.
         not_improving: ended trials with a value since the best improved by 1 %.
-        hint: the reason of the latest failed trial, for the job's own FailureReason.
+        hint: the reason of the latest failed trial, or of a diverged one while none failed, for the job's own
+            FailureReason.
     """
 
     uid: str

@@ -12,6 +12,11 @@ from tunewright.core.job import Best, Ending, Group, Job, JobStatus
 from tunewright.core.replicates import configuration_of, needed
 from tunewright.core.trial import StopCause, Trial, TrialStatus
 
+NEVER = "never appeared in the log"
+"""Said of an objective that no line and no report had, whatever else they had."""
+DIVERGED = "diverged"
+"""What the reason begins with when the last value of the objective is NaN or infinite."""
+
 
 def finish(draft: Draft, trial: Trial) -> None:
     """Counters, best and criteria after a trial ended."""
@@ -27,7 +32,8 @@ def finish(draft: Draft, trial: Trial) -> None:
     elif value is None:
         counts = end.failed and trial.cause not in (StopCause.ENDING, StopCause.USER)
         hint = f"{trial.name}: {trial.reason or trial.objective_reason}"
-        draft.job = replace(job, attempts=job.attempts + counts, hint=hint if counts else job.hint)
+        tells = counts or (end.diverged and not job.hint)
+        draft.job = replace(job, attempts=job.attempts + counts, hint=hint if tells else job.hint)
     elif job.spec.replicates == 1:
         _succeeded(draft, Best(trial.number, trial.name, value))
     if not job.spec.tuning:
@@ -83,7 +89,7 @@ def _missing(job: Job, trial: Trial) -> str:
         return not_used(name, trial.last)
     if trial.status is TrialStatus.FAILED:
         return "the training job failed"
-    return trial.note or f"{name!r} never appeared in the log"
+    return trial.note or f"{name!r} {NEVER}"
 
 
 def with_any_best(job: Job) -> Job:
@@ -97,4 +103,4 @@ def with_any_best(job: Job) -> Job:
 
 def not_used(metric: str, last: float) -> str:
     """What to say of a last value that is NaN or infinite."""
-    return f"diverged: the last value of {metric!r} is {last!r}, which is not used"
+    return f"{DIVERGED}: the last value of {metric!r} is {last!r}, which is not used"

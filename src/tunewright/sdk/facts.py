@@ -49,10 +49,11 @@ class Row:
         summary: Mapping[str, Any],
         value: float | None = None,
         *,
+        reason: str = "",
         ran: float | None = None,
         cause: StopCause | None = None,
     ) -> Row:
-        """From a HyperParameterTrainingJobSummary; `value` is a finer number than the wire has, or None."""
+        """From a HyperParameterTrainingJobSummary; `value` and `reason` are better than the wire's, or empty."""
         wire = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
         return cls(
             name=summary["TrainingJobName"],
@@ -60,7 +61,7 @@ class Row:
             objective_status=summary.get("ObjectiveStatus", "Pending"),
             value=wire if value is None else value,
             parameters=summary.get("TunedHyperParameters", {}),
-            reason=summary.get("FailureReason", ""),
+            reason=reason or summary.get("FailureReason", ""),
             definition=summary.get("TrainingJobDefinitionName"),
             started=_seconds(summary.get("TrainingStartTime")),
             ended=_seconds(summary.get("TrainingEndTime")),

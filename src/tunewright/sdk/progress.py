@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from tunewright.core.outcome import DIVERGED, NEVER
 from tunewright.core.reads import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
 from tunewright.sdk.causes import NO_REASON, cause, kind
@@ -161,12 +162,16 @@ class ProgressModel:
         objective = self.facts.objective(row.definition)
         why = row.reason.strip() or f"no value of {objective!r} was seen"
         lines = [f"{self._head(row)}  {row.status}, {why}  {row.text()}"]
-        if self._hinted or row.status != "Completed":
+        if self._hinted or row.status != "Completed" or row.reason.startswith(DIVERGED):
             return lines
         self._hinted = True
         pattern = self.facts.patterns.get(objective)
         tail = self._logs(row.name)
-        if pattern is None:
+        if pattern is None and row.reason and NEVER not in row.reason:
+            lines.append(
+                f"    The objective is {objective!r}: report it by this name, or tune for one that is reported."
+            )
+        elif pattern is None:
             call = f"tunewright.report({{{objective!r}: value}})"
             lines.append(f"    Nothing reported it: call {call} in the program, or give metric definitions.")
         else:

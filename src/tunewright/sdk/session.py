@@ -21,6 +21,7 @@ from tunewright.core.job import Job
 from tunewright.core.ports import Objects
 from tunewright.core.reads import LogTail, Reads
 from tunewright.core.spec import Function
+from tunewright.core.trial import TrialStatus
 from tunewright.sdk.errors import InvalidArguments
 from tunewright.sdk.facts import Row, Running, cause_told
 from tunewright.sdk.inherited import inherited, line
@@ -256,7 +257,8 @@ class Session:
                 trial = self.local.reads.trial(summary["TrainingJobName"]).trial
         if trial is None:
             return Row.of(summary)
-        return Row.of(summary, trial.value, ran=trial.ran, cause=trial.cause)
+        why = trial.reason if trial.status is TrialStatus.FAILED else trial.objective_reason
+        return Row.of(summary, trial.value, reason=why, ran=trial.ran, cause=trial.cause)
 
     def with_cause(self, row: Row) -> Row:
         """The row with why it was stopped; where only the wire can be asked, by one question for each stopped one."""
