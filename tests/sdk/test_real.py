@@ -337,6 +337,40 @@ def test_a_second_interrupt_does_not_wait_for_programs_that_will_not_end(home: P
     assert "Leaving at once" in out and "Go on with it: tunewright resume slow" in out and "interrupted Stop" in out
 
 
+def test_an_interrupt_while_a_job_is_created_leaves_none_running(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tuner() -> HyperparameterTuner:
+        return HyperparameterTuner(FunctionEstimator(lambda x: x), "x", {"x": ContinuousParameter(0, 1)}, max_jobs=50)
+
+    client = tunewright.client()
+    create = client.create_hyper_parameter_tuning_job
+
+    def before(**request: object) -> None:
+        raise KeyboardInterrupt
+
+    def after(**request: object) -> None:
+        create(**request)
+        raise KeyboardInterrupt
+
+    first = tuner()
+    monkeypatch.setattr(client, "create_hyper_parameter_tuning_job", after)
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(job_name="first")
+    assert first.latest_tuning_job is not None and first.latest_tuning_job.name == "first"
+    assert first.describe()["HyperParameterTuningJobStatus"] in ("Stopping", "Stopped")
+    assert "Interrupted: the tuning job first was being started, and is stopped." in capsys.readouterr().out
+    first.wait()
+    assert first.describe()["HyperParameterTuningJobStatus"] == "Stopped"
+
+    second = tuner()
+    monkeypatch.setattr(client, "create_hyper_parameter_tuning_job", before)
+    with pytest.raises(KeyboardInterrupt):
+        second.fit(job_name="second")
+    assert second.latest_tuning_job is None
+    assert "Interrupted: the tuning job second was not started." in capsys.readouterr().out
+
+
 def _until_running(home: Path) -> None:
     """Wait until the tuning job `slow` has a running training job."""
     reads = assembly.local().reads

@@ -30,10 +30,10 @@ REQUEST = {
 }
 
 
-def watched(mine: Session) -> tuple[Watcher, Recorder]:
+def watched(mine: Session, *, owns: bool = True) -> tuple[Watcher, Recorder]:
     fake(mine).create_hyper_parameter_tuning_job(**REQUEST)
     display = Recorder()
-    return Watcher(mine, "j", display, clock=lambda: START.timestamp() + 9), display
+    return Watcher(mine, "j", display, owns=owns, clock=lambda: START.timestamp() + 9), display
 
 
 def engine(mine: Session) -> FakeLocal:
@@ -105,6 +105,21 @@ def test_a_second_interrupt_ends_at_once_with_the_best_so_far(tmp_path: Path) ->
     assert display.said[-2].startswith("Best so far: 0.5 by j-001-0a1b2c3d")
     assert display.said[-1] == "Go on with it: tunewright resume j"
     assert display.closed.is_set()
+
+
+def test_who_only_watches_leaves_the_job_running(tmp_path: Path) -> None:
+    mine = session(tmp_path, [Played(value=0.5)] * 50)
+    watcher, display = watched(mine, owns=False)
+
+    def waiting() -> None:
+        raise KeyboardInterrupt
+
+    engine(mine).waiting = waiting
+    with pytest.raises(KeyboardInterrupt):
+        watcher.run()
+    assert fake(mine).stopped == 0 and "hurry j" not in engine(mine).calls
+    ways = "Watch it: tuner.wait()   Stop it: tuner.stop_tuning_job() | tunewright stop j"
+    assert display.said[-1] == f"j goes on. {ways}" and display.closed.is_set()
 
 
 def test_a_job_that_has_ended_already_may_be_stopped_again(tmp_path: Path) -> None:

@@ -43,7 +43,12 @@ class Tuned:
         raise NotImplementedError
 
     def wait(self) -> None:
-        """Show the latest tuning job's progress until it ends; raises as `fit`."""
+        """Show the latest tuning job's progress until it ends.
+
+        Raises:
+            TuningJobFailed: the job ended Failed.
+            KeyboardInterrupt: the user interrupted; the job goes on, `stop_tuning_job` stops it.
+        """
         self._job().wait()
 
     def stop_tuning_job(self) -> None:

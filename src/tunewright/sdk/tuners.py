@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, Unpack
 
+from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Problem
 from tunewright.core.space import Parameter
 from tunewright.sdk.advice import advise
@@ -32,11 +33,12 @@ from tunewright.sdk.request import (
     tuning_request,
 )
 from tunewright.sdk.revive import parts_of_job, tuner_arguments
-from tunewright.sdk.session import Session
+from tunewright.sdk.session import Client, Session
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.tuned import Tuned
 from tunewright.sdk.tuning import TuningJob
 from tunewright.sdk.values import ranges_shape, space_of
+from tunewright.sdk.watch import Watcher
 
 
 class HyperparameterTuner(Tuned):
@@ -249,7 +251,7 @@ class HyperparameterTuner(Tuned):
         Raises:
             InvalidArguments: with all that is wrong; nothing was started.
             TuningJobFailed: the job ended Failed.
-            KeyboardInterrupt: the user interrupted; the job was asked to stop.
+            KeyboardInterrupt: the user interrupted; the job was asked to stop, if it had been created.
         """
         if kwargs or any((estimator_kwargs or {}).values()):
             given = [*kwargs, *(estimator_kwargs or {})]
@@ -267,16 +269,38 @@ class HyperparameterTuner(Tuned):
             session.detach()  # nothing starts in this process that the one who takes over would have to repeat
         request = tuning_request(plan, session, by_part, name)
         add_class_names(request, plan.parts, include_cls_metadata)
-        client.create_hyper_parameter_tuning_job(**request)
-        self.latest_tuning_job = TuningJob(session, name)
-        jobs = "the whole grid" if self.max_jobs is None else f"{self.max_jobs} training jobs"
-        print(f"Tuning job {name} started: {jobs}, {self.max_parallel_jobs} at a time.", flush=True)
-        if wait:
-            session.start()
-            self.latest_tuning_job.wait()
+        if (watcher := self._launch(client, request, wait=wait)) is not None:
+            watcher.run()
             return
-        session.detach()
         print(f"It goes on without this process. Watch it: tunewright watch {name} | tuner.wait() | tuner.describe()")
+
+    def _launch(self, client: Client, request: Shape, *, wait: bool) -> Watcher | None:
+        """Create the tuning job, and its watcher if it is to be waited for; interrupted, it is not left running."""
+        session, name = self.session, request["HyperParameterTuningJobName"]
+        before, job, since, created = self.latest_tuning_job, TuningJob(session, name), SteadyClock().now(), False
+        self.latest_tuning_job = job
+        try:
+            client.create_hyper_parameter_tuning_job(**request)
+            created = True
+            jobs = "the whole grid" if self.max_jobs is None else f"{self.max_jobs} training jobs"
+            print(f"Tuning job {name} started: {jobs}, {self.max_parallel_jobs} at a time.", flush=True)
+            if wait:
+                session.start()
+                return job.watcher(owns=True)
+            session.detach()
+            return None
+        except KeyboardInterrupt:
+            if job.stop_new(since):
+                session.start()
+                print(f"Interrupted: the tuning job {name} was being started, and is stopped.", flush=True)
+            else:
+                self.latest_tuning_job = before
+                print(f"Interrupted: the tuning job {name} was not started.", flush=True)
+            raise
+        except Exception:
+            if not created:
+                self.latest_tuning_job = before
+            raise
 
     # ---- further tuners ----
 

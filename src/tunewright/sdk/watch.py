@@ -31,13 +31,20 @@ class Watcher:
         session: how the job is reached.
         name: the tuning job.
         display: where the lines go.
+        owns: Ctrl-C stops the job, and a second one kills its programs; else Ctrl-C only ends the watching.
         clock: seconds since the epoch.
     """
 
     def __init__(
-        self, session: Session, name: str, display: Display, *, clock: Callable[[], float] | None = None
+        self,
+        session: Session,
+        name: str,
+        display: Display,
+        *,
+        owns: bool,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        self.session, self.name, self.display = session, name, display
+        self.session, self.name, self.display, self.owns = session, name, display, owns
         self._clock = clock or SteadyClock().now
         job = session.describe(name)
         self.model = ProgressModel(replace(Facts.of(job), strict=session.is_strict(name)), session.log_tail)
@@ -49,8 +56,8 @@ class Watcher:
     def run(self) -> Shape:
         """Watch until the job ends; its last description.
 
-        The first Ctrl-C asks the job to stop and goes on watching, a second one returns at once; both raise
-        KeyboardInterrupt in the end.
+        Where it owns the job, the first Ctrl-C asks the job to stop and goes on watching, and a second one returns
+        at once; both raise KeyboardInterrupt in the end. Where it does not, the first one returns and the job goes on.
 
         Raises:
             TuningJobFailed: the job ended Failed.
@@ -67,6 +74,9 @@ class Watcher:
                     self.session.wait(self.name, POLL_SECONDS)
                     threading.Event().wait(REST_SECONDS)
                 except KeyboardInterrupt:
+                    if not self.owns:
+                        self._part()
+                        raise
                     self._interrupts += 1
                     if self._interrupts > 1:
                         self._leave()
@@ -124,6 +134,12 @@ class Watcher:
         self.display.say([f"Stopping {self.name} and its running training jobs; interrupt again to end at once."])
         self.stop()
         self._asked_to_stop = True
+
+    def _part(self) -> None:
+        """After Ctrl-C while a job is watched that runs on its own."""
+        self.display.close()
+        ways = f"Watch it: tuner.wait()   Stop it: tuner.stop_tuning_job() | tunewright stop {self.name}"
+        self.display.say([f"{self.name} goes on. {ways}"])
 
     def _leave(self) -> None:
         """After the second Ctrl-C, which may have come before the stop was asked for."""
