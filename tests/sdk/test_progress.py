@@ -184,7 +184,16 @@ def test_the_end_says_reason_best_model_and_what_next() -> None:
     assert "Best acc: 0.6 by j-006-0a1b2c3d" in text and "    lr = 0.0123457" in text
     assert "Best model: file:///m/model.tar.gz" in text
     assert text.count("  j-00") == 4
-    assert "tunewright resume j --add-jobs" in text
+    assert text.endswith("Go on with it: tunewright resume j --add-jobs 10")
+
+
+def test_a_tuner_is_named_where_it_can_resume() -> None:
+    telling = model(facts=replace(FACTS, python=True))
+    ways = [telling.summary(status, "", 3.0, None)[-1] for status in ("Completed", "Stopped")]
+    assert ways == [
+        "Go on with it: tunewright resume j --add-jobs 10 | tuner.resume(add_jobs=10)",
+        "Go on with it: tunewright resume j | tuner.resume()",
+    ]
 
 
 def test_a_strict_job_goes_on_by_a_warm_start_only() -> None:

@@ -16,7 +16,9 @@ import pytest
 
 import tunewright
 from tunewright import assembly
+from tunewright.core.errors import WrongState
 from tunewright.estimator import Estimator, FunctionEstimator, TrainingJobFailed
+from tunewright.sdk.resuming import resume
 from tunewright.sdk.session import Session
 from tunewright.tuner import (
     CategoricalParameter,
@@ -24,6 +26,7 @@ from tunewright.tuner import (
     HyperbandStrategyConfig,
     HyperparameterTuner,
     IntegerParameter,
+    InvalidArguments,
     StrategyConfig,
     TuningJobFailed,
 )
@@ -369,6 +372,36 @@ def test_an_interrupt_while_a_job_is_created_leaves_none_running(
         second.fit(job_name="second")
     assert second.latest_tuning_job is None
     assert "Interrupted: the tuning job second was not started." in capsys.readouterr().out
+
+
+def test_a_job_that_has_ended_goes_on_from_python(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"x": ContinuousParameter(0, 1)}
+    tuner = HyperparameterTuner(FunctionEstimator(lambda x: x), "x", space, max_jobs=2, strategy="Random")
+    tuner.fit(job_name="more")
+    assert "--add-jobs 10 | tuner.resume(add_jobs=10)" in capsys.readouterr().out
+    HyperparameterTuner.attach("more").resume(add_jobs=2)
+    out = capsys.readouterr().out
+    assert "training jobs have ended before." in out and "[1/" not in out and "4 training jobs ended: 4 comp" in out
+    assert len(tuner.analytics().training_job_summaries()) == 4
+    with pytest.raises(InvalidArguments, match="add_jobs: must be at least 0, got -1"):
+        tuner.resume(add_jobs=-1)
+    tuner.resume(add_jobs=1, wait=False)
+    assert "more goes on without this process" in capsys.readouterr().out
+    tuner.wait()
+    assert len(tuner.analytics().training_job_summaries()) == 5
+
+
+def test_strict_and_distant_jobs_are_not_resumed(home: Path, script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuner = HyperparameterTuner(
+        estimator(script), "loss", RANGES, objective_type="Minimize", strategy="Random", strict=True
+    )
+    tuner.fit({"train": "data"}, job_name="strict")
+    with pytest.raises(WrongState, match="was made in strict mode, where AMT knows no resuming"):
+        tuner.resume()
+    far = Session.of(tunewright.client("http://127.0.0.1:1"), strict=False)
+    monkeypatch.setattr(far, "describe", lambda name: {"HyperParameterTuningJobStatus": "Stopped"})
+    with pytest.raises(WrongState, match="'j' is a server's, and its API knows no resuming"):
+        resume(far, "j", 0)
 
 
 def _until_running(home: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_second_interrupt_ends_at_once_with_the_best_so_far(tmp_path: Path) ->
         watcher.run()
     assert "hurry j" in engine(mine).calls
     assert display.said[-2].startswith("Best so far: 0.5 by j-001-0a1b2c3d")
-    assert display.said[-1] == "Go on with it: tunewright resume j"
+    assert display.said[-1] == "Go on with it: tunewright resume j | tuner.resume()"
     assert display.closed.is_set()
 
 

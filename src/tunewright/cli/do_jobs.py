@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +20,10 @@ from tunewright.cli.screen import choose
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.views import emit
 from tunewright.core.errors import WrongState
-from tunewright.core.job import Job, JobStatus
-from tunewright.core.space import decode_value
-from tunewright.objects.uri import FileName, parse
+from tunewright.core.job import JobStatus
 from tunewright.sdk.display import Lines
 from tunewright.sdk.phrases import onward
+from tunewright.sdk.resuming import cannot_resume
 
 STOP_SECONDS = 0.25
 KIND = "tuning job"
@@ -129,7 +127,7 @@ def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | Non
     engine = connect()
     view = find(engine, name)
     job = view.job
-    if refusal := _cannot_resume(job, add_jobs):
+    if refusal := cannot_resume(job, add_jobs):
         raise WrongState(KIND, job.name, job.status, refusal)
     elsewhere = not job.status.terminal and engine.in_charge(view)
     if not elsewhere:
@@ -145,33 +143,6 @@ def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | Non
         if elsewhere:
             teller.remark(f"{job.name} is run by somebody already; watching it.")
         return follow(engine, job.name, teller, interrupts, owns=not elsewhere)
-
-
-def _cannot_resume(job: Job, add_jobs: int) -> str:
-    """Why a job cannot be resumed, or nothing."""
-    if job.status is JobStatus.FAILED:
-        return f"The tuning job {job.name!r} has Failed, which cannot be resumed; run it again under another name."
-    if job.spec.strict and job.status.terminal:
-        return (
-            f"The tuning job {job.name!r} is {job.status} and was made in strict mode, where AMT knows no resuming;"
-            " start a new tuning job with a warm start from it."
-        )
-    if add_jobs and not job.status.terminal:
-        return f"The tuning job {job.name!r} is {job.status}; training jobs can be added when it has ended."
-    return _without_source(job)
-
-
-def _without_source(job: Job) -> str:
-    """What to do when the code of a job is not where it was, as when its home was moved; else nothing."""
-    for definition in job.spec.definitions:
-        uri = str(decode_value(definition.training.static.get("sagemaker_submit_directory", "")))
-        name = parse(uri) if uri.startswith("file://") else None
-        if isinstance(name, FileName) and not os.path.exists(name.path):
-            return (
-                f"The source of the tuning job {job.name!r} is not at {name.path} any more, and each further training"
-                " job would fail. If the directory was moved, put it or a symbolic link back there."
-            )
-    return ""
 
 
 def delete(name: str, *, as_json: bool) -> int | None:

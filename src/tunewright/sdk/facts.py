@@ -122,7 +122,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a description says about the job as a whole, and whether it is `strict`, which is not resumed."""
+    """What a description says about the job as a whole, and how it may be resumed.
+
+    Args:
+        strict: not at all.
+        python: by the tuner too.
+    """
 
     name: str
     objectives: Mapping[str | None, str]
@@ -132,6 +137,7 @@ class Facts:
     judged: bool
     replicates: int = 1
     strict: bool = False
+    python: bool = False
 
     @classmethod
     def of(cls, job: Mapping[str, Any]) -> Facts:

@@ -43,15 +43,17 @@ def saved(rows: Sequence[Row]) -> str:
     return f"{text} and saved about {duration(spared)} of training (a full job takes {duration(typical)})."
 
 
-def onward(name: str, add_jobs: int = 0, *, strict: bool) -> str:
+def onward(name: str, add_jobs: int = 0, *, strict: bool, python: bool = False) -> str:
     """How to go on with a tuning job that has ended: by `resume`, which a strict one does not know.
 
     Args:
         add_jobs: training jobs to add; 0 where some are left to be run.
+        python: name the tuner's own way too.
     """
     if strict:
         return f"Go on with it: a new tuning job with a warm start from {name}; in strict mode none is resumed"
-    return f"Go on with it: tunewright resume {name}" + (f" --add-jobs {add_jobs}" if add_jobs else "")
+    way = f"Go on with it: tunewright resume {name}" + (f" --add-jobs {add_jobs}" if add_jobs else "")
+    return f"{way} | tuner.resume({f'add_jobs={add_jobs}' if add_jobs else ''})" if python else way
 
 
 def duration(seconds: float) -> str:

@@ -231,5 +231,7 @@ class ProgressModel:
         name = self.facts.name
         lines = [f"Look further: tunewright jobs {name} | tunewright export {name} | tuner.analytics().dataframe()"]
         if status in ("Stopped", "Completed"):
-            lines.append(onward(name, 10, strict=self.facts.strict))
+            lines.append(
+                onward(name, 10 if status == "Completed" else 0, strict=self.facts.strict, python=self.facts.python)
+            )
         return lines

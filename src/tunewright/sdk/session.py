@@ -19,7 +19,7 @@ from tunewright.core.errors import NotFound
 from tunewright.core.history import History
 from tunewright.core.job import Job
 from tunewright.core.ports import Objects
-from tunewright.core.reads import LogTail, Reads
+from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import TrialStatus
 from tunewright.sdk.errors import InvalidArguments
@@ -72,6 +72,8 @@ class Local(Protocol):
     def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None: ...
     def detach(self) -> None: ...
     def hurry(self, name: str) -> None: ...
+    def resume(self, name: str, add_jobs: int = 0) -> JobView: ...
+    def in_charge(self, view: JobView) -> bool: ...
 
 
 class Stores(Protocol):
@@ -232,6 +234,11 @@ class Session:
         """Whether a tuning job was made in strict mode; where only the wire can be asked, whether this session is."""
         job = self._job(name)
         return self.strict if job is None else job.spec.strict
+
+    def total(self, name: str, told: int | None) -> int | None:
+        """The training jobs that a tuning job may have in all, added ones too; `told` where only a server knows."""
+        job = self._job(name)
+        return told if job is None else job.budget
 
     def ending(self, name: str) -> str:
         """Why a tuning job ended, in words, where our own reads know it; else an empty text."""

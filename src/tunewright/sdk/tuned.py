@@ -14,6 +14,7 @@ from tunewright.sdk.facts import Row
 from tunewright.sdk.render import card, one_line
 from tunewright.sdk.replicated import ConfigurationResult, configuration_results, count_in, mean_of
 from tunewright.sdk.request import Part
+from tunewright.sdk.resuming import resume
 from tunewright.sdk.revive import hyperparameters_of
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
@@ -50,6 +51,30 @@ class Tuned:
             KeyboardInterrupt: the user interrupted; the job goes on, `stop_tuning_job` stops it.
         """
         self._job().wait()
+
+    def resume(self, add_jobs: int = 0, wait: bool = True) -> None:
+        """Go on with the latest tuning job: one that was stopped, one that completed, or one that nobody runs.
+
+        Args:
+            add_jobs: training jobs to add to those that it may have; for a job that has ended.
+            wait: return when the job has ended; else at once, and the job goes on without this process.
+
+        Raises:
+            InvalidArguments: `add_jobs` is no whole number >= 0.
+            WrongState: the job failed, is strict and has ended, or is a server's.
+            TuningJobFailed: the job ended Failed.
+            KeyboardInterrupt: the user interrupted; the job was asked to stop, if this process had taken it on.
+        """
+        job = self._job()
+        mine = resume(self.session, job.name, add_jobs)
+        if not mine:
+            print(f"{job.name} is run by somebody already.", flush=True)
+        if wait:
+            job.watcher(owns=mine, resumed=True).run()
+            return
+        if mine:
+            self.session.detach()
+        print(f"{job.name} goes on without this process. Watch it: tunewright watch {job.name} | tuner.wait()")
 
     def stop_tuning_job(self) -> None:
         """Ask the latest tuning job to stop; one that has ended already is left alone."""

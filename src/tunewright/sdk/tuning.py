@@ -35,9 +35,9 @@ class TuningJob(Handle):
         self.stop()
         return True
 
-    def watcher(self, display: Display | None = None, *, owns: bool = False) -> Watcher:
-        """What watches it to its end; `owns` is whether Ctrl-C stops it."""
-        return Watcher(self.session, self.name, display or choose(), owns=owns)
+    def watcher(self, display: Display | None = None, *, owns: bool = False, resumed: bool = False) -> Watcher:
+        """What watches it to its end; `owns` is whether Ctrl-C stops it, `resumed` whether it goes on after an end."""
+        return Watcher(self.session, self.name, display or choose(), owns=owns, resumed=resumed)
 
     def wait(self, display: Display | None = None) -> Shape:
         """Show its progress until it ends; its last description.

@@ -31,6 +31,7 @@ class Watcher:
         session: how the job is reached.
         name: the tuning job.
         display: where the lines go.
+        resumed: it goes on after an end, and what ended before is only counted.
         owns: Ctrl-C stops the job, and a second one kills its programs; else Ctrl-C only ends the watching.
         clock: seconds since the epoch.
     """
@@ -42,16 +43,23 @@ class Watcher:
         display: Display,
         *,
         owns: bool,
+        resumed: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.session, self.name, self.display, self.owns = session, name, display, owns
         self._clock = clock or SteadyClock().now
         job = session.describe(name)
-        self.model = ProgressModel(replace(Facts.of(job), strict=session.is_strict(name)), session.log_tail)
+        facts = Facts.of(job)
+        total, strict = session.total(name, facts.total), session.is_strict(name)
+        facts = replace(facts, total=total, strict=strict, python=session.local is not None)
+        self.model = ProgressModel(facts, session.log_tail)
         self._interrupts = 0
         self._asked_to_stop = False
         if "WarmStartConfig" in job and (given := session.warm_start(name)):
             display.say([f"Warm start: {given}"])
+        if resumed:
+            self.model.update(self._new_rows(job))
+            display.say([f"{len(self.model.rows)} training jobs have ended before.", self._best_so_far()])
 
     def run(self) -> Shape:
         """Watch until the job ends; its last description.
@@ -148,9 +156,12 @@ class Watcher:
         if not self._asked_to_stop:
             self.stop()
         self.session.hurry(self.name)
+        way = onward(self.name, strict=self.model.facts.strict, python=self.model.facts.python)
+        self.display.say([self._best_so_far(), way])
+
+    def _best_so_far(self) -> str:
         best = self.model.best
-        so_far = "nothing yet" if best is None else f"{best.value!r} by {best.name}  {best.text()}"
-        self.display.say([f"Best so far: {so_far}", onward(self.name, strict=self.model.facts.strict)])
+        return f"Best so far: {'nothing yet' if best is None else f'{best.value!r} by {best.name}  {best.text()}'}"
 
     def stop(self) -> None:
         """Ask the job to stop; one that has ended already is left alone."""
