@@ -33,7 +33,9 @@ def script(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"random_seed": "x"}, "random_seed: must be a whole number, got 'x'; write random_seed=7, say."),
+        ({"random_seed": "x"}, "random_seed: must be a whole number, got 'x'; write random_seed=1, say."),
+        ({"max_parallel_jobs": None}, "max_parallel_jobs: must be a whole number, got None; write max_parallel_jobs=1"),
+        ({"max_runtime_in_seconds": 60}, "max_runtime_in_seconds: must be at least 120, got 60; write"),
         ({"max_jobs": float("nan")}, "max_jobs: must be a whole number, got nan"),
         ({"max_jobs": "3", "replicates": 2}, "max_jobs: must be a whole number, got '3'"),
         ({"warm_start_config": {"parents": []}}, "warm_start_config: {'parents': []} is not a WarmStartConfig; write"),
@@ -61,6 +63,13 @@ def test_arguments_of_the_wrong_kind_are_told_by_name(script: Path, arguments: d
     with pytest.raises(InvalidArguments) as caught:
         HyperparameterTuner(Estimator(script), "acc", RANGES, **arguments)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cpus", "gpus", "instance_count", "volume_size", "max_run", "max_retry_attempts"])
+def test_an_estimators_numbers_are_whole_numbers(script: Path, tmp_path: Path, name: str) -> None:
+    tuner = HyperparameterTuner(Estimator(script, **{name: "2"}), "acc", RANGES, METRICS, session=session(tmp_path))
+    with pytest.raises(InvalidArguments, match=f"{name}: must be a whole number, got '2'; write {name}=1, say."):
+        tuner.fit()
 
 
 def test_configurations_of_sagemakers_own_classes_are_taken(script: Path, tmp_path: Path) -> None:

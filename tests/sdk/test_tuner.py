@@ -113,6 +113,11 @@ def test_the_best_estimator_stands_for_the_best_training_job(script: Path, tmp_p
     assert best.hyperparameters() == {"epochs": 3, "name": "a b", "lr": 0.02, "layers": 4, "units": 512}
     other = tuner.best_estimator({"TrainingJobName": "mine-001-0a1b2c3d"})
     assert other.hyperparameters()["units"] == 200
+    assert tuner.best_estimator("mine-001-0a1b2c3d").hyperparameters() == other.hyperparameters()
+    with pytest.raises(InvalidArguments, match="best_training_job: 'nobody' is no training job of 'mine'"):
+        tuner.best_estimator("nobody")
+    with pytest.raises(InvalidArguments, match="best_training_job: 3 is neither a training job's name nor"):
+        tuner.best_estimator(3)  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError, match="file:///models/mine-002"):
         tuner.deploy(1, "ml.m5.large")
 
@@ -208,6 +213,12 @@ def test_warm_starts_keep_what_sagemakers_sdk_loses(script: Path, tmp_path: Path
     config["ResourceLimits"] = {**config["ResourceLimits"], "MaxNumberOfTrainingJobs": 7}
     assert sent["HyperParameterTuningJobConfig"] == config
     assert "Tags" not in sent and first.warm_start_config is None and first.max_jobs == 4
+    text = first.transfer_learning_tuner("older").warm_start_config
+    assert text is not None and text.parents == {"mine", "older"}
+    with pytest.raises(InvalidArguments, match="additional_parents: 3 is neither a job's name nor a list of names"):
+        first.transfer_learning_tuner(3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArguments, match="additional_parents: 3 is not a job's name"):
+        first.identical_dataset_and_algorithm_tuner([3])  # type: ignore[list-item]
     new = Estimator(script, metric_definitions=METRICS)
     other = first.transfer_learning_tuner(estimator=new)
     assert other.estimator is new and other.warm_start_config is not None

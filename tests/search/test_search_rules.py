@@ -59,6 +59,24 @@ def test_points_tried_already_are_not_tried_again() -> None:
     assert search.ask().values["lr"] not in (0.02, 0.05)
 
 
+def test_what_is_no_range_is_told_with_the_remedy() -> None:
+    with pytest.raises(Invalid, match=r"x: \(0, 1\) is not a range. Use ContinuousParameter\(low, high\)"):
+        Search({"x": (0, 1)})  # type: ignore[dict-item]
+    with pytest.raises(Invalid, match=r"space: .* is not a dictionary of names to ranges"):
+        Search([ContinuousParameter(0, 1)])  # type: ignore[arg-type]
+
+
+def test_a_suggestion_stands_for_its_number() -> None:
+    search = Search(SPACE, "Random")
+    one, two = search.ask(), search.ask()
+    assert search.report(one, 1, 0.5)
+    search.tell(one, 0.5)
+    search.tell(two.number, 0.7)
+    assert search.best is not None and search.best.number == 1
+    with pytest.raises(Invalid, match="number: 'x' is neither a suggestion nor its number; use what ask"):
+        search.tell("x", 0.5)  # type: ignore[arg-type]
+
+
 def test_each_definition_begins_with_its_own_points() -> None:
     objective = Objective("loss", Direction.MINIMIZE)
     sizes: tuple[tuple[dict[str, int], ...], ...] = (({"n": 3}, {"n": 7}), ({"n": 5},))

@@ -166,6 +166,15 @@ class Space:
         return {name: parameter.text(point[name]) for name, parameter in self.parameters.items() if name in point}
 
 
+KINDS = (ContinuousParameter, IntegerParameter, CategoricalParameter)
+
+
+def not_a_range(value: object) -> str:
+    """What to say of something that stands where a parameter should."""
+    ways = "ContinuousParameter(low, high), IntegerParameter(low, high) or CategoricalParameter([...])"
+    return f"{value!r} is not a range. Use {ways}."
+
+
 def with_rules(
     parameters: Mapping[str, Parameter],
     steps: Mapping[str, float] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Real
 
 from tunewright.core.errors import Problem
@@ -37,18 +37,36 @@ def pairs(argument: str, given: object, keys: tuple[str, str]) -> list[Shape]:
     return [{first: str(each[first]), second: str(each[second])} for each in entries]
 
 
-def whole_problems(given: Mapping[str, tuple[object, int]]) -> list[Problem]:
-    """Numbers that must be whole and not below a minimum, each with it; None is left out."""
+def whole_problems(given: Mapping[str, tuple[object, int]], optional: Collection[str] = ()) -> list[Problem]:
+    """Numbers that must be whole and not below a minimum, each with it; None is for `optional` ones only."""
     found: list[Problem] = []
     for path, (value, minimum) in given.items():
-        if value is None:
+        if value is None and path in optional:
             continue
         number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
         if not number.is_integer():
-            found.append(Problem(path, f"must be a whole number, got {value!r}; write {path}={max(minimum, 7)}, say."))
+            found.append(Problem(path, f"must be a whole number, got {value!r}; write {path}={minimum or 1}, say."))
         elif number < minimum:
-            found.append(Problem(path, f"must be at least {minimum}, got {value!r}."))
+            found.append(Problem(path, f"must be at least {minimum}, got {value!r}; write {path}={minimum}, say."))
     return found
+
+
+def job_names(argument: str, given: object) -> list[str]:
+    """Names of jobs, from several or from a single one; None is none.
+
+    Raises:
+        InvalidArguments: it is something else.
+    """
+    if given is None:
+        return []
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise InvalidArguments.one(argument, f"{given!r} is neither a job's name nor a list of names.")
+    listed = list(given)
+    if wrong := [each for each in listed if not isinstance(each, str)]:
+        raise InvalidArguments.one(argument, f"{wrong[0]!r} is not a job's name; give a list of names.")
+    return listed
 
 
 def config_problems(given: Mapping[str, tuple[object, type]]) -> list[Problem]:

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Value, decode_value
 from tunewright.sdk import inputs as channels
-from tunewright.sdk.arguments import pairs
+from tunewright.sdk.arguments import pairs, whole_problems
 from tunewright.sdk.errors import InvalidArguments, NotStarted
 from tunewright.sdk.extensions import join_extension, split_extension
 from tunewright.sdk.inputs import Inputs
@@ -166,23 +166,32 @@ class EstimatorBase(ABC):
             self.hyperparameter_texts()
         except Invalid as error:
             found += error.problems
-        least_of = {"cpus": (self.cpus, 1), "gpus": (self.gpus, 0), "instance_count": (self.instance_count, 1)}
-        for name, (value, least) in least_of.items():
-            if value < least:
-                found.append(Problem(name, f"must be at least {least}, got {value}."))
-        if self.instance_type == "local" and self.instance_count > 1:
-            found.append(Problem("instance_count", f"this machine is one instance, got {self.instance_count}; use 1."))
-        if self.max_run is not None and self.max_run < 1:
-            found.append(Problem("max_run", f"must be at least 1 second, got {self.max_run}."))
+        found += self._numbers()
         if session.strict and (self.cpus, self.gpus) != (1, 0):
             found.append(Problem("cpus", "AMT has no field for cpus and gpus.", True))
+        return found
+
+    def _numbers(self) -> list[Problem]:
+        """What is wrong with the numbers among the arguments."""
+        least = {
+            "cpus": (self.cpus, 1),
+            "gpus": (self.gpus, 0),
+            "instance_count": (self.instance_count, 1),
+            "volume_size": (self.volume_size, 1),
+            "max_run": (self.max_run, 1),
+            "max_retry_attempts": (self.max_retry_attempts, 1),
+        }
+        found = whole_problems(least, ("max_run", "max_retry_attempts"))
+        wrong = {problem.path for problem in found}
+        if self.instance_type == "local" and "instance_count" not in wrong and self.instance_count > 1:
+            found.append(Problem("instance_count", f"this machine is one instance, got {self.instance_count}; use 1."))
         return found
 
     def definition(self, session: Session, inputs: Inputs, job: str) -> Shape:
         """A HyperParameterTrainingJobDefinition with all static hyperparameters, without ranges and objective."""
         hyperparameters, extension = self.program(session, job)
         if (self.cpus, self.gpus) != (1, 0):
-            extension = {**extension, "cpus": self.cpus, "gpus": self.gpus}
+            extension = {**extension, "cpus": int(self.cpus), "gpus": int(self.gpus)}
         texts = self.hyperparameter_texts()
         algorithm: Shape = {"TrainingImage": self.image, "TrainingInputMode": self.input_mode}
         if self.metric_definitions:
@@ -201,7 +210,8 @@ class EstimatorBase(ABC):
     def resources(self, session: Session) -> Shape:
         """The instances of one training job; where `local` is not a word it goes by the name of a small instance."""
         kind = LOCAL_INSTANCE if self.instance_type == "local" and session.uploads else self.instance_type
-        return {"InstanceType": kind, "InstanceCount": self.instance_count, "VolumeSizeInGB": self.volume_size}
+        count, size = int(self.instance_count), int(self.volume_size)
+        return {"InstanceType": kind, "InstanceCount": count, "VolumeSizeInGB": size}
 
     def _optional(self) -> Shape:
         shape: Shape = {}

@@ -31,6 +31,8 @@ from tunewright.sdk.values import nearest, ranges_shape, space_of
 
 MAX_NAME = 32
 MAX_EXTENDED_NAME = 63
+MIN_RUNTIME = 120
+"""Seconds of wall clock: AMT has no shorter tuning jobs."""
 EARLY_STOPPING = ("Off", "Auto")
 
 
@@ -144,10 +146,10 @@ def _numbers(plan: Plan) -> list[Problem]:
     least = {
         "max_jobs": (plan.max_jobs, 1),
         "max_parallel_jobs": (plan.max_parallel_jobs, 1),
-        "max_runtime_in_seconds": (plan.max_runtime_in_seconds, 1),
+        "max_runtime_in_seconds": (plan.max_runtime_in_seconds, MIN_RUNTIME),
         "random_seed": (plan.random_seed, 0),
     }
-    return whole_problems(least) + _counts(plan)
+    return whole_problems(least, ("max_jobs", "max_runtime_in_seconds", "random_seed")) + _counts(plan)
 
 
 def _configs(plan: Plan) -> list[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunewright.core.space import Value
 from tunewright.sdk.analytics import HyperparameterTuningJobAnalytics
-from tunewright.sdk.errors import NoBestTrainingJob, NotStarted
+from tunewright.sdk.errors import InvalidArguments, NoBestTrainingJob, NotStarted
 from tunewright.sdk.estimators import EstimatorBase, no_hosting
 from tunewright.sdk.facts import Row
 from tunewright.sdk.render import card, one_line
@@ -115,16 +115,17 @@ class Tuned:
         rows = [(self.session.row(each), self._part_of(each).ranges) for each in summaries]
         return configuration_results([(row, natives(ranges, row.parameters)) for row, ranges in rows], self.replicates)
 
-    def best_estimator(self, best_training_job: Mapping[str, Any] | None = None) -> EstimatorBase:
+    def best_estimator(self, best_training_job: Mapping[str, Any] | str | None = None) -> EstimatorBase:
         """An estimator that stands for the best training job: its hyperparameters, its model, its log.
 
         Args:
-            best_training_job: a training job's summary to use instead.
+            best_training_job: a training job's summary or name to use instead.
 
         Raises:
+            InvalidArguments: it is neither, or no training job of this tuning job has the name.
             NoBestTrainingJob: no training job has a value yet.
         """
-        best = dict(best_training_job) if best_training_job is not None else self._best()
+        best = self._best() if best_training_job is None else self._summary(best_training_job)
         part = self._part_of(best)
         job = TrainingJob(self.session, best["TrainingJobName"])
         return part.estimator.attached(job, hyperparameters_of(job.describe(), part.ranges))
@@ -174,6 +175,21 @@ class Tuned:
         if best is None:
             raise NoBestTrainingJob(job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"])
         return best
+
+    def _summary(self, given: Mapping[str, Any] | str) -> Shape:
+        """A training job's summary, from itself or from its name."""
+        where = "best_training_job"
+        if isinstance(given, Mapping) and "TrainingJobName" in given:
+            return dict(given)
+        if not isinstance(given, str):
+            text = "is neither a training job's name nor its summary, such as describe()['BestTrainingJob']."
+            raise InvalidArguments.one(where, f"{given!r} {text}")
+        name = self._job().name
+        for each in self.session.summaries(name):
+            if each["TrainingJobName"] == given:
+                return each
+        text = f"is no training job of {name!r}; tuner.analytics().dataframe() lists them."
+        raise InvalidArguments.one(where, f"{given!r} {text}")
 
     def _part_of(self, summary: Mapping[str, Any]) -> Part:
         name = summary.get("TrainingJobDefinitionName")

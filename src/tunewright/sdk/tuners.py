@@ -11,6 +11,7 @@ from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Problem
 from tunewright.core.space import Parameter
 from tunewright.sdk.advice import advise
+from tunewright.sdk.arguments import job_names
 from tunewright.sdk.configs import (
     InstanceConfig,
     StrategyConfig,
@@ -335,22 +336,29 @@ class HyperparameterTuner(Tuned):
         return tuner
 
     def transfer_learning_tuner(
-        self, additional_parents: Iterable[str] | None = None, estimator: EstimatorBase | None = None
+        self, additional_parents: Iterable[str] | str | None = None, estimator: EstimatorBase | None = None
     ) -> Self:
-        """A new tuner that begins with this one's results, for other data or another version of the program."""
+        """A new tuner that begins with this one's results, for other data or another version of the program.
+
+        Args:
+            additional_parents: names of further tuning jobs to begin with, or one name.
+            estimator: what is to be tuned; None is this tuner's.
+        """
         return self._warm(WarmStartTypes.TRANSFER_LEARNING, additional_parents, estimator)
 
-    def identical_dataset_and_algorithm_tuner(self, additional_parents: Iterable[str] | None = None) -> Self:
+    def identical_dataset_and_algorithm_tuner(self, additional_parents: Iterable[str] | str | None = None) -> Self:
         """A new tuner that goes on from this one's results with the same data and program."""
         return self._warm(WarmStartTypes.IDENTICAL_DATA_AND_ALGORITHM, additional_parents, None)
 
-    def _warm(self, kind: WarmStartTypes, additional: Iterable[str] | None, estimator: EstimatorBase | None) -> Self:
+    def _warm(
+        self, kind: WarmStartTypes, additional: Iterable[str] | str | None, estimator: EstimatorBase | None
+    ) -> Self:
         if len(self.parts) > 1:
             raise InvalidArguments.one("warm_start_config", "works with one estimator only; this tuner has several.")
         part, twin = self.parts[0], copy.copy(self)
         twin.parts = [replace(part, estimator=estimator or part.estimator, metric_definitions=part.metrics())]
         twin.tags, twin.base_tuning_job_name = [], None
-        twin.warm_start_config = WarmStartConfig(kind, {self._job().name, *(additional or ())})
+        twin.warm_start_config = WarmStartConfig(kind, {self._job().name, *job_names("additional_parents", additional)})
         twin.latest_tuning_job = None
         return twin
 

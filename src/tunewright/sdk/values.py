@@ -10,6 +10,7 @@ from typing import Any
 
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import (
+    KINDS,
     CategoricalParameter,
     ContinuousParameter,
     IntegerParameter,
@@ -19,10 +20,9 @@ from tunewright.core.space import (
     decode_value,
     encode_value,
     format_number,
+    not_a_range,
 )
 from tunewright.sdk.shapes import Shape
-
-KINDS = (ContinuousParameter, IntegerParameter, CategoricalParameter)
 
 
 def plain(value: object) -> object:
@@ -67,11 +67,7 @@ def normalised(name: str, parameter: object) -> Parameter:
         Invalid: it is no parameter, or a bound is no number.
     """
     if not isinstance(parameter, KINDS):
-        raise Invalid.one(
-            name,
-            f"{parameter!r} is not a range. Use ContinuousParameter(low, high), IntegerParameter(low, high) or"
-            " CategoricalParameter([...]).",
-        )
+        raise Invalid.one(name, not_a_range(parameter))
     if isinstance(parameter, CategoricalParameter):
         values = [plain(value) for value in parameter.values]
         if wrong := [value for value in values if not isinstance(value, str | int | float | bool)]:

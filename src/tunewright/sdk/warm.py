@@ -10,7 +10,7 @@ from tunewright.sdk.tuners import HyperparameterTuner
 
 
 def create_identical_dataset_and_algorithm_tuner(
-    parent: str, additional_parents: Iterable[str] | None = None, sagemaker_session: Session | None = None
+    parent: str, additional_parents: Iterable[str] | str | None = None, sagemaker_session: Session | None = None
 ) -> HyperparameterTuner:
     """A tuner that goes on from a tuning job's results with the same data and program."""
     tuner = HyperparameterTuner.attach(parent, sagemaker_session)
@@ -19,7 +19,7 @@ def create_identical_dataset_and_algorithm_tuner(
 
 def create_transfer_learning_tuner(
     parent: str,
-    additional_parents: Iterable[str] | None = None,
+    additional_parents: Iterable[str] | str | None = None,
     estimator: EstimatorBase | None = None,
     sagemaker_session: Session | None = None,
 ) -> HyperparameterTuner:

@@ -6,10 +6,21 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 from tunewright.core.errors import Invalid, Problem, TunewrightError
 from tunewright.core.history import Appeared, Emitted, Ended, History, Weighed
-from tunewright.core.space import CategoricalParameter, IntegerParameter, Parameter, Point, Space, Value, with_rules
+from tunewright.core.space import (
+    KINDS,
+    CategoricalParameter,
+    IntegerParameter,
+    Parameter,
+    Point,
+    Space,
+    Value,
+    not_a_range,
+    with_rules,
+)
 from tunewright.core.spec import (
     Definition,
     Direction,
@@ -36,7 +47,7 @@ class Suggestion:
     """A configuration to try.
 
     Args:
-        number: what `tell` and `report` want to know it by, from 1.
+        number: what `tell` and `report` may know it by, from 1.
         values: parameter name to value, with native types.
         epoch: the one after which its training goes on; 0 for a training that begins.
     """
@@ -97,6 +108,7 @@ class Search:
         replicates: int = 1,
         options: Mapping[str, str] | None = None,
     ) -> None:
+        _check_ranges(space)
         checked, wrong = with_rules(space, steps, conditions, forbidden)
         if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
             wrong.append(Problem("replicates", f"{replicates!r} is not a whole number >= 1."))
@@ -156,12 +168,16 @@ class Search:
         self._history.apply([Weighed(number, epoch)])
         return Suggestion(number, dict(record.point), epoch)
 
-    def tell(self, number: int, value: float | None) -> None:
-        """The final objective of a suggestion; None when its training failed, NaN or infinity when it diverged.
+    def tell(self, number: int | Suggestion, value: float | None) -> None:
+        """The final objective of a suggestion: None when its training failed, NaN or infinity when it diverged.
+
+        Args:
+            number: the suggestion, or its number.
 
         Raises:
             Invalid: there is no such suggestion, or its result has been told.
         """
+        number = _number_of(number)
         record = self._history.records.get(number)
         if record is None:
             raise Invalid.one("number", f"{number!r} was never suggested; use the number that ask() gave.")
@@ -173,12 +189,13 @@ class Search:
             # An end that changes is new to nobody who keeps what has ended.
             self._engine = Engine()
 
-    def report(self, number: int, step: int, value: float) -> bool:
+    def report(self, number: int | Suggestion, step: int, value: float) -> bool:
         """An intermediate objective at an epoch (from 1): whether training should go on.
 
         On False the last value counts as the suggestion's result; telling another one is allowed. With the option
         `hyperband_mode` at `promotion` it may also be paused: then it has no result yet, and `ask` may resume it.
         """
+        number = _number_of(number)
         record = self._history.records.get(number)
         if record is None or record.ended is not None:
             raise Invalid.one("number", f"suggestion {number!r} is not pending; nothing can be reported for it.")
@@ -283,6 +300,25 @@ def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:
         return Ended(number, None, failed=True, diverged=False, stopped=stopped)
     finite = math.isfinite(float(value))
     return Ended(number, float(value) if finite else None, failed=False, diverged=not finite, stopped=stopped)
+
+
+def _check_ranges(space: object) -> None:
+    """Raises Invalid: the space is no dictionary, or holds what are no parameters; nothing more can be said then."""
+    if not isinstance(space, Mapping):
+        raise Invalid.one("space", f"{space!r} is not a dictionary of names to ranges, such as {{'x': ...}}.")
+    if problems := [
+        Problem(str(name), not_a_range(each)) for name, each in space.items() if not isinstance(each, KINDS)
+    ]:
+        raise Invalid(problems)
+
+
+def _number_of(given: object) -> int:
+    """The number of a suggestion, from itself or from the number. Raises Invalid."""
+    if isinstance(given, Suggestion):
+        return given.number
+    if not isinstance(given, SupportsIndex):
+        raise Invalid.one("number", f"{given!r} is neither a suggestion nor its number; use what ask() gave.")
+    return given.__index__()
 
 
 def _check(
