@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.estimator import Estimator, FunctionEstimator
+from tunewright.estimator import Estimator, FunctionEstimator, attach_training_job
 from tunewright.sdk.session import Session
 from tunewright.tuner import (
     CategoricalParameter,
@@ -16,6 +16,7 @@ from tunewright.tuner import (
     HyperbandStrategyConfig,
     HyperparameterTuner,
     HyperparameterTuningJobAnalytics,
+    InstanceConfig,
     IntegerParameter,
     InvalidArguments,
     NoBestTrainingJob,
@@ -146,7 +147,8 @@ def test_case_46_it_shows_name_status_counts_and_best_never_an_address(script: P
     assert tuner._repr_html_() is None
 
 
-def test_attach_gives_a_tuner_that_would_send_the_same_request(script: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("choice", [False, True])
+def test_attach_gives_a_tuner_that_would_send_the_same_request(script: Path, tmp_path: Path, choice: bool) -> None:
     mine = session(tmp_path / "home", SCRIPT)
     first = make(
         script,
@@ -159,6 +161,8 @@ def test_attach_gives_a_tuner_that_would_send_the_same_request(script: Path, tmp
         random_seed=7,
         replicates=2,
     )
+    if choice:
+        first.override_resource_config([InstanceConfig(1, "ml.m5.large"), InstanceConfig(2, "ml.c5.large", 10)])
     first.fit(job_name="mine", wait=False)
     again = HyperparameterTuner.attach("mine", mine)
     assert again.best_params() == {"lr": 0.02, "layers": 4, "units": 512}
@@ -226,6 +230,33 @@ def test_warm_starts_keep_what_sagemakers_sdk_loses(script: Path, tmp_path: Path
     assert create_transfer_learning_tuner("mine", ["p"], sagemaker_session=mine).warm_start_config is not None
     named = create_identical_dataset_and_algorithm_tuner("mine", sagemaker_session=mine)
     assert named.metric_definitions == [{"Name": "acc", "Regex": "acc=([0-9.]+)"}]
+
+
+def test_what_a_parent_tried_first_is_not_tried_again_on_identical_data(script: Path, tmp_path: Path) -> None:
+    points = [{"lr": 0.02, "layers": 3, "units": 200}]
+    first = make(script, session(tmp_path / "home", SCRIPT), initial_points=points, replicates=2)
+    first.fit(job_name="mine", wait=False)
+    assert first.identical_dataset_and_algorithm_tuner().extensions == {"replicates": 2}
+    assert first.transfer_learning_tuner().extensions == first.extensions == {"initial_points": points, "replicates": 2}
+
+
+def test_attaching_to_a_functions_job_keeps_names_that_can_be_read(tmp_path: Path) -> None:
+    def train(lr: float) -> float:
+        return lr
+
+    mine = session(tmp_path / "home", [Played(value=0.5, parameters={"lr": "0.1"})])
+    space = {"lr": ContinuousParameter(0.1, 1.0)}
+    HyperparameterTuner(FunctionEstimator(train), "acc", space, session=mine).fit(wait=False)
+    [name] = fake(mine).requests
+    for tuner in (
+        HyperparameterTuner.attach(name, mine),
+        create_identical_dataset_and_algorithm_tuner(name, sagemaker_session=mine),
+    ):
+        tuner.fit(wait=False)
+    assert [each.rsplit("-", 3)[0] for each in fake(mine).requests] == ["train"] * 3
+    best = HyperparameterTuner.attach(name, mine).best_estimator()
+    assert best.base_job_name == "train"
+    assert attach_training_job(f"{name}-001-0a1b2c3d", mine).base_job_name == "train"
 
 
 def test_metric_definitions_and_limits_may_be_changed_before_fit(script: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunewright.core.space import Parameter, Value, decode_value
 from tunewright.core.spec import Function
-from tunewright.sdk.configs import StrategyConfig, TuningJobCompletionCriteriaConfig, WarmStartConfig
+from tunewright.sdk.configs import InstanceConfig, StrategyConfig, TuningJobCompletionCriteriaConfig, WarmStartConfig
 from tunewright.sdk.estimators import EstimatorBase, visible
 from tunewright.sdk.extensions import join_extension
 from tunewright.sdk.functions import FUNCTION_IMAGE, FunctionEstimator
@@ -22,6 +22,7 @@ from tunewright.sdk.values import natives, ranges_from
 
 ADDED_METRIC = "ObjectiveMetric"
 TRAINING_KEYS = ("python", "function", "cpus", "gpus")
+_NUMBERED = re.compile(r"-\d{3,}-[0-9a-f]{8}$")
 _FRESH = re.compile(r"-\d{6}-\d{4,6}(-[0-9a-f]{4})?$")
 
 
@@ -38,7 +39,7 @@ def tuner_arguments(job: Mapping[str, Any]) -> Shape:
         "max_jobs": limits.get("MaxNumberOfTrainingJobs"),
         "max_parallel_jobs": limits.get("MaxParallelTrainingJobs", 1),
         "max_runtime_in_seconds": limits.get("MaxRuntimeInSeconds"),
-        "base_tuning_job_name": _FRESH.sub("", job["HyperParameterTuningJobName"]),
+        "base_tuning_job_name": base_of(job["HyperParameterTuningJobName"]),
         "warm_start_config": WarmStartConfig.from_job_desc(job.get("WarmStartConfig")),
         "strategy_config": StrategyConfig.from_job_desc(config.get("StrategyConfig")),
         "completion_criteria_config": TuningJobCompletionCriteriaConfig.from_job_desc(
@@ -64,23 +65,38 @@ def parts_of_job(
         objective = definition.get("TuningObjective") or config.get("HyperParameterTuningJobObjective") or {}
         ranges = ranges_from(definition.get("HyperParameterRanges") or config.get("ParameterRanges", {}))
         kind = classes.get(name or "") if isinstance(classes, Mapping) else classes
-        estimator = estimator_of(definition, session, kind)
+        estimator = estimator_of(definition, session, kind, base_of(job["HyperParameterTuningJobName"]))
         kept = list(estimator.hyperparameters()) if job.get("Autotune") else None
-        parts.append(Part(estimator, objective.get("MetricName"), ranges, name, keep_static=kept))
+        listed = definition.get("HyperParameterTuningResourceConfig", {}).get("InstanceConfigs", [])
+        instances = [InstanceConfig.from_job_desc(each) for each in listed] or None
+        metric = objective.get("MetricName")
+        parts.append(Part(estimator, metric, ranges, name, keep_static=kept, instance_configs=instances))
     return parts
 
 
+def base_of(name: str) -> str:
+    """What the name of a job, or of a training job of a tuning job, was made from."""
+    return _FRESH.sub("", _NUMBERED.sub("", name))
+
+
 def estimator_of(
-    definition: Mapping[str, Any], session: Session, kind: Callable[..., EstimatorBase] | None = None
+    definition: Mapping[str, Any],
+    session: Session,
+    kind: Callable[..., EstimatorBase] | None = None,
+    base: str | None = None,
 ) -> EstimatorBase:
-    """The estimator that a training job's definition was made from, as far as it can be told."""
+    """The estimator that a training job's definition was made from, as far as it can be told.
+
+    Args:
+        base: what the names of a function's jobs begin with; a definition names a function by its digest.
+    """
     algorithm = definition.get("AlgorithmSpecification", {})
     static = definition.get("StaticHyperParameters", {})
     image = algorithm.get("TrainingImage") or algorithm.get("AlgorithmName", "")
     extension = join_extension(static)[1]
     options = _options(definition, extension)
     if image == FUNCTION_IMAGE:
-        options["function"] = _function(extension.get("function"))
+        options["function"], options["base_job_name"] = _function(extension.get("function")), base
         return (kind or FunctionEstimator)(session=session, **options)
     if "sagemaker_program" in static:
         source = static.get("sagemaker_submit_directory")
@@ -95,7 +111,7 @@ def attach_training_job(name: str, session: Session) -> EstimatorBase:
     """An estimator that stands for an existing training job, whoever started it."""
     job = session.describe_training_job(name)
     definition = {**job, "StaticHyperParameters": job.get("HyperParameters", {})}
-    estimator = estimator_of(definition, session)
+    estimator = estimator_of(definition, session, base=base_of(name))
     estimator.latest_training_job = TrainingJob(session, job["TrainingJobName"])
     return estimator
 

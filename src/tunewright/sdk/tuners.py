@@ -357,6 +357,8 @@ class HyperparameterTuner(Tuned):
             raise InvalidArguments.one("warm_start_config", "works with one estimator only; this tuner has several.")
         part, twin = self.parts[0], copy.copy(self)
         twin.parts = [replace(part, estimator=estimator or part.estimator, metric_definitions=part.metrics())]
+        if kind is WarmStartTypes.IDENTICAL_DATA_AND_ALGORITHM:  # the parent has the results of its initial points
+            twin.extensions = {name: value for name, value in self.extensions.items() if name != "initial_points"}
         twin.tags, twin.base_tuning_job_name = [], None
         twin.warm_start_config = WarmStartConfig(kind, {self._job().name, *job_names("additional_parents", additional)})
         twin.latest_tuning_job = None
