@@ -1,5 +1,6 @@
 """Estimators: a training script, a Python function, or a built-in algorithm."""
 
+from tunewright.sdk.analytics import TrainingJobAnalytics
 from tunewright.sdk.errors import InvalidArguments, NotStarted, TrainingJobFailed
 from tunewright.sdk.functions import FunctionEstimator
 from tunewright.sdk.inputs import TrainingInput
@@ -17,6 +18,7 @@ __all__ = [
     "Session",
     "TrainingInput",
     "TrainingJob",
+    "TrainingJobAnalytics",
     "TrainingJobFailed",
     "attach_training_job",
 ]

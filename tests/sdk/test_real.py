@@ -17,7 +17,7 @@ import pytest
 import tunewright
 from tunewright import assembly
 from tunewright.core.errors import WrongState
-from tunewright.estimator import Estimator, FunctionEstimator, TrainingJobFailed
+from tunewright.estimator import Estimator, FunctionEstimator, TrainingJobAnalytics, TrainingJobFailed
 from tunewright.sdk.resuming import resume
 from tunewright.sdk.session import Session
 from tunewright.tuner import (
@@ -28,6 +28,7 @@ from tunewright.tuner import (
     IntegerParameter,
     InvalidArguments,
     StrategyConfig,
+    TunewrightWarning,
     TuningJobFailed,
 )
 
@@ -372,6 +373,31 @@ def test_an_interrupt_while_a_job_is_created_leaves_none_running(
         second.fit(job_name="second")
     assert second.latest_tuning_job is None
     assert "Interrupted: the tuning job second was not started." in capsys.readouterr().out
+
+
+def test_the_metrics_of_a_training_job_are_a_table(home: Path, tmp_path: Path) -> None:
+    def train(x: float) -> dict[str, float]:
+        for epoch in (1, 2, 3):
+            tunewright.report(epoch, loss=x / epoch, grad=float("nan") if epoch == 2 else 1.0)
+        return {"loss": x / 4}
+
+    space = {"x": ContinuousParameter(0, 1)}
+    tuner = HyperparameterTuner(FunctionEstimator(train), "loss", space, objective_type="Minimize")
+    tuner.fit()
+    analytics = tuner.best_estimator().training_job_analytics
+    table = analytics.dataframe()
+    assert list(table.columns) == ["timestamp", "metric_name", "value"]
+    assert list(table["metric_name"]) == ["loss"] * 4 + ["grad"] * 3
+    x = tuner.best_params()["x"]
+    assert isinstance(x, float) and list(table["value"][:4]) == [x, x / 2, x / 3, x / 4]
+    assert list(table["value"].isna()) == [False] * 5 + [True, False]
+    assert table["timestamp"][:4].is_monotonic_increasing and table["timestamp"].min() >= 0
+    assert analytics.dataframe() is table and tuner.best_training_job() in repr(analytics)
+    analytics.export_csv(tmp_path / "curve.csv")
+    assert (tmp_path / "curve.csv").read_text().startswith("timestamp,metric_name,value")
+    one = TrainingJobAnalytics(tuner.best_training_job(), ["grad", "other"])
+    with pytest.warns(TunewrightWarning, match="has no values of 'other'"):
+        assert set(one.dataframe()["metric_name"]) == {"grad"}
 
 
 def test_a_job_that_has_ended_goes_on_from_python(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,8 @@ import tunewright
 from tunewright.core.trial import StopCause
 from tunewright.sdk.facts import Row
 from tunewright.sdk.session import Session, tail_of
+
+from .fakes import START
 
 
 class Missing(ClientError):
@@ -53,12 +56,29 @@ class Logs:
         return {"events": [{"message": f"line {number}"} for number in range(5)]}
 
 
+class Monitoring:
+    """A CloudWatch client that knows one metric of one training job."""
+
+    def get_paginator(self, operation: str) -> Monitoring:
+        assert operation == "get_metric_data"
+        return self
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        assert request["StartTime"] < START < request["EndTime"]
+        [query] = request["MetricDataQueries"]
+        known = query["MetricStat"]["Metric"]["MetricName"] == "loss"
+        times = [START - timedelta(seconds=0.5), START + timedelta(seconds=2)] if known else []
+        return [{"MetricDataResults": [{"Timestamps": times, "Values": [0.5, 0.25][: len(times)]}]}]
+
+
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> tuple[Session, Bucket]:
     from tunewright.sdk.clients import Remote
 
     bucket = Bucket()
-    monkeypatch.setattr(Remote, "_service", lambda self, name: {"s3": bucket, "logs": Logs()}[name])
+    monkeypatch.setattr(
+        Remote, "_service", lambda self, name: {"s3": bucket, "logs": Logs(), "cloudwatch": Monitoring()}[name]
+    )
     return Session.of(tunewright.client("http://127.0.0.1:1"), strict=False), bucket
 
 
@@ -82,6 +102,16 @@ def test_the_end_of_a_log_comes_from_the_servers_log_service(remote: tuple[Sessi
     tail = session.log_tail("known", 2)
     assert tail is not None and tail.text == "line 3\nline 4"
     assert session.log_tail("unknown") is None and session.log_paths("known") is None
+
+
+def test_a_curve_comes_from_the_servers_cloudwatch(
+    remote: tuple[Session, Bucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, _ = remote
+    told = {"TrainingStartTime": START, "FinalMetricDataList": [{"MetricName": "loss"}]}
+    monkeypatch.setattr(session, "describe_training_job", lambda name: told)
+    assert session.curves("known") == {"loss": [(0.0, 0.5), (2.0, 0.25)]}
+    assert session.curves("known", ["other"]) == {"other": []}
 
 
 def test_what_only_an_engine_knows_is_left_to_the_wire(remote: tuple[Session, Bucket]) -> None:

@@ -1,13 +1,16 @@
-"""A tuning job's training jobs as a table, with the names and columns that SageMaker's SDK v2 has."""
+"""A tuning job's training jobs, and a training job's metrics, as tables with the names and columns of SDK v2."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tunewright.core.space import CategoricalParameter, IntegerParameter, Parameter
+from tunewright.sdk.errors import TunewrightWarning
 from tunewright.sdk.session import Client, Session
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.values import natives, ranges_from
@@ -16,7 +19,83 @@ if TYPE_CHECKING:
     import pandas
 
 
-class HyperparameterTuningJobAnalytics:
+class Analytics(ABC):
+    """A table that is kept once it was made, until `clear_cache` or `force_refresh`."""
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.name = name
+        self._session = session
+        self.clear_cache()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.name}>"
+
+    def clear_cache(self) -> None:
+        """Forget what was fetched."""
+        self._table: pandas.DataFrame | None = None
+
+    def dataframe(self, force_refresh: bool = False) -> pandas.DataFrame:
+        """The table; `force_refresh` fetches it anew."""
+        if force_refresh:
+            self.clear_cache()
+        if self._table is None:
+            self._table = self._make_table()
+        return self._table
+
+    def export_csv(self, filename: str | os.PathLike[str]) -> None:
+        """Write the table to a file."""
+        self.dataframe().to_csv(filename, index=False)
+
+    @abstractmethod
+    def _make_table(self) -> pandas.DataFrame:
+        """Fetch it."""
+
+
+class TrainingJobAnalytics(Analytics):
+    """The metrics of one training job, value by value.
+
+    In process these are the values that it reported. Where only a server can be asked they are those of its
+    CloudWatch: of values in the same second their mean, without those that are NaN or infinite.
+
+    Args:
+        training_job_name: a training job, of a tuning job or plain.
+        metric_names: the metrics wanted; None is all of them.
+        session: how it is reached; None is this process's own.
+    """
+
+    def __init__(
+        self,
+        training_job_name: str,
+        metric_names: Sequence[str] | str | None = None,
+        session: Session | None = None,
+        *,
+        client: Client | None = None,
+        strict: bool = False,
+    ) -> None:
+        self._metrics = [metric_names] if isinstance(metric_names, str) else metric_names
+        super().__init__(training_job_name, session or Session.of(client, strict=strict))
+
+    def dataframe(self, force_refresh: bool = False) -> pandas.DataFrame:
+        """One row per value: metric by metric, each in the order of emission.
+
+        Columns: timestamp (seconds since the training began), metric_name, value.
+
+        Warns:
+            TunewrightWarning: of metrics that have no value.
+        """
+        return super().dataframe(force_refresh)
+
+    def _make_table(self) -> pandas.DataFrame:
+        import pandas  # a second of import, for those who ask for a table
+
+        curves = self._session.curves(self.name, self._metrics)
+        for name in (name for name, curve in curves.items() if not curve):
+            warnings.warn(f"The training job {self.name} has no values of {name!r}.", TunewrightWarning, stacklevel=4)
+        rows = [(at, name, value) for name, curve in curves.items() for at, value in curve]
+        return pandas.DataFrame(rows, columns=["timestamp", "metric_name", "value"])
+
+
+class HyperparameterTuningJobAnalytics(Analytics):
     """The results of one tuning job. What was fetched is kept until `clear_cache` or `force_refresh`.
 
     Args:
@@ -34,19 +113,14 @@ class HyperparameterTuningJobAnalytics:
         client: Client | None = None,
         strict: bool = False,
     ) -> None:
-        self.name = hyperparameter_tuning_job_name
-        self._session = session or Session.of(client, strict=strict)
         self._ranges = ranges
-        self.clear_cache()
-
-    def __repr__(self) -> str:
-        return f"<HyperparameterTuningJobAnalytics for {self.name}>"
+        super().__init__(hyperparameter_tuning_job_name, session or Session.of(client, strict=strict))
 
     def clear_cache(self) -> None:
         """Forget what was fetched."""
+        super().clear_cache()
         self._description: Shape | None = None
         self._summaries: list[Shape] | None = None
-        self._table: pandas.DataFrame | None = None
 
     def description(self, force_refresh: bool = False) -> Shape:
         """DescribeHyperParameterTuningJob."""
@@ -76,18 +150,10 @@ class HyperparameterTuningJobAnalytics:
         TrainingJobStatus, FinalObjectiveValue, TrainingStartTime, TrainingEndTime, TrainingElapsedTimeSeconds,
         and TrainingJobDefinitionName when the job has several definitions.
         """
-        if self._table is None or force_refresh:
-            if force_refresh:
-                self.clear_cache()
-            self._table = self._make_table()
-        return self._table
-
-    def export_csv(self, filename: str | os.PathLike[str]) -> None:
-        """Write the table to a file."""
-        self.dataframe().to_csv(filename, index=False)
+        return super().dataframe(force_refresh)
 
     def _make_table(self) -> pandas.DataFrame:
-        import pandas  # a second of import, for those who ask for a table
+        import pandas
 
         ranges = self._parameters()
         rows = [self._row(summary, ranges) for summary in self.training_job_summaries()]

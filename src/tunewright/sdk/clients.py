@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,33 @@ class Remote:
         except logs.exceptions.ClientError:
             return None
         return LogTail(f"{group}/{training_job}", "\n".join(text[-lines:]))
+
+    def curve(self, training_job: str, metric: str, start: datetime, end: datetime) -> list[tuple[float, float]]:
+        """A metric's values by seconds since `start`, of each second their mean."""
+        stat = {
+            "Metric": {
+                "Namespace": "/aws/sagemaker/TrainingJobs",
+                "MetricName": metric,
+                "Dimensions": [{"Name": "TrainingJobName", "Value": training_job}],
+            },
+            "Period": 1,
+            "Stat": "Average",
+        }
+        pages = (
+            self._service("cloudwatch")
+            .get_paginator("get_metric_data")
+            .paginate(
+                MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
+                StartTime=start - timedelta(seconds=1),  # seconds begin before what is in them
+                EndTime=end + timedelta(minutes=1),
+                ScanBy="TimestampAscending",
+            )
+        )
+        found: list[tuple[float, float]] = []
+        for result in (result for page in pages for result in page["MetricDataResults"]):
+            for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+                found.append((max(0.0, (at - start).total_seconds()), value))
+        return found
 
     def _service(self, name: str) -> Any:
         if name not in self._made:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Value, decode_value
 from tunewright.sdk import inputs as channels
+from tunewright.sdk.analytics import TrainingJobAnalytics
 from tunewright.sdk.arguments import pairs, whole_problems
 from tunewright.sdk.errors import InvalidArguments, NotStarted
 from tunewright.sdk.extensions import join_extension, split_extension
@@ -284,6 +285,11 @@ class EstimatorBase(ABC):
     def model_data(self) -> str | None:
         """The URI of the latest training job's model.tar.gz, or None while there is none."""
         return self._latest().model_data()
+
+    @property
+    def training_job_analytics(self) -> TrainingJobAnalytics:
+        """The latest training job's metrics as a table."""
+        return TrainingJobAnalytics(self.training_job_name, session=self.session)
 
     def logs(self) -> None:
         """Print the latest training job's log."""

@@ -12,9 +12,11 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import NotFound
 from tunewright.core.history import History
 from tunewright.core.job import Job
@@ -81,6 +83,7 @@ class Stores(Protocol):
 
     def put_file(self, source: Path, bucket: str, key: str) -> None: ...
     def log_tail(self, training_job: str, lines: int) -> LogTail | None: ...
+    def curve(self, training_job: str, metric: str, start: datetime, end: datetime) -> list[tuple[float, float]]: ...
 
 
 class Session:
@@ -266,6 +269,28 @@ class Session:
             return Row.of(summary)
         why = trial.reason if trial.status is TrialStatus.FAILED else trial.objective_reason
         return Row.of(summary, trial.value, reason=why, ran=trial.ran, cause=trial.cause)
+
+    def curves(self, training_job: str, metrics: Iterable[str] | None = None) -> dict[str, list[tuple[float, float]]]:
+        """A training job's values by metric: seconds since the training began, and the value.
+
+        Args:
+            metrics: those that are wanted; None is all of them.
+
+        Raises:
+            NotFound: there is no such training job; a server's answer is botocore's ClientError.
+        """
+        if self.local is not None:
+            reads = self.local.reads
+            trial = reads.trial(training_job).trial
+            began = trial.created if trial.started is None else trial.started
+            names = [each.metric for each in reads.metrics(training_job)] if metrics is None else metrics
+            return {name: [(p.at - began, p.value) for p in reads.curve(training_job, name)] for name in names}
+        told = self.describe_training_job(training_job)
+        start: datetime = told.get("TrainingStartTime") or told["CreationTime"]
+        end: datetime = told.get("TrainingEndTime") or datetime.fromtimestamp(SteadyClock().now(), UTC)
+        names = [each["MetricName"] for each in told.get("FinalMetricDataList", [])] if metrics is None else metrics
+        assert self._stores is not None, "a session has an engine or a server"
+        return {name: self._stores.curve(training_job, name, start, end) for name in names}
 
     def with_cause(self, row: Row) -> Row:
         """The row with why it was stopped; where only the wire can be asked, by one question for each stopped one."""
