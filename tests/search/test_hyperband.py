@@ -84,3 +84,12 @@ def test_the_verdict_shows_what_was_compared() -> None:
     assert verdict.stop
     assert (verdict.value, verdict.threshold) == (0.9, 0.2)
     assert verdict.why == ("stopped at epoch 1: 0.9 at rung 1 is number 3 of 3 jobs, the best 1 go on (up to 0.2)")
+
+
+def test_a_training_without_a_finite_value_is_behind_all_others() -> None:
+    options = {"hyperband_proposals": json.dumps("random")}
+    one = Search(SPACE, strategy="Hyperband", seed=1, min_resource=1, max_resource=9, options=options)
+    assert [advance(one, one.ask().number, 9, value) for value in (math.nan, 0.5, 0.6)] == [9, 9, 9]
+    number = one.ask().number
+    assert not one.report(number, 1, math.nan)
+    assert Engine().judge(one.history, number, 1).why.startswith("stopped at epoch 1: no finite value up to rung 1")

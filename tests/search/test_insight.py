@@ -137,3 +137,10 @@ def test_hope_is_measured_in_the_objectives_units() -> None:
 
 def test_ranks_share_ties() -> None:
     assert ranks_of(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [2.5, 0.0, 2.5, 1.0]
+
+
+def test_a_search_whose_results_are_all_equal_converges() -> None:
+    search = Search({"x": ContinuousParameter(0, 1)}, seed=0)
+    for _ in range(60):
+        search.tell(search.ask().number, 0.0)
+    assert search.converged

@@ -91,10 +91,13 @@ def test_the_maximum_is_the_end_and_no_pause() -> None:
     assert (verdict.stop, verdict.cause, verdict.value) == (True, StopCause.MAX_RESOURCE, 0.7)
 
 
-def test_a_value_that_is_none_is_not_compared() -> None:
+def test_a_trial_without_a_finite_value_is_behind_all_others_and_takes_no_place() -> None:
     history = told(spec(), (math.nan,), (0.5,), (0.4,), (0.3,), paused=(2, 3, 4))
-    assert not PromotionRule().judge(history, 1, 1).stop
+    verdict = PromotionRule().judge(history, 1, 1)
+    assert verdict.stop and verdict.cause is StopCause.EARLY
+    assert verdict.why == "stopped at epoch 1: no finite value up to rung 1, which 3 jobs passed"
     assert promoted(history) == [4]
+    assert not PromotionRule().judge(told(spec(), (math.nan,), (0.5,), paused=(2,)), 1, 1).stop
 
 
 # ---- promotions ----

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tunewright.core.errors import Invalid
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
 from tunewright.core.spec import Training
 from tunewright.search import Exhausted, Search
@@ -202,3 +203,46 @@ def test_whatever_parents_and_job_have_seen_there_is_a_proposal(own: str, pendin
             search.tell(live.pop(int(rng.integers(pending))), result(own, rng))
     points = [tuple(record.point.values()) for record in search.history.records.values()]
     assert len(set(points)) == len(points)
+
+
+def outside(search: Search, count: int) -> float:
+    """The least distance from the optimum at the edge x = .5 of [.5, 1], by a search of that range."""
+    for _ in range(count):
+        one = search.ask()
+        x, y = float(one.values["x"]), float(one.values["y"])
+        search.tell(one.number, 2 * x + (y - 0.12) ** 2)
+    assert search.best is not None
+    return search.best.value - 1.0
+
+
+def test_better_results_outside_the_ranges_do_not_end_the_search_inside() -> None:
+    space = {"x": ContinuousParameter(0.5, 1.0), "y": ContinuousParameter(0.0, 1.0)}
+    far = [({"x": k / 60, "y": (7 * k % 30) / 30}, 2 * k / 60 + ((7 * k % 30) / 30 - 0.12) ** 2) for k in range(30)]
+    child = Search(space, parents=[far], warm_start_type="IdenticalDataAndAlgorithm", seed=2)
+    assert outside(child, 25) < 0.002 and not child.converged
+    told = Search(space, seed=2)
+    for point, value in far:
+        told.add(point, value)
+    assert outside(told, 25) < 0.002 and not told.converged
+
+
+def test_results_told_from_one_corner_leave_the_first_looks_elsewhere() -> None:
+    space = {name: ContinuousParameter(0.0, 1.0) for name in "abcd"}
+    search = Search(space, seed=1)
+    for k in range(8):
+        search.add({name: 0.9 + 0.01 * k for name in space}, 1.0 + k)
+    first = [search.ask().values for _ in range(4)]
+    assert {name: 0.5 for name in space} == first[0]
+    assert all(max(abs(float(a[n]) - float(b[n])) for n in space) > 0.1 for a in first for b in first if a is not b)
+
+
+def test_an_identical_parent_goes_the_same_way() -> None:
+    space = {"x": ContinuousParameter(0.0, 1.0)}
+    other = Search(space, objective_type="Maximize", seed=1)
+    for _ in range(5):
+        one = other.ask()
+        other.tell(one.number, 1 - float(one.values["x"]))
+    with pytest.raises(Invalid, match="parents: one of them has the objective type Maximize"):
+        Search(space, parents=[other], warm_start_type="IdenticalDataAndAlgorithm")
+    child = Search(space, parents=[other], seed=2)
+    assert float(child.ask().values["x"]) < 0.5, "the parent's best is where the child's is"

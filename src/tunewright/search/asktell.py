@@ -36,6 +36,7 @@ from tunewright.search.advisor import Engine
 from tunewright.search.initial import points_in, read_points
 from tunewright.search.replicate import merged
 from tunewright.search.table import State, sign_of, state_of
+from tunewright.search.transfer import IDENTICAL
 
 
 class Exhausted(TunewrightError):
@@ -112,6 +113,7 @@ class Search:
         checked, wrong = with_rules(space, steps, conditions, forbidden)
         if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
             wrong.append(Problem("replicates", f"{replicates!r} is not a whole number >= 1."))
+        wrong += _turned(parents, objective_type) if warm_start_type == IDENTICAL else []
         _check(checked, wrong, strategy, objective_type, seed, max_resource)
         extended = dict(options or {})
         initial = read_points(checked, initial_points) or points_in(extended, checked)
@@ -335,6 +337,14 @@ def _check(
         problems.append(Problem("max_resource", "Hyperband needs it: the number of epochs of a full training."))
     if problems:
         raise Invalid(problems)
+
+
+def _turned(parents: Sequence[Search | Sequence[tuple[Point, float]]], objective_type: str) -> list[Problem]:
+    """Parents whose results cannot be the search's own, since they went the other way."""
+    kinds = [p.history.spec.definitions[0].objective for p in parents if isinstance(p, Search)]
+    turned = [kind for kind in kinds if kind is not None and kind.direction != objective_type]
+    text = f"one of them has the objective type {{}}, this one {objective_type}; use TransferLearning."
+    return [Problem("parents", text.format(kind.direction)) for kind in turned[:1]]
 
 
 def _parent(spec: JobSpec, parent: Search | Sequence[tuple[Point, float]]) -> History:

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from itertools import pairwise
 
 from tunewright.core.history import History, Record
+from tunewright.core.replicates import configuration_of
 from tunewright.core.spec import Direction, Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve, CurveBook
@@ -48,9 +49,9 @@ def every(settings: Hyperband) -> int:
 
 
 def is_long(history: History, number: int) -> bool:
-    """Whether a trial is of the long bracket; the first one is."""
+    """Whether a trial is of the long bracket, with all others of its configuration; the first one is."""
     step = every(history.spec.hyperband or Hyperband())
-    return step > 0 and number % step == 1
+    return step > 0 and configuration_of(number, history.spec.replicates) % step == 1
 
 
 def at_the_end(settings: Hyperband, record: Record, upto: int) -> Verdict | None:
@@ -78,8 +79,15 @@ class SuccessiveHalving:
         passed = rungs(settings, upto)
         value = own.value_at(passed[-1]) if passed else None
         if value is None:
-            return Verdict(False)
+            return self._without_value(history, number, upto, passed[-1]) if passed else Verdict(False)
         return self._compare(history, number, upto, passed[-1], value)
+
+    def _without_value(self, history: History, number: int, upto: int, rung: int) -> Verdict:
+        """A trial that passed a rung and never had a finite value is behind all that had one."""
+        others = len(self._book.of(history, history.records[number].definition).values(rung))
+        if others + 1 < ETA:
+            return Verdict(False)
+        return Verdict(True, f"stopped at epoch {upto}: no finite value up to rung {rung}, which {others} jobs passed")
 
     def _compare(self, history: History, number: int, upto: int, rung: int, value: float) -> Verdict:
         """The trial's value at a rung against all that passed it, its own included."""

@@ -33,9 +33,11 @@ class PromotionRule:
         if end is not None:
             return end
         passed = rungs(settings, upto)
-        if not passed or passed[-1] <= record.weighed or value_at(record, passed[-1]) is None:
+        if not passed or passed[-1] <= record.weighed:
             return Verdict(False)
         standing = Standing(history, record.definition, passed[-1])
+        if value_at(record, passed[-1]) is None:
+            return standing.without_value(upto)
         place = standing.place(record)
         fit = place <= standing.places
         why = standing.words(f"{'goes on' if fit else 'paused'} at epoch {upto}", place)
@@ -91,6 +93,14 @@ class Standing:
         value = value_at(record, self.rung)
         assert value is not None, "only trials that passed the rung have a place"
         return bisect_left(self._ranked, (self._sign * value, record.number)) + 1
+
+    def without_value(self, upto: int) -> Verdict:
+        """The verdict on a trial that passed the rung without a finite value: it is behind all that had one."""
+        others = len(self._ranked)
+        if others + 1 < ETA:
+            return Verdict(False)
+        why = f"stopped at epoch {upto}: no finite value up to rung {self.rung}, which {others} jobs passed"
+        return Verdict(True, why)
 
     def words(self, what: str, place: int) -> str:
         """The numbers that were compared."""

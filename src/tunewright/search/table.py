@@ -15,8 +15,13 @@ from itertools import islice
 import numpy as np
 
 from tunewright.core.history import History, Record
+from tunewright.core.space import Space
 from tunewright.core.spec import Direction, JobSpec
 from tunewright.search.encode import Cube, Floats, Ints
+
+MOST_CUBES = 64
+_cubes: OrderedDict[int, Cube] = OrderedDict()
+_making = threading.Lock()
 
 
 class State(IntEnum):
@@ -46,6 +51,18 @@ def sign_of(spec: JobSpec) -> float:
     return -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
 
 
+def _cube_of(space: Space) -> Cube:
+    """The cube of a space, made once: counting the points of one with rules takes long."""
+    with _making:
+        known = _cubes.pop(id(space), None)
+        if known is None or known.space is not space:
+            known = Cube(space)
+        _cubes[id(space)] = known
+        while len(_cubes) > MOST_CUBES:
+            _cubes.popitem(last=False)
+        return known
+
+
 class Table:
     """Rows of one history with a single definition, in launch order.
 
@@ -57,7 +74,7 @@ class Table:
 
     def __init__(self, spec: JobSpec) -> None:
         self.spec = spec
-        self.cube = Cube(spec.definitions[0].space)
+        self.cube = _cube_of(spec.definitions[0].space)
         self.sign = sign_of(spec)
         self.keys: dict[bytes, int] = {}
         self.lock = threading.RLock()
@@ -157,8 +174,8 @@ class Tables:
         """The up-to-date table of a history with one definition."""
         key = id(history.spec)
         with self._lock:
-            table = self._tables.pop(key, None) or Table(history.spec)
-            if not table.extends_to(history):
+            table = self._tables.pop(key, None)
+            if table is None or not table.extends_to(history):
                 table = Table(history.spec)
             self._tables[key] = table
             while len(self._tables) > self._most:

@@ -186,8 +186,8 @@ class WarmStarts:
 
 
 def _read(history: History, cube: Cube) -> Warm:
-    sign, spec = sign_of(history.spec), history.spec
-    parents = [read_parent(parent, cube, sign) for parent in history.parents]
+    spec = history.spec
+    parents = [read_parent(parent, cube, sign_of(parent.spec)) for parent in history.parents]
     empty = Parent(np.empty((0, cube.d)), np.empty(0))
     if spec.warm_start is not None and spec.warm_start.type == IDENTICAL:
         rows, values = [p.rows for p in parents], [p.values for p in parents]

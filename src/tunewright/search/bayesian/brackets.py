@@ -43,7 +43,7 @@ class BracketSearch:
             short, new = self._short.chooser(table, history), list[Floats]()
             long = None
             if any(is_long(history, number) for number in range(first, first + count)):
-                long = Turn(_full_trainings(history), self._warm.of(history, table.cube), self._fits)
+                long = Turn(_full_trainings(history), self._warm.of(history, table.cube), self._fits, whole=False)
 
             def choose(number: int, taken: Taken) -> Floats | None:
                 if long is not None and is_long(history, number):
@@ -66,9 +66,10 @@ class BracketSearch:
         if end is not None or upto < settings.min_resource:
             return end or Verdict(False)
         # By numbers, not by asking each record: a verdict is due at every emission, however many trials there are.
-        step, last = every(settings), next(reversed(history.records))
+        step, last, each = every(settings), next(reversed(history.records)), history.spec.replicates
+        numbers = (first + place for first in range(1, last + 1, step * each) for place in range(each))
         among = History(history.spec)
-        among.records = {n: history.records[n] for n in range(1, last + 1, step) if n in history.records}
+        among.records = {n: history.records[n] for n in numbers if n in history.records}
         return self._median.judge(among, number, upto)
 
 

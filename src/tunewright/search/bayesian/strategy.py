@@ -36,6 +36,9 @@ from tunewright.search.transfer import Warm, WarmStarts, best_rows, promising_ro
 
 _SALT = 3_000_017
 _NEAR = 400
+_EDGE = 1e-9
+DESIGN_MOST = 100
+"""With more trials than these a search is past its beginning."""
 
 TEST = 1
 """The trial of a job with parents, by its place from 0, that is the first of a job without."""
@@ -83,10 +86,14 @@ class Found:
 
 
 class Turn:
-    """One call of `propose`: the rows chosen so far join those under way."""
+    """One call of `propose`: the rows chosen so far join those under way.
 
-    def __init__(self, table: Table, warm: Warm, fits: Fits) -> None:
-        self._table, self._warm, self._fits = table, warm, fits
+    Args:
+        whole: the table has all that the search was told, and not a part of its trials.
+    """
+
+    def __init__(self, table: Table, warm: Warm, fits: Fits, *, whole: bool = True) -> None:
+        self._table, self._warm, self._fits, self._whole = table, warm, fits, whole
         self.converged = False
         self._new: list[Floats] = []
         self._models = [task.model for task in warm.tasks]
@@ -116,7 +123,10 @@ class Turn:
             row = design.initial_rows(cube, seed)[place - TEST if tasks else place]
         elif tasks and seen.good.sum() < FEW and place < 2 * initial:
             row = promising_row(cube, tasks, seen.every, rng)
+        elif not tasks and not pooled and (spread := self._unseen(seen, initial)) is not None:
+            row = spread
         elif seen.blind:
+            self.converged |= bool(seen.good.sum() > 1) and stagnant(self._own(seen), cube.d, model=False)
             row = design.far_row(cube, seen.every, seed, number)
         else:
             found = self._hunt(seen, taken, rng, initial)
@@ -124,6 +134,23 @@ class Turn:
                 return found
             row = random_row(cube, seed, number)
         return free_row(cube, seed, number, row, taken)
+
+    def _unseen(self, seen: Seen, initial: int) -> Floats | None:
+        """A row of the initial design where nobody has looked, while all that was told lies in a few places."""
+        if not self._whole or len(seen.every) > DESIGN_MOST or round(wider.voices(seen.every).sum()) >= initial:
+            return None
+        cube = self._table.cube
+        for row in design.initial_rows(cube, self._table.spec.seed):
+            gaps = np.abs(seen.every - row)
+            gaps[:, cube.is_categorical] = gaps[:, cube.is_categorical] > 0
+            if cube.lawful(row) and gaps.max(axis=1).min() > wider.RADIUS:
+                return np.asarray(row)
+        return None
+
+    def _own(self, seen: Seen) -> Floats:
+        """The job's own results within its ranges."""
+        first = len(self._warm.pooled.values)
+        return seen.values[first:][inside_of(self._table.cube, seen.rows[first:])]
 
     def _hunt(self, seen: Seen, taken: Taken, rng: np.random.Generator, initial: int) -> Floats | None:
         cube = self._table.cube
@@ -133,9 +160,9 @@ class Turn:
         if found is None:
             return None
         if forced is None:
-            own = seen.values[len(self._warm.pooled.values) :]
-            if stagnant(own, cube.d, model=True):
-                self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values)
+            inside = inside_of(cube, seen.rows)
+            if stagnant(self._own(seen), cube.d, model=True) and (seen.good & inside).any():
+                self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values[inside])
             found = self._wider(seen, aim, rng, found)
         return found.row
 
@@ -209,10 +236,19 @@ class Turn:
         among = seen.good[evidence.kept]
         if not among.any():
             return ~among
+        # What is better outside the ranges cannot be reached, and would make every trial look hopeless.
+        inside = among & inside_of(self._table.cube, seen.rows[evidence.kept])
+        among = inside if inside.any() else among
         if forced is not None:
             of_level = among & (seen.rows[evidence.kept, forced[0]] == forced[1])
             return of_level if of_level.any() else among
         return among
+
+
+def inside_of(cube: Cube, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which rows (n, d) lie within the ranges of all numeric parameters."""
+    numeric = rows[:, ~cube.is_categorical]
+    return np.asarray(((numeric >= -_EDGE) & (numeric <= 1.0 + _EDGE)).all(axis=1))
 
 
 def free_row(cube: Cube, seed: int, number: int, row: Floats, taken: Taken) -> Floats | None:
