@@ -15,4 +15,4 @@ def now() -> float:
 
 def pause(seconds: float) -> None:
     """Wait a moment for what no system tells."""
-    time.sleep(seconds)
+    time.sleep(seconds)  # the one pause of this room: what no system tells has to be looked at again

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 from tunewright.core.errors import Problem
 from tunewright.sdk.configs import HyperbandStrategyConfig, StrategyConfig
 from tunewright.sdk.errors import InvalidArguments
+from tunewright.sdk.inputs import Inputs
 from tunewright.sdk.shapes import Shape
 
 
@@ -98,3 +100,43 @@ def _is(value: object, kind: type) -> bool:
 
 def _not_of(value: object, kind: type) -> str:
     return f"{value!r} is not a {kind.__name__}; write {kind.__name__}(...), of tunewright.tuner."
+
+
+def agree(estimators: Mapping[str, object], *others: Mapping[str, object]) -> None:
+    """Raise InvalidArguments unless objectives and ranges name all estimators, metrics and static names some."""
+    objectives, ranges, metrics, kept = others
+    names = sorted(estimators)
+    if not names:
+        raise InvalidArguments.one("estimator_dict", "name at least one estimator.")
+    exact = {"objective_metric_name_dict": objectives, "hyperparameter_ranges_dict": ranges}
+    some = {"metric_definitions_dict": metrics, "hyperparameters_to_keep_static_dict": kept}
+    found = [
+        Problem(where, f"must have the keys {names}, got {sorted(value)}.")
+        for where, value in exact.items()
+        if sorted(value) != names
+    ]
+    found += [
+        Problem(where, f"may have the keys {names}, got {sorted(value)}.")
+        for where, value in some.items()
+        if not set(value) <= set(names)
+    ]
+    if found:
+        raise InvalidArguments(found)
+
+
+def inputs_by_part(inputs: Any, names: Sequence[str] | None) -> dict[str | None, Inputs]:
+    """Inputs by estimator name; those of a single definition by None.
+
+    Args:
+        names: of the estimators; None for a single definition.
+
+    Raises:
+        InvalidArguments: they are not by these names.
+    """
+    if names is None:
+        return {None: inputs}
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping) or not set(inputs) <= set(names):
+        raise InvalidArguments.one("inputs", f"must be a dictionary by estimator name; the estimators are {names}.")
+    return dict(inputs)

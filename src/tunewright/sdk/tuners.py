@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import Any, Self, Unpack
 
 from tunewright.control.clock import SteadyClock
-from tunewright.core.errors import Problem
 from tunewright.core.space import Parameter
 from tunewright.sdk.advice import advise
-from tunewright.sdk.arguments import job_names
+from tunewright.sdk.arguments import agree, inputs_by_part, job_names
 from tunewright.sdk.configs import (
     InstanceConfig,
     StrategyConfig,
@@ -139,7 +138,7 @@ class HyperparameterTuner(Tuned):
             InvalidArguments: the dictionaries do not agree on the names, or an argument is wrong.
         """
         kept, metrics = hyperparameters_to_keep_static_dict or {}, metric_definitions_dict or {}
-        _agree(estimator_dict, objective_metric_name_dict, hyperparameter_ranges_dict, metrics, kept)
+        agree(estimator_dict, objective_metric_name_dict, hyperparameter_ranges_dict, metrics, kept)
         first, *others = sorted(estimator_dict)
         tuner = cls(
             estimator_dict[first],
@@ -261,7 +260,7 @@ class HyperparameterTuner(Tuned):
         first = self.parts[0].estimator
         base = self.base_tuning_job_name or first.base_job_name or first.stem()
         name = job_name or fresh_name(base, MAX_NAME)
-        by_part = self._inputs(inputs)
+        by_part = inputs_by_part(inputs, None if self.parts[0].name is None else sorted(self.estimator_dict))
         if problems := all_problems(plan, session, by_part, name):
             raise InvalidArguments(problems)
         advise({part.objective_metric_name: plan.objective_type for part in plan.parts if part.objective_metric_name})
@@ -387,36 +386,3 @@ class HyperparameterTuner(Tuned):
     def _check(self) -> None:
         if problems := argument_problems(self._plan(), strict=self.strict):
             raise InvalidArguments(problems)
-
-    def _inputs(self, inputs: Any) -> dict[str | None, Inputs]:
-        """Inputs by part: those of a single definition, or those by estimator name."""
-        if self.parts[0].name is None:
-            return {None: inputs}
-        if inputs is None:
-            return {}
-        names = sorted(self.estimator_dict)
-        if not isinstance(inputs, Mapping) or not set(inputs) <= set(names):
-            raise InvalidArguments.one("inputs", f"must be a dictionary by estimator name; the estimators are {names}.")
-        return dict(inputs)
-
-
-def _agree(estimators: Mapping[str, object], *others: Mapping[str, object]) -> None:
-    """Objectives and ranges name the estimators exactly; metrics and static names some of them."""
-    objectives, ranges, metrics, kept = others
-    names = sorted(estimators)
-    if not names:
-        raise InvalidArguments.one("estimator_dict", "name at least one estimator.")
-    exact = {"objective_metric_name_dict": objectives, "hyperparameter_ranges_dict": ranges}
-    some = {"metric_definitions_dict": metrics, "hyperparameters_to_keep_static_dict": kept}
-    found = [
-        Problem(where, f"must have the keys {names}, got {sorted(value)}.")
-        for where, value in exact.items()
-        if sorted(value) != names
-    ]
-    found += [
-        Problem(where, f"may have the keys {names}, got {sorted(value)}.")
-        for where, value in some.items()
-        if not set(value) <= set(names)
-    ]
-    if found:
-        raise InvalidArguments(found)
