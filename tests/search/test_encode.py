@@ -9,7 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tunewright.core.lattice import Lattice
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Space
+from tunewright.search.axes import NumericAxis
 from tunewright.search.encode import MAX_LATTICE, Cube, nearest
 
 SCALES = st.sampled_from(["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"])
@@ -134,3 +136,46 @@ def test_nearest(grid: list[float], units: list[float]) -> None:
     ascending = np.array(sorted(grid))
     found = ascending[nearest(ascending, np.array(units))]
     assert (np.abs(found - units) <= np.abs(ascending[:, None] - units).min(axis=0) + 1e-12).all()
+
+
+WIDE = st.sampled_from(
+    [
+        IntegerParameter(1, 1_000_000),
+        IntegerParameter(-50_000, 50_000),
+        IntegerParameter(10**17, 10**18 + 7, step=13),
+        IntegerParameter(1, 10**40, "Logarithmic"),
+        ContinuousParameter(0, 1, step=1e-6),
+        ContinuousParameter(1e-4, 10, "Logarithmic", step=1e-5),
+        ContinuousParameter(0.1234567890123456, 0.9, step=1.1e-5),
+        ContinuousParameter(0, 0.999, "ReverseLogarithmic", step=1e-5),
+        ContinuousParameter(-1e300, 1e300, step=1e290),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(parameter=WIDE, seed=st.integers(0, 1000), index=st.integers(0, 10**30))
+def test_many_values_at_once_are_those_found_one_by_one(
+    parameter: ContinuousParameter | IntegerParameter, seed: int, index: int
+) -> None:
+    axis, lattice = NumericAxis.of(parameter), parameter.lattice()
+    assert lattice is not None and axis.steps is not None and lattice.size > MAX_LATTICE
+    # Halfway between two values is where rounding could choose the other one.
+    first, step = lattice.first, lattice.step
+    halves = [float(first + (index % lattice.size + part) * step) for part in (0.0, 0.5, 0.4999999999, 0.5000000001)]
+    halves = [min(max(number, float(lattice.value(0))), float(lattice.last)) for number in halves]
+    units = np.concatenate([[-0.5, 0.0, 1.0, 1.5], np.random.default_rng(seed).random(8), list(map(axis.unit, halves))])
+    assert axis.steps.nearest(np.array(halves)).tolist() == [lattice.nearest(number) for number in halves]
+    assert axis.numbers(units).tolist() == [float(axis.value(float(unit))) for unit in units]
+    inside = np.clip(units, 0.0, 1.0)
+    assert axis.snap(units).tolist() == [axis.unit(axis.value(float(unit))) for unit in inside]
+
+
+def test_fine_steps_are_seldom_looked_up_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cube = Cube(Space({"n": IntegerParameter(1, 1_000_000), "x": ContinuousParameter(0, 1, step=1e-6)}))
+    asked = []
+    alone = Lattice.nearest
+    monkeypatch.setattr(Lattice, "nearest", lambda self, value: asked.append(value) or alone(self, value))
+    rows = cube.draw(np.random.default_rng(0).random((1000, 2)))
+    assert np.array_equal(cube.snap(rows), rows)
+    assert len(asked) < 20

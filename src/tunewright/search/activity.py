@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunewright.core.conditions import Compare, Literal, Name, Rule, compare, fold, number_of
 from tunewright.core.rules import Rules
 from tunewright.core.space import Value
-from tunewright.search.axes import Axis, Floats
+from tunewright.search.axes import Axis, Floats, NumericAxis
 
 Bools: TypeAlias = NDArray[np.bool_]
 Truths: TypeAlias = NDArray[np.int8]
@@ -81,7 +81,8 @@ class Activity:
         axis, column = self._axes[self._column[name]], rows[:, self._column[name]]
         if axis.grid is not None:
             return np.asarray(self._table(one, axis)[axis.places(column)])
-        numbers = np.array([float(axis.value(unit)) for unit in column])
+        assert isinstance(axis, NumericAxis), "categories have a grid"
+        numbers = axis.numbers(column)
         if isinstance(right, Literal):
             return _OPERATIONS[one.op](numbers, float(number_of(right.value) or 0))
         assert isinstance(left, Literal), "one side is a value"

@@ -6,6 +6,7 @@ A numeric parameter lies between 0 and 1, linear in its scaled value; a categori
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from tunewright.core.space import (
     Scaling,
     Value,
 )
+from tunewright.search.stepped import Steps
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -49,12 +51,18 @@ _FORWARD = {Scaling.LINEAR: _identity, Scaling.LOGARITHMIC: _log, Scaling.REVERS
 _BACKWARD = {Scaling.LINEAR: _identity, Scaling.LOGARITHMIC: math.exp, Scaling.REVERSE_LOGARITHMIC: _reverse_exp}
 
 
+def _all(change: Callable[[float], float], numbers: Floats) -> Floats:
+    """Each number changed. One by one, since numpy's logarithms may differ from `math`'s in the last digit."""
+    return numbers if change is _identity else np.array([change(number) for number in numbers.tolist()])
+
+
 @dataclass(frozen=True, slots=True)
 class NumericAxis:
     """A numeric parameter on [0, 1]: linear in its scaled value, ends of the range at 0 and 1.
 
     Args:
         lattice: the legal values; None for a continuous axis.
+        steps: the same, for arrays.
         grid: the unit coordinates of all legal values in order, shape (size,); None when they are too many.
         edges: where a uniform draw changes from one value of the grid to the next, shape (size - 1,).
     """
@@ -64,6 +72,7 @@ class NumericAxis:
     low: float
     high: float
     lattice: Lattice | None
+    steps: Steps | None
     grid: Floats | None
     edges: Floats | None
 
@@ -72,12 +81,13 @@ class NumericAxis:
         scaling, lattice = parameter.scaling(), parameter.lattice()
         last = parameter.max_value if lattice is None else lattice.last
         low, high = _FORWARD[scaling](parameter.min_value), _FORWARD[scaling](last)
-        axis = cls(parameter, scaling, low, high, lattice, None, None)
+        steps = None if lattice is None else Steps(lattice)
+        axis = cls(parameter, scaling, low, high, lattice, steps, None, None)
         if low == high:
             return replace(axis, grid=np.array([0.5]), edges=np.empty(0))
-        if lattice is None or lattice.size > MAX_LATTICE:
+        if lattice is None or steps is None or lattice.size > MAX_LATTICE:
             return axis
-        grid = np.array([axis.unit(lattice.value(index)) for index in range(lattice.size)])
+        grid = axis.units(steps.values(np.arange(lattice.size)))
         return replace(axis, grid=grid, edges=_edges(lattice, scaling))
 
     def unit(self, value: Value) -> float:
@@ -89,6 +99,11 @@ class NumericAxis:
             return 0.5 + (scaled - self.low) / max(1.0, abs(self.low))
         # Halves keep a range such as [-1e308, 1e308] from overflowing.
         return (0.5 * scaled - 0.5 * self.low) / (0.5 * self.high - 0.5 * self.low)
+
+    def units(self, numbers: Floats) -> Floats:
+        """`unit` of each of many numbers, where the range is more than one value."""
+        scaled = _all(_FORWARD[self.scaling], numbers)
+        return np.asarray((0.5 * scaled - 0.5 * self.low) / (0.5 * self.high - 0.5 * self.low), dtype=np.float64)
 
     def value(self, unit: float) -> Value:
         """The native value nearest to a unit coordinate, within the bounds."""
@@ -104,15 +119,27 @@ class NumericAxis:
             return float(min(max(number, lo), hi))
         return self.lattice.value(self.lattice.nearest(number))
 
+    def numbers(self, units: Floats) -> Floats:
+        """`value` of each of many unit coordinates, as floats."""
+        inside = np.clip(units, 0.0, 1.0)
+        numbers = _all(_BACKWARD[self.scaling], float(self.low) * (1 - inside) + float(self.high) * inside)
+        lo, hi = float(self.parameter.min_value), float(self.parameter.max_value)
+        if self.lattice is not None and self.steps is not None:
+            if self.low == self.high:
+                return np.full(len(units), float(self.lattice.value(0)))
+            numbers = self.steps.values(self.steps.nearest(numbers))
+            lo, hi = float(self.lattice.value(0)), float(self.lattice.last)
+        return np.select([inside <= 0, inside >= 1], [lo, hi], np.clip(numbers, lo, hi))
+
     def draw(self, uniforms: Floats) -> Floats:
         """Unit coordinates of random values: uniform in the scaled value, each of a lattice by its share of it."""
         if self.grid is not None and self.edges is not None:
             return self.grid[np.searchsorted(self.edges, uniforms, side="right")]
-        if self.lattice is None:
+        if self.lattice is None or self.steps is None:
             return self.snap(uniforms)
         low, high = _borders(self.lattice, self.scaling)
-        numbers = [_BACKWARD[self.scaling](low * (1 - u) + high * u) for u in uniforms]
-        return self.snap(np.array([self.unit(self.lattice.value(self.lattice.nearest(n))) for n in numbers]))
+        numbers = _all(_BACKWARD[self.scaling], low * (1 - uniforms) + high * uniforms)
+        return self.snap(self.units(self.steps.values(self.steps.nearest(numbers))))
 
     @property
     def size(self) -> int | None:
@@ -135,7 +162,8 @@ class NumericAxis:
         """The places of the values nearest to unit coordinates in a finite range."""
         if self.grid is not None:
             return nearest(self.grid, np.clip(units, 0.0, 1.0))
-        return np.array([self.place(float(unit)) for unit in units], dtype=np.int64)
+        assert self.steps is not None, "only finite ranges have places"
+        return np.asarray(self.steps.nearest(self.numbers(units)), dtype=np.int64)
 
     def shares(self) -> Floats:
         """The probability of each value of a finite range under `draw`, shape (size,)."""
@@ -149,9 +177,7 @@ class NumericAxis:
         inside = np.clip(units, 0.0, 1.0)
         if self.grid is not None:
             return self.grid[nearest(self.grid, inside)]
-        if self.lattice is None:
-            return inside
-        return np.array([self.unit(self.value(float(unit))) for unit in inside])
+        return inside if self.lattice is None else self.units(self.numbers(inside))
 
 
 def _edges(lattice: Lattice, scaling: Scaling) -> Floats:
