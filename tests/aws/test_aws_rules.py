@@ -10,6 +10,7 @@ import pytest
 
 from tunewright.aws import limits
 from tunewright.aws.translate_request import warnings_for
+from tunewright.core import counting
 
 from .world import World, changed, definition, ranges, training, tuning
 
@@ -372,9 +373,17 @@ def test_grid_infers_its_jobs_and_describe_shows_them(world: World, strict: bool
 def test_extended_grid_counts_integers(world: World) -> None:
     body = {**integer("1", "4"), **continuous("0", "1")}
     _, message = world.refused(CREATE, of_ranges(body, None, Strategy="Grid"), strict=False)
-    assert "Grid needs a finite space" in message
+    assert "Grid needs a finite space; give lr a step" in message
     request = of_ranges(integer("1", "4"), None, Strategy="Grid")
     assert world.job(world.create(request, strict=False)).budget == 4
+
+
+def test_a_grid_that_cannot_be_counted_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "MOST_LOOKS", 3)
+    request = of_ranges(CATEGORICAL, None, Strategy="Grid")
+    request = changed(request, "TrainingJobDefinition.StaticHyperParameters._tunewright", '{"forbidden": ["a == b"]}')
+    _, message = world.refused(CREATE, request, strict=False)
+    assert "Grid cannot count the combinations that the rules leave; tune fewer values" in message
 
 
 def test_an_omitted_number_of_jobs_is_the_quota(world: World) -> None:

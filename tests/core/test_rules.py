@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.core import cells
+from tunewright.core import counting
+from tunewright.core.conditions import Rule, truth
 from tunewright.core.rules import Rules
 from tunewright.core.space import (
     CategoricalParameter,
@@ -65,7 +66,7 @@ def test_counting_by_hand() -> None:
     assert wide.size() == 10**9 - 1 + 5
     only = Space({"lr": LR}, forbidden=("lr != 0.5",))
     assert only.size() == 1
-    assert cells.find(only.parameters, only.rules) == {"lr": 0.5}
+    assert counting.find(only.parameters, only.rules) == {"lr": 0.5}
     assert Space({"lr": LR, "k": OPT}, conditions={"lr": "k == sgd"}).size() is None
 
 
@@ -80,12 +81,40 @@ def test_many_independent_rules_are_counted() -> None:
     assert Space(parameters, conditions, tuple(forbidden)).size() == 1000**12
 
 
+def test_what_rules_cannot_tell_apart_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dozen parameters in a chain of rules: no walk through their combinations, of which there are many."""
+    asked: list[Rule] = []
+    monkeypatch.setattr(counting, "truth", lambda rule, point: asked.append(rule) or truth(rule, point))
+
+    def chain(size: int, values: int) -> Space:
+        parameters = {f"p{i}": CategoricalParameter([f"v{j}" for j in range(values)]) for i in range(size)}
+        return Space(parameters, forbidden=tuple(f"p{i} == v0 and p{i + 1} == v1" for i in range(size - 1)))
+
+    assert chain(4, 3).size() == len(all_points(chain(4, 3))) == 55
+    assert chain(12, 3).size() == 121_393
+    assert chain(12, 10).size() == 894_416_697_901
+    every = " and ".join(f"p{i} == v0" for i in range(12))
+    assert Space(chain(12, 10).parameters, forbidden=(every,)).size() == 10**12 - 1
+    nested = {f"p{i}": f"p{i - 1} != v0" for i in range(1, 12)}
+    assert Space(chain(12, 3).parameters, nested).size() == 2**13 - 1
+    star = {f"p{i}": f"p0 != v{i % 10}" for i in range(1, 12)}
+    assert Space(chain(12, 10).parameters, star).problems(strict=False) == []
+    assert len(asked) < 3000
+
+
+def test_a_space_with_few_points_among_many_dead_ends_is_not_counted() -> None:
+    """Whoever knew of few points would walk through them."""
+    apart = tuple(f"p{i} == p{j}" for i in range(10) for j in range(i))
+    parameters = {f"p{i}": CategoricalParameter([f"v{j}" for j in range(9)]) for i in range(10)}
+    assert Space(parameters, forbidden=apart).size() is None
+
+
 def test_parameters_compared_with_one_another() -> None:
     space = Space({"a": IntegerParameter(1, 6), "b": IntegerParameter(1, 6)}, forbidden=("a > b",))
     assert space.size() == len(all_points(space)) == 21
     chain = {name: ContinuousParameter(0.0, 1.0) for name in "abcd"}
     ordered = Space(chain, forbidden=("a >= b", "b >= c", "c >= d"))
-    found = cells.find(ordered.parameters, ordered.rules)
+    found = counting.find(ordered.parameters, ordered.rules)
     assert found is not None and ordered.contains(found)
     assert Space(chain, forbidden=("a >= b", "b >= a")).problems(strict=False)
 
@@ -118,11 +147,11 @@ def test_counting_agrees_with_trying_all(conditions: dict[str, str], forbidden: 
         return
     points = all_points(space)
     assert space.size() == len(points)
-    found = cells.find(space.parameters, space.rules)
+    found = counting.find(space.parameters, space.rules)
     assert (found is None) == (not points)
     assert found is None or space.contains(found)
     for name in conditions:
-        reached = cells.find(space.parameters, space.rules, needed=(name,))
+        reached = counting.find(space.parameters, space.rules, needed=(name,))
         assert (reached is not None) == any(name in point for point in points)
 
 

@@ -180,14 +180,23 @@ def _grid(parts: Sequence[Part], size: int | None, asked: int | None, path: str,
         text = f"Grid takes categorical ranges only, got the numeric {names}; list their values as categories."
         yield Problem(f"{CONFIG}.strategy", text, True)
     elif size is None:
-        text = f"Grid needs a finite space; give {', '.join(numeric)} a step (`steps`) or list values as categories."
-        yield Problem(f"{CONFIG}.strategy", text)
+        yield Problem(f"{CONFIG}.strategy", _uncounted(parts))
     elif asked is not None and asked != size and (strict or asked < size):
         text = (
             f"with Grid it must equal the number of distinct combinations, {size}, got {asked};"
             " leave it out and it is inferred."
         )
         yield Problem(path, text, asked > size)
+
+
+def _uncounted(parts: Sequence[Part]) -> str:
+    """Why Grid has no number of points, and what to do."""
+    parameters = [each for part in parts for each in space_of(part).parameters.items()]
+    numeric = [(name, each) for name, each in parameters if not isinstance(each, CategoricalParameter)]
+    endless = [name for name, each in numeric if each.lattice() is None]
+    if not endless:
+        return "Grid cannot count the combinations that the rules leave; tune fewer values, or choose Random."
+    return f"Grid needs a finite space; give {', '.join(endless)} a step (`steps`) or list values as categories."
 
 
 def inferred_max_resource(static: Mapping[str, str]) -> int | None:

@@ -136,19 +136,37 @@ def fold(rule: Rule, leaf: Callable[[Compare], T], least: Callable[[T, T], T], m
 
 def truth(rule: Rule, point: Point) -> int:
     """1, 0 or -1; 0 where parameters without a value leave it open."""
+    # What `fold` would find, without looking further than needed: points are counted by the hundred thousand.
+    if isinstance(rule, Compare):
+        return _truth_of(rule, point)
+    if isinstance(rule, Not):
+        return -truth(rule.part, point)
+    end = -1 if isinstance(rule, AllOf) else 1
+    found = -end
+    for part in rule.parts:
+        said = truth(part, point)
+        if said == end:
+            return end
+        if said == 0:
+            found = 0
+    return found
 
-    def leaf(one: Compare) -> int:
-        sides: list[Value] = []
-        for side in (one.left, one.right):
-            if isinstance(side, Literal):
-                sides.append(side.value)
-            elif side.name in point:
-                sides.append(point[side.name])
-            else:
-                return 0
-        return 1 if compare(sides[0], one.op, sides[1]) else -1
 
-    return fold(rule, leaf, min, max)
+def _truth_of(one: Compare, point: Point) -> int:
+    left, right = one.left, one.right
+    if isinstance(left, Name):
+        if left.name not in point:
+            return 0
+        lesser = point[left.name]
+    else:
+        lesser = left.value
+    if isinstance(right, Name):
+        if right.name not in point:
+            return 0
+        greater = point[right.name]
+    else:
+        greater = right.value
+    return 1 if compare(lesser, one.op, greater) else -1
 
 
 def comparisons(rule: Rule) -> Iterator[Compare]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tunewright.core import cells
+from tunewright.core import counting
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.parameters import (
     CategoricalParameter,
@@ -89,8 +89,8 @@ class Space:
     def _possible(self, fixed: Point | None = None, needed: Collection[str] = ()) -> bool:
         """Whether some allowed point has these values, and these parameters; yes where it cannot be told."""
         try:
-            return cells.find(self.parameters, self.rules, fixed, needed) is not None
-        except cells.Uncounted:
+            return counting.find(self.parameters, self.rules, fixed, needed) is not None
+        except counting.Uncounted:
             return True
 
     def read_point(self, point: Mapping[str, object]) -> tuple[dict[str, Value], list[Problem]]:
@@ -134,7 +134,7 @@ class Space:
 
     def size(self) -> int | None:
         """The number of distinct points, or None when they are infinite, or too many to count."""
-        return cells.count(self.parameters, self.rules)
+        return counting.count(self.parameters, self.rules)
 
     def contains(self, point: Point) -> bool:
         if not set(point) <= set(self.parameters) or not self.rules.consistent(point):

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tunewright.core import cells
+from tunewright.core import counting
 from tunewright.core.conditions import Rule, names_in, truth
 from tunewright.core.errors import Invalid
 from tunewright.core.space import Point, Space, Value
@@ -129,8 +129,8 @@ class Cube:
         """
         parameters, rules = self.space.parameters, self.activity.rules
         try:
-            point = cells.find(parameters, rules, shuffle=lambda each: [each[i] for i in rng.permutation(len(each))])
-        except cells.Uncounted:
+            point = counting.find(parameters, rules, shuffle=lambda each: [each[i] for i in rng.permutation(len(each))])
+        except counting.Uncounted:
             point = None
         if point is None:
             raise Invalid.one("forbidden", "no allowed combination of values was found; loosen one of the rules.")

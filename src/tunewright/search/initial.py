@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tunewright.core import cells
+from tunewright.core import counting
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Point, Space, Value
 from tunewright.search.encode import Cube
@@ -76,7 +76,7 @@ def _complete(cube: Cube, wanted: Point, base: Point | None, seed: list[int]) ->
         point = {name: drawn[name] for name in cube.names if name in active}
         if set(wanted) <= active and cube.activity.rules.allows(point):
             return point
-    found = cells.find(cube.space.parameters, cube.activity.rules, wanted)
+    found = counting.find(cube.space.parameters, cube.activity.rules, wanted)
     if found is None:
         raise Invalid.one("initial_points", f"{dict(wanted)!r} cannot be completed to an allowed configuration.")
     return found

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tunewright.core.counting import FEW
 from tunewright.core.events import Proposal
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
@@ -21,7 +22,7 @@ from tunewright.search.table import Table, Tables
 MAX_ORDERED = 1 << 17
 """Finite spaces up to this size are put in a random order once; in larger ones collisions are drawn again."""
 
-MAX_WALKED = 1 << 15
+MAX_WALKED = FEW
 """The same where rules make every point be looked at."""
 
 _TRIES = 64
