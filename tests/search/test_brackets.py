@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from tunewright.core.history import Appeared, Emitted, Ended
-from tunewright.core.space import ContinuousParameter, IntegerParameter
-from tunewright.core.spec import Hyperband
+from tunewright.core.history import Appeared, Emitted, Ended, History
+from tunewright.core.space import ContinuousParameter, IntegerParameter, Space, Value
+from tunewright.core.spec import Definition, Direction, Hyperband, JobSpec, Objective, Strategy, Training
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search import Engine, Exhausted, Search
 from tunewright.search.hyperband import ETA, LONG_SHARE, every, expected_epochs, rungs
@@ -186,3 +186,68 @@ def test_no_point_is_tried_twice_and_all_are() -> None:
     assert len(seen) == 25
     with pytest.raises(Exhausted):
         one.ask()
+
+
+def several(count: int = 2, **options: str) -> History:
+    objective = Objective("m", Direction.MINIMIZE)
+    definitions = tuple(Definition(Space(SPACE), objective, Training(), name=f"d{i}") for i in range(count))
+    of = JobSpec("job", definitions, Strategy.HYPERBAND, seed=5, hyperband=Hyperband(1, MOST), options=options)
+    return History(of)
+
+
+def shown(history: History, number: int, point: dict[str, Value], values: list[float]) -> Verdict:
+    """A trial that is proposed to be this one, and shows these values; it ends where a verdict stops it."""
+    history.apply([Appeared(number, (number - 1) % len(history.spec.definitions), point)])
+    for epoch, value in enumerate(values, start=1):
+        history.apply([Emitted(number, epoch, value)])
+        verdict = Engine().judge(history, number, epoch)
+        if verdict.stop:
+            break
+    history.apply([Ended(number, value, failed=False, diverged=False, stopped=verdict.stop)])
+    return verdict
+
+
+def test_each_definition_has_long_trials_of_its_own() -> None:
+    history, engine = several(3), Engine()
+    ends: dict[int, list[str]] = {0: [], 1: [], 2: []}
+    for number in range(1, 3 * 4 * STEP + 1):
+        (proposal,) = engine.propose(history, number, 1).proposals
+        verdict = shown(history, number, dict(proposal.point), [float(number)] * MOST)
+        word = "long" if "median" in verdict.why or verdict.cause is StopCause.MAX_RESOURCE else "short"
+        ends[proposal.definition].append(word if "rung" not in verdict.why else "short")
+    # The first shorts meet nobody at their rungs.
+    for mine in ends.values():
+        assert [place for place, word in enumerate(mine) if word == "long" and place > 2] == [STEP, 2 * STEP, 3 * STEP]
+        assert mine[0] == "long"
+
+
+@pytest.mark.parametrize("definition", [0, 1])
+def test_the_long_trials_of_every_definition_are_proposed_from_full_trainings(definition: int) -> None:
+    proposals = []
+    for factor in (1.0, -50.0):
+        history = several()
+        rng = np.random.default_rng(0)
+        for number in range(1, 2 * 8 * STEP + 1):
+            point: dict[str, Value] = {"x": float(rng.random()), "y": float(rng.random())}
+            long = (number - 1) // 2 % STEP == 0
+            values = [late_bloomer(point, epoch) for epoch in range(1, MOST + 1)] if long else [factor * point["x"]]  # type: ignore[operator,list-item]  # a float
+            history.apply([Appeared(number, (number - 1) % 2, point)])
+            history.apply([Emitted(number, epoch, value) for epoch, value in enumerate(values, start=1)])
+            history.apply([Ended(number, values[-1], failed=False, diverged=False, stopped=True)])
+        following = Engine().propose(history, 2 * 8 * STEP + 1, 4).proposals
+        mine = [one.point for one in following if one.definition == definition]
+        proposals.append(mine)
+    assert proposals[0][0] == proposals[1][0], "a long trial knows of full trainings alone"
+    assert proposals[0][1] != proposals[1][1], "a short one of everything"
+
+
+def test_long_trials_of_no_definition_are_paused() -> None:
+    history = several(hyperband_mode='"promotion"')
+    for number in range(1, 13):
+        history.apply([Appeared(number, (number - 1) % 2, {"x": number / 100, "y": 0.5})])
+    paused = set()
+    for number in range(1, 13):
+        history.apply([Emitted(number, 1, float(number))])
+        if Engine().judge(history, number, 1).cause is StopCause.PAUSED:
+            paused.add(number)
+    assert paused == {3, 4, 5, 6, 7, 8, 11, 12}

@@ -110,11 +110,16 @@ class Record:
 
 
 class History:
-    """The trials of one job by number. Mutable only through `apply`; give strategies a `snapshot`."""
+    """The trials of one job by number. Mutable only through `apply`; give strategies a `snapshot`.
 
-    def __init__(self, spec: JobSpec, parents: tuple[History, ...] = ()) -> None:
+    Attributes:
+        turns: how many definitions the numbers go round: the spec's, or the whole job's where this is a part of one.
+    """
+
+    def __init__(self, spec: JobSpec, parents: tuple[History, ...] = (), turns: int | None = None) -> None:
         self.spec = spec
         self.parents = parents
+        self.turns = len(spec.definitions) if turns is None else turns
         self.records: dict[int, Record] = {}
         self.version = 0
 
@@ -141,7 +146,7 @@ class History:
 
     def snapshot(self) -> History:
         """A copy that later facts do not touch; records that may grow are copied, the others are shared."""
-        copy = History(self.spec, self.parents)
+        copy = History(self.spec, self.parents, self.turns)
         copy.records = {n: replace(r, curve=dict(r.curve)) if r.growing else r for n, r in self.records.items()}
         copy.version = self.version
         return copy

@@ -121,7 +121,7 @@ class Engine:
         if history.spec.promotes and not self._is_long(history, number):
             return self._promotion.judge(history, number, upto)
         halving = history.spec.strategy is Name.HYPERBAND and "strategy" not in history.spec.options
-        if halving and (not proposals_by_model(history.spec) or len(history.spec.definitions) > 1):
+        if halving and not proposals_by_model(history.spec):
             return self._halving.judge(history, number, upto)
         strategy = self.strategy(history.spec)
         return strategy.judge(history, number, upto) if isinstance(strategy, Judge) else Verdict(False)
@@ -129,7 +129,7 @@ class Engine:
     @staticmethod
     def _is_long(history: History, number: int) -> bool:
         """Whether a trial is of the long bracket, which knows no pauses."""
-        return len(history.spec.definitions) == 1 and proposals_by_model(history.spec) and is_long(history, number)
+        return proposals_by_model(history.spec) and is_long(history, number)
 
     def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
         """Which paused trials go on, the most deserving first, at most `places` of them."""
@@ -240,7 +240,7 @@ class Engine:
         return Proposals(tuple(proposals), converged=_all_stagnant(history))
 
     def _part(self, spec: JobSpec, records: dict[int, Record], definition: int, number: int) -> Proposals:
-        part = History(self._part_specs(spec)[definition])
+        part = History(self._part_specs(spec)[definition], turns=len(spec.definitions))
         part.records = {n: record for n, record in records.items() if record.definition == definition}
         return self._single(part, number, 1)
 

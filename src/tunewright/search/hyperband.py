@@ -49,9 +49,13 @@ def every(settings: Hyperband) -> int:
 
 
 def is_long(history: History, number: int) -> bool:
-    """Whether a trial is of the long bracket, with all others of its configuration; the first one is."""
+    """Whether a trial is of the long bracket, with all others of its configuration; the first one is.
+
+    Definitions take turns: those of the first round are long, and so on, so that each has its own brackets.
+    """
     step = every(history.spec.hyperband or Hyperband())
-    return step > 0 and configuration_of(number, history.spec.replicates) % step == 1
+    turn = configuration_of(number, history.spec.replicates) - 1
+    return step > 0 and turn // history.turns % step == 0
 
 
 def at_the_end(settings: Hyperband, record: Record, upto: int) -> Verdict | None:

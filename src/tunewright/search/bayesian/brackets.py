@@ -4,7 +4,8 @@ Successive halving trusts early ranks; where curves cross it throws away the bes
 that begin to compare at different epochs, each given as many epochs as the others (Li et al. 2018, JMLR 18(185),
 sec. 3). Here they are two: short trials, stopped (or paused) by successive halving from the minimum resource on and
 chosen by the model over epochs (`fidelity`), and long ones, stopped by the median rule alone and chosen by the model of
-what came of full trainings. The bracket follows from the trial's number.
+what came of full trainings. The bracket follows from the trial's number; where there are several definitions, each has
+its own brackets.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class BracketSearch:
         if end is not None or upto < settings.min_resource:
             return end or Verdict(False)
         # By numbers, not by asking each record: a verdict is due at every emission, however many trials there are.
-        step, last, each = every(settings), next(reversed(history.records)), history.spec.replicates
+        step, last = every(settings), next(reversed(history.records))
+        each = history.turns * history.spec.replicates
         numbers = (first + place for first in range(1, last + 1, step * each) for place in range(each))
         among = History(history.spec)
         among.records = {n: history.records[n] for n in numbers if n in history.records}
