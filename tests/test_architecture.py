@@ -89,7 +89,7 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.cli.commands_serve", "tunewright.cli.do_serve"): "help comes before the assembly of all rooms",
     ("tunewright.cli.commands_tools", "tunewright.cli.do_tools"): "help comes before the assembly of all rooms",
     ("tunewright.cli.engine", "tunewright.search.importance"): "looking at jobs needs no numpy",
-    ("tunewright.sdk.inherited", "tunewright.search.transfer"): "looking at jobs needs no numpy",
+    ("tunewright.sdk.inherited", "tunewright.search.parents"): "looking at jobs needs no numpy",
     ("tunewright.cli.supposing", "tunewright.search.advisor"): "looking at jobs needs no numpy",
 }
 """(module, what it imports inside a function) -> why. Start-up time and optional extras are the only reasons."""

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from tunewright.core.errors import Invalid
-from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Space
 from tunewright.core.spec import Training
 from tunewright.search import Exhausted, Search
 from tunewright.search.encode import Cube
-from tunewright.search.transfer import Parent, make_task, promising_row, read_parent
+from tunewright.search.parents import Parent, read_parent
+from tunewright.search.transfer import make_task, promising_row
 
 SPACE = {
     "x": ContinuousParameter(1e-4, 1.0, "Logarithmic"),
@@ -246,3 +247,28 @@ def test_an_identical_parent_goes_the_same_way() -> None:
         Search(space, parents=[other], warm_start_type="IdenticalDataAndAlgorithm")
     child = Search(space, parents=[other], seed=2)
     assert float(child.ask().values["x"]) < 0.5, "the parent's best is where the child's is"
+
+
+@pytest.mark.parametrize("space", [{"x": ContinuousParameter(0.0, 1.0)}, {"x": IntegerParameter(1, 10)}])
+def test_random_does_not_try_again_what_an_identical_parent_has_tried(space: dict[str, Parameter]) -> None:
+    """The SDK's helpers carry the parent's seed over, too."""
+
+    def tried(search: Search, count: int) -> list[object]:
+        found = []
+        for _ in range(count):
+            one = search.ask()
+            search.tell(one.number, float(one.values["x"]))
+            found.append(one.values["x"])
+        return found
+
+    old = Search(space, strategy="Random", seed=42)
+    known = tried(old, 4)
+    new = Search(space, strategy="Random", seed=42, parents=[old], warm_start_type="IdenticalDataAndAlgorithm")
+    own = tried(new, 6)
+    assert len(set(own)) == 6 and not set(known) & set(own)
+    again = Search(space, strategy="Random", seed=42, parents=[old], warm_start_type="IdenticalDataAndAlgorithm")
+    assert [again.ask().values["x"] for _ in range(6)] == own, "at any parallelism"
+    if isinstance(space["x"], IntegerParameter):
+        assert set(tried(new, 4)) == set(known), "the parent's when no other is left"
+    other_data = Search(space, strategy="Random", seed=42, parents=[old])
+    assert tried(other_data, 4) == known, "with other data they are worth trying"

@@ -52,7 +52,7 @@ def inherited(job: Job, reads: Reads, history: Callable[[str], History]) -> list
     warm = job.spec.warm_start
     if warm is None:
         return []
-    from tunewright.search.transfer import places
+    from tunewright.search.parents import places
 
     found = []
     for name in warm.parents:

@@ -34,9 +34,9 @@ from tunewright.core.spec import (
 from tunewright.core.trial import StopCause
 from tunewright.search.advisor import Engine
 from tunewright.search.initial import points_in, read_points
+from tunewright.search.parents import IDENTICAL
 from tunewright.search.replicate import merged
 from tunewright.search.table import State, sign_of, state_of
-from tunewright.search.transfer import IDENTICAL
 
 
 class Exhausted(TunewrightError):

@@ -1,13 +1,14 @@
 """Random search: the k-th trial's configuration follows from the seed and k.
 
 Numeric parameters are uniform in their scaled value. A finite space is drawn without replacement: no point
-comes twice while another one is left.
+comes twice while another one is left. What parents with the same data and algorithm have tried is not tried again
+either, be the seed theirs, while anything else is left.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from tunewright.core.events import Proposal
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
 from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.parents import Known
 from tunewright.search.table import Table, Tables
 
 MAX_ORDERED = 1 << 17
@@ -36,18 +38,24 @@ class RandomSearch:
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables()
         self._orders: OrderedDict[int, _Order] = OrderedDict()
+        self._known = Known()
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
         """Configurations for trials `first` to `first + count - 1`; fewer when the space is used up."""
         table = self._tables.of(history)
+        known = self._known.of(history, table.cube)
+
+        def choose(number: int, taken: Taken) -> Floats | None:
+            return sparing(known, taken, lambda all_taken: self._row(table, number, all_taken))
+
         with table.lock:
-            return fill(table, first, count, lambda number, taken: self._row(table, number, taken))
+            return fill(table, first, count, choose)
 
     def _row(self, table: Table, number: int, taken: Taken) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
         if cube.size is not None and cube.size <= (MAX_ORDERED if cube.plain else MAX_WALKED):
             return self._order(cube, seed).first_free(taken)
-        if cube.size is None and cube.plain:
+        if cube.size is None and cube.plain and not taken.spared:
             return random_row(cube, seed, number)
         for attempt in range(_TRIES):
             row = random_row(cube, seed, number, attempt)
@@ -65,17 +73,34 @@ class RandomSearch:
 
 
 class Taken:
-    """Keys of points that must not be proposed again: those of a history, and those just proposed beside them."""
+    """Keys of points that must not be proposed again: those of a history, and those just proposed beside them.
 
-    def __init__(self, known: Mapping[bytes, int]) -> None:
+    Args:
+        known: those of the history.
+        spared: others that are not to be proposed this time.
+    """
+
+    def __init__(self, known: Mapping[bytes, int], spared: Collection[bytes] = ()) -> None:
         self.known = known
         self.new: set[bytes] = set()
+        self.spared = spared
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self.known or key in self.new
+        return key in self.known or key in self.new or key in self.spared
 
     def __len__(self) -> int:
-        return len(self.known) + len(self.new)
+        return len(self.known) + len(self.new) + len(self.spared)
+
+
+def sparing(keys: Collection[bytes], taken: Taken, choose: Callable[[Taken], Floats | None]) -> Floats | None:
+    """What is chosen beside some points that are known from elsewhere; one of them only when no other is left."""
+    if keys:
+        wider = Taken(taken.known, keys)
+        wider.new = taken.new
+        row = choose(wider)
+        if row is not None:
+            return row
+    return choose(taken)
 
 
 class Chooser(Protocol):

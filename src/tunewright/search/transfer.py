@@ -12,7 +12,6 @@ are expected to be the parents' where the results are more probable so.
 
 from __future__ import annotations
 
-import math
 import operator
 import threading
 from collections import OrderedDict
@@ -22,8 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from tunewright.core.history import History, Record
-from tunewright.core.space import CategoricalParameter, Space, Value
+from tunewright.core.history import History
 from tunewright.core.spec import JobSpec
 from tunewright.search.bayesian.model import Data, fit
 from tunewright.search.bayesian.optimise import scatter
@@ -31,9 +29,8 @@ from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats
-from tunewright.search.table import State, sign_of, state_of
-
-IDENTICAL = "IdenticalDataAndAlgorithm"
+from tunewright.search.parents import IDENTICAL, Parent, read_parent
+from tunewright.search.table import sign_of
 
 MOST_ROWS = 60
 """Rows kept of each parent in transfer learning: the best half, and others at random."""
@@ -44,25 +41,6 @@ _BASES, _BEST = 5, 20
 
 _APART = 0.1
 """Maximum norm that a promising row keeps from what was tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """A parent's results in the new job's cube.
-
-    Args:
-        rows: shape (n, d), unclipped; trials that have no place in the cube are left out.
-        values: objectives to minimise, NaN for failures, shape (n,).
-    """
-
-    rows: Floats
-    values: Floats
-
-    @property
-    def useful(self) -> bool:
-        """Whether there are two different results to learn from."""
-        good = self.values[np.isfinite(self.values)]
-        return len(good) > 1 and float(np.ptp(good)) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,44 +66,6 @@ class Warm:
 
     pooled: Parent
     tasks: tuple[Task, ...]
-
-
-def read_parent(parent: History, cube: Cube, sign: float) -> Parent:
-    """A parent's trials that ended, as far as they can be encoded."""
-    rows, values = [], []
-    for record in parent.finished():
-        state = state_of(record)
-        if state not in (State.GOOD, State.BAD):
-            continue
-        row = cube.encode(_complete(parent, record, cube.space))
-        if np.isfinite(row).all():
-            rows.append(row)
-            values.append(sign * record.value if state is State.GOOD and record.value is not None else math.nan)
-    return Parent(np.array(rows).reshape(len(rows), cube.d), np.array(values))
-
-
-def places(parent: History, space: Space) -> tuple[int, int]:
-    """How many of a parent's results have a place in a new job's space, and how many have none."""
-    results = sum(state_of(record) in (State.GOOD, State.BAD) for record in parent.finished())
-    used = len(read_parent(parent, Cube(space), 1.0).rows)
-    return used, results - used
-
-
-def _complete(parent: History, record: Record, space: Space) -> dict[str, Value]:
-    """A parent's point with what was static there and is tuned here."""
-    static = parent.spec.definitions[record.definition].training.static
-    point = dict(record.point)
-    for name, parameter in space.parameters.items():
-        if name in static and name not in point:
-            try:
-                point[name] = parameter.cast(static[name])
-            except ValueError:
-                continue
-        elif isinstance(parameter, CategoricalParameter) and name in point and not parameter.contains(point[name]):
-            # The same value may have come as text on one side and as a number on the other.
-            texts = {parameter.text(value): value for value in parameter.values}
-            point[name] = texts.get(parameter.text(point[name]), point[name])
-    return point
 
 
 def make_task(parent: Parent, cube: Cube, seed: int) -> Task:

@@ -16,8 +16,8 @@ from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.parents import Parent
 from tunewright.search.table import State, Table
-from tunewright.search.transfer import Parent
 
 FIT_MOST = 250
 """Observations that theta is fitted to; in longer histories the best half and random others."""

@@ -29,7 +29,7 @@ from tunewright.search.bayesian.priors import Kind
 from tunewright.search.bayesian.transforms import unit_of
 from tunewright.search.convergence import hopeless, stagnant
 from tunewright.search.encode import Cube, Floats
-from tunewright.search.random import Taken, fill, next_free, random_row
+from tunewright.search.random import Taken, fill, next_free, random_row, sparing
 from tunewright.search.table import Table, Tables
 from tunewright.search.threads import one_blas_thread
 from tunewright.search.transfer import Warm, WarmStarts, best_rows, promising_row
@@ -99,16 +99,11 @@ class Turn:
         self._models = [task.model for task in warm.tasks]
         shown = [np.mean([task.lengths for task in warm.tasks], axis=0)] if warm.tasks else []
         self._lengths: list[Floats | None] = [None, *shown]
-        self._known = {table.cube.key(row): 1 for row in warm.pooled.rows}
+        self._known = {table.cube.key(row) for row in warm.pooled.rows}
 
     def choose(self, number: int, taken: Taken) -> Floats | None:
         """The row for a trial; parents' points only when no other is left, None when none is."""
-        row = None
-        if self._known:
-            wider = Taken({**self._known, **taken.known})
-            wider.new = taken.new
-            row = self._row(number, wider)
-        row = row if row is not None else self._row(number, taken)
+        row = sparing(self._known, taken, lambda all_taken: self._row(number, all_taken))
         if row is not None:
             self._new.append(row)
         return row

@@ -1,0 +1,102 @@
+"""The trials of parents in a new job's cube, and which configurations of theirs are known already."""
+
+from __future__ import annotations
+
+import math
+import operator
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunewright.core.history import History, Record
+from tunewright.core.space import CategoricalParameter, Space, Value
+from tunewright.core.spec import JobSpec
+from tunewright.search.encode import Cube, Floats
+from tunewright.search.table import State, state_of
+
+IDENTICAL = "IdenticalDataAndAlgorithm"
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A parent's results in the new job's cube.
+
+    Args:
+        rows: shape (n, d), unclipped; trials that have no place in the cube are left out.
+        values: objectives to minimise, NaN for failures, shape (n,).
+    """
+
+    rows: Floats
+    values: Floats
+
+    @property
+    def useful(self) -> bool:
+        """Whether there are two different results to learn from."""
+        good = self.values[np.isfinite(self.values)]
+        return len(good) > 1 and float(np.ptp(good)) > 0
+
+
+def read_parent(parent: History, cube: Cube, sign: float) -> Parent:
+    """A parent's trials that ended, as far as they can be encoded."""
+    rows, values = [], []
+    for record in parent.finished():
+        state = state_of(record)
+        if state not in (State.GOOD, State.BAD):
+            continue
+        row = cube.encode(_complete(parent, record, cube.space))
+        if np.isfinite(row).all():
+            rows.append(row)
+            values.append(sign * record.value if state is State.GOOD and record.value is not None else math.nan)
+    return Parent(np.array(rows).reshape(len(rows), cube.d), np.array(values))
+
+
+def places(parent: History, space: Space) -> tuple[int, int]:
+    """How many of a parent's results have a place in a new job's space, and how many have none."""
+    results = sum(state_of(record) in (State.GOOD, State.BAD) for record in parent.finished())
+    used = len(read_parent(parent, Cube(space), 1.0).rows)
+    return used, results - used
+
+
+def _complete(parent: History, record: Record, space: Space) -> dict[str, Value]:
+    """A parent's point with what was static there and is tuned here."""
+    static = parent.spec.definitions[record.definition].training.static
+    point = dict(record.point)
+    for name, parameter in space.parameters.items():
+        if name in static and name not in point:
+            try:
+                point[name] = parameter.cast(static[name])
+            except ValueError:
+                continue
+        elif isinstance(parameter, CategoricalParameter) and name in point and not parameter.contains(point[name]):
+            # The same value may have come as text on one side and as a number on the other.
+            texts = {parameter.text(value): value for value in parameter.values}
+            point[name] = texts.get(parameter.text(point[name]), point[name])
+    return point
+
+
+class Known:
+    """The points whose results a job has from its parents, for the jobs asked about most recently."""
+
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._found: OrderedDict[int, tuple[JobSpec, tuple[History, ...], list[int], frozenset[bytes]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, history: History, cube: Cube) -> frozenset[bytes]:
+        """Their keys; none unless data and algorithm are the same."""
+        spec, parents = history.spec, history.parents
+        if spec.warm_start is None or spec.warm_start.type != IDENTICAL:
+            return frozenset()
+        versions = [parent.version for parent in parents]
+        with self._lock:
+            found = self._found.pop(id(spec), None)
+            same = found is not None and found[0] is spec and found[2] == versions
+            if found is None or not same or not all(map(operator.is_, found[1], parents)):
+                rows = (row for parent in parents for row in read_parent(parent, cube, 1.0).rows)
+                found = (spec, parents, versions, frozenset(cube.key(row) for row in rows))
+            self._found[id(spec)] = found
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+            return found[3]
