@@ -239,6 +239,13 @@ def test_refused_in_both_modes(world: World, request_: dict[str, Any], words: st
     assert world.woken == []
 
 
+def test_that_there_is_nothing_to_tune_is_all_that_is_said(world: World) -> None:
+    _, message = world.refused(CREATE, of_ranges({}))
+    assert message == (
+        "hyperParameterTuningJobConfig.parameterRanges: there is nothing to tune; give at least one range."
+    )
+
+
 CATEGORY = {"CategoricalParameterRanges": [{"Name": "a", "Values": [f"v{n}" for n in range(31)]}]}
 LONG_CATEGORY = {"CategoricalParameterRanges": [{"Name": "a", "Values": ["v" * 257, "w"]}]}
 MANY = {

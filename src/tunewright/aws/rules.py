@@ -45,7 +45,7 @@ def tuning_problems(
     if parts:
         problems += _together(request, parts, strict=strict)
     readable = not any(space_problems(part, strict=strict) for part in parts)
-    if parts and readable:
+    if parts and readable and all(range_count(part.ranges) for part in parts):
         problems += _budget(request, parts, strict=strict)
     problems += _hyperband(request, parts)
     return problems
