@@ -64,3 +64,22 @@ def test_row_55_autotune_leaves_what_is_given(sim: Sim, given: str) -> None:
     assert described["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == given
     assert described["TrainingJobDefinition"]["RetryStrategy"] == {"MaximumRetryAttempts": 7}
     assert METRIC in described["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+
+
+def test_autotune_leaves_hyperband_its_epochs(sim: Sim) -> None:
+    """The SDK makes a hint of every hyperparameter; the length of a training is what Hyperband works with."""
+    request = autotuned(sim, "job", max_depth="4", epochs="9")
+    request["HyperParameterTuningJobConfig"]["Strategy"] = "Hyperband"
+    sim.create(request)
+    described = sim.describe("job")
+    ranges = described["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    assert [entry["Name"] for entry in ranges["IntegerParameterRanges"]] == ["max_depth"]
+    assert described["TrainingJobDefinition"]["StaticHyperParameters"]["epochs"] == "9"
+
+
+def test_autotune_of_a_list_of_one_stops_early(sim: Sim) -> None:
+    sim.create({**sim.several("one", sim.definition("a")), "Autotune": {"Mode": "Enabled"}})
+    assert sim.describe("one")["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == "Auto"
+    several = sim.several("two", sim.definition("a"), sim.definition("b"))
+    sim.create({**several, "Autotune": {"Mode": "Enabled"}})
+    assert sim.describe("two")["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == "Off"

@@ -145,3 +145,24 @@ def test_row_52_parents_count_against_the_limit(sim: Sim) -> None:
     sim.create(sim.request("most", jobs=746, top=transfer("parent")))
     message = sim.refused(sim.request("more", jobs=747, top=transfer("parent")), "ResourceLimitExceeded")
     assert "750" in message
+
+
+def test_retries_that_autotune_filled_in_are_no_change(sim: Sim) -> None:
+    """A request cannot be blamed for a field that it left open, on either side."""
+    enabled = {"Autotune": {"Mode": "Enabled"}}
+    sim.run(sim.request("tuned", jobs=1, strategy="Bayesian", top=enabled))
+    sim.run(sim.request("plain", jobs=1, strategy="Bayesian"))
+    sim.create(sim.request("plain-child", strategy="Bayesian", top=transfer("tuned")))
+    sim.create(sim.request("tuned-child", strategy="Bayesian", top={**enabled, **transfer("plain")}))
+    asked = {"RetryStrategy": {"MaximumRetryAttempts": 7}}
+    message = sim.refused(sim.request("changed", strategy="Bayesian", training=asked, top=transfer("plain")))
+    assert "RetryStrategy" in message
+
+
+def test_of_equal_bests_the_earliest_is_the_best_overall(simulate: Callable[..., Sim]) -> None:
+    sim = simulate(lambda _: prints(1.0))
+    first = sim.run(sim.request("first", jobs=1))["BestTrainingJob"]["TrainingJobName"]
+    sim.run(sim.request("second", jobs=1, seed=2))
+    child = sim.run(sim.request("child", jobs=1, seed=3, top=identical("second", "first")))
+    assert child["OverallBestTrainingJob"]["TrainingJobName"] == first
+    assert child["OverallBestTrainingJob"]["TuningJobName"] == "first"

@@ -10,9 +10,10 @@ from tunewright.aws import builtin
 from tunewright.aws.limits import DEFAULT_MAX_JOBS
 from tunewright.aws.parts import Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.protocol import Wire
+from tunewright.aws.rules import MAX_RESOURCE_KEYS
 from tunewright.core.space import decode_value, format_number
 
-RETRIES = 3
+_RETRY = {"MaximumRetryAttempts": 3}
 LOGARITHMIC_FROM = 64
 TOOLKIT = "sagemaker_"
 """What names begin with that are the training toolkit's settings, such as its log level: nothing to tune."""
@@ -23,18 +24,28 @@ def expand(request: Wire) -> Wire:
     """The request as Autotune completes it; unchanged where Autotune is not asked for.
 
     What the user gave is never changed. A hint becomes a range around it: whole numbers from half to double,
-    fractions over a decade each way, true and false both; other texts and the toolkit's settings stay static.
+    fractions over a decade each way, true and false both; other texts, the toolkit's settings and what Hyperband takes
+    its maximum resource from stay static.
     """
-    if request.get("Autotune", {}).get("Mode") != "Enabled":
+    if not _asked(request):
         return request
     request = copy.deepcopy(request)
     parts = parts_of(request)
     for part in parts:
         _expand_hints(request, part)
         _fill_ranges(request, part)
-        part.body.setdefault("RetryStrategy", {"MaximumRetryAttempts": RETRIES})
+        part.body.setdefault("RetryStrategy", dict(_RETRY))
     _fill_config(request)
     return request
+
+
+def _asked(request: Wire) -> bool:
+    return bool(request.get("Autotune", {}).get("Mode") == "Enabled")
+
+
+def filled_retries(request: Wire) -> bool:
+    """Whether the RetryStrategy of an expanded request may be Autotune's and not the user's."""
+    return _asked(request) and any(part.body.get("RetryStrategy") == _RETRY for part in parts_of(request))
 
 
 def _ranges(request: Wire, part: Part) -> Wire:
@@ -55,19 +66,27 @@ def _fill_ranges(request: Wire, part: Part) -> None:
 
 def _expand_hints(request: Wire, part: Part) -> None:
     ranges = _ranges(request, part)
+    kept = _resources(request)
     taken = {body["Name"] for kind, bodies in ranges.items() if kind != "AutoParameters" for body in bodies}
     for hint in ranges.pop("AutoParameters", []):
         name, text = hint["Name"], hint["ValueHint"]
         if name in taken:
             continue
         taken.add(name)
-        found = _range(name, text)
+        found = None if name in kept else _range(name, text)
         if found is None:
             part.body.setdefault("StaticHyperParameters", {}).setdefault(name, text)
         else:
             kind, body = found
             ranges.setdefault(kind, []).append(body)
             part.body.get("StaticHyperParameters", {}).pop(name, None)
+
+
+def _resources(request: Wire) -> tuple[str, ...]:
+    """What Hyperband takes its maximum resource from when it is not told: how long to train is not tuned then."""
+    config = request["HyperParameterTuningJobConfig"]
+    told = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    return MAX_RESOURCE_KEYS if config["Strategy"] == "Hyperband" and "MaxResource" not in told else ()
 
 
 def _range(name: str, text: str) -> tuple[str, Wire] | None:
@@ -97,7 +116,7 @@ def _fill_config(request: Wire) -> None:
     if single and "HyperParameterTuningJobObjective" not in config and parts[0].algorithm is not None:
         objective = builtin.default_objective(parts[0].static)
         config["HyperParameterTuningJobObjective"] = {"Type": str(objective.direction), "MetricName": objective.metric}
-    if single and config["Strategy"] != "Hyperband":
+    if len(parts) == 1 and config["Strategy"] != "Hyperband":
         config.setdefault("TrainingJobEarlyStoppingType", "Auto")
     criteria = config.setdefault("TuningJobCompletionCriteria", {})
     criteria.setdefault("ConvergenceDetected", {"CompleteOnConvergence": "Enabled"})

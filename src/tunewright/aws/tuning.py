@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,23 +94,23 @@ class TuningOperations:
         return tuning_summary(found, self._service.arns) if found.job_uid == job.uid else None
 
     def _overall(self, job: Job, best: Wire | None) -> Wire | None:
-        """The best over a job and its parents, where data and algorithm are the same."""
+        """The best over a job and its parents, where data and algorithm are the same; of equal ones the earliest."""
         warm = job.spec.warm_start
         objective = job.spec.definitions[0].objective
         if warm is None or warm.type != IDENTICAL or objective is None:
             return None
-        winner, summary = job, best
+        found = [(job, best)]
         for name in warm.parents:
-            try:
+            with contextlib.suppress(NotFound):
                 parent = self._service.reads.job(name).job
-            except NotFound:
-                continue
-            if parent.best is not None and (
-                summary is None or winner.best is None or objective.better(parent.best.value, winner.best.value)
-            ):
-                found = self._summary(parent)
-                winner, summary = (winner, summary) if found is None else (parent, found)
-        return None if summary is None else {**summary, "TuningJobName": winner.name}
+                found.append((parent, self._summary(parent)))
+        sign = -1.0 if objective.better(1.0, 0.0) else 1.0
+        ranked = [
+            (sign * each.best.value, summary["CreationTime"], {**summary, "TuningJobName": each.name})
+            for each, summary in found
+            if each.best is not None and summary is not None
+        ]
+        return min(ranked, key=lambda one: one[:2])[2] if ranked else None
 
     def list(self, request: Wire) -> Wire:
         operation = "ListHyperParameterTuningJobs"

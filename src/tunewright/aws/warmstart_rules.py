@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from tunewright.aws.autotune import filled_retries
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.parts import parts_of
 from tunewright.aws.protocol import Wire, shorten
@@ -161,6 +162,8 @@ def _changes(mine: Definition, theirs: Definition, parent: str) -> Iterator[Prob
 def _fields(request: Wire, before: Wire, parent: str) -> Iterator[Problem]:
     mine, theirs = parts_of(request)[0].body, parts_of(before)[0].body
     changed = [name for name in FIXED_FIELDS if (mine.get(name) or None) != (theirs.get(name) or None)]
+    if filled_retries(request) or filled_retries(before):
+        changed = [name for name in changed if name != "RetryStrategy"]
     if changed:
         shown = ", ".join(f"{name} (was {shorten(json.dumps(theirs.get(name)), 80)})" for name in changed)
         text = (
