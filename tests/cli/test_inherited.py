@@ -23,7 +23,7 @@ def begun(engine: StillEngine, request_of: Request, name: str, units: list[int],
         "lr": {"type": "continuous", "min": 0.0001, "max": 0.2},
         "units": {"type": "categorical", "values": units},
     }
-    warm = {"type": "TransferLearning", "parents": list(parents)}
+    warm = {"type": more.pop("kind", "TransferLearning"), "parents": list(parents)}
     engine.call("CreateHyperParameterTuningJob", **request_of(name, parameters=parameters, warm_start=warm, **more))
 
 
@@ -57,6 +57,12 @@ def test_a_new_category_is_tried(finished: StillEngine, request_of: Request) -> 
 def test_draws_learn_from_nobody(finished: StillEngine, request_of: Request, cli: Run) -> None:
     begun(finished, request_of, "second", [200, 512, 1000], "digits", strategy="Random")
     assert "digits (0 results used, 4 dropped)" in cli("describe", "second").stdout
+
+
+def test_draws_leave_out_what_was_tried_on_the_same_data(finished: StillEngine, request_of: Request, cli: Run) -> None:
+    kind = "IdenticalDataAndAlgorithm"
+    begun(finished, request_of, "second", [200, 512, 1000], "digits", strategy="Random", kind=kind)
+    assert "digits (4 results used, 0 dropped)" in cli("describe", "second").stdout
 
 
 def test_case_38_parents_of_parents_are_named(finished: StillEngine, request_of: Request, cli: Run) -> None:

@@ -52,7 +52,7 @@ def inherited(job: Job, reads: Reads, history: Callable[[str], History]) -> list
     warm = job.spec.warm_start
     if warm is None:
         return []
-    from tunewright.search.parents import places
+    from tunewright.search.parents import IDENTICAL, places
 
     found = []
     for name in warm.parents:
@@ -62,8 +62,8 @@ def inherited(job: Job, reads: Reads, history: Callable[[str], History]) -> list
             found.append(Inherited(name, gone=True))
             continue
         used, dropped = places(history(parent.uid), job.spec.definitions[0].space)
-        if job.spec.strategy is not Strategy.BAYESIAN:
-            # Draws learn from nobody.
+        if job.spec.strategy is not Strategy.BAYESIAN and warm.type != IDENTICAL:
+            # Draws learn from nobody; where data and algorithm are the same they leave out what was tried.
             used, dropped = 0, used + dropped
         own = parent.spec.warm_start
         found.append(Inherited(name, used, dropped, ancestors=own.parents if own is not None else ()))
