@@ -83,3 +83,14 @@ def test_autotune_of_a_list_of_one_stops_early(sim: Sim) -> None:
     several = sim.several("two", sim.definition("a"), sim.definition("b"))
     sim.create({**several, "Autotune": {"Mode": "Enabled"}})
     assert sim.describe("two")["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == "Off"
+
+
+def test_autotune_asks_for_no_more_training_jobs_than_the_quota_leaves(sim: Sim) -> None:
+    sim.run(sim.request("parent", jobs=4, strategy="Bayesian"))
+    few = sim.changed(quotas="jobs=10")
+    start = {"WarmStartType": "TransferLearning"}
+    start |= {"ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "parent"}]}  # type: ignore[dict-item]
+    top = {"Autotune": {"Mode": "Enabled"}, "WarmStartConfig": start}
+    few.create_hyper_parameter_tuning_job(**sim.request("child", jobs=None, strategy="Bayesian", top=top))
+    limits = sim.describe("child")["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert limits["MaxNumberOfTrainingJobs"] == 6

@@ -20,12 +20,15 @@ TOOLKIT = "sagemaker_"
 _SHARE = re.compile(r"rate|prob|dropout|sample|ratio|fraction|momentum|beta|decay")
 
 
-def expand(request: Wire) -> Wire:
+def expand(request: Wire, most: int | None = None) -> Wire:
     """The request as Autotune completes it; unchanged where Autotune is not asked for.
 
     What the user gave is never changed. A hint becomes a range around it: whole numbers from half to double,
     fractions over a decade each way, true and false both; other texts, the toolkit's settings and what Hyperband takes
     its maximum resource from stay static.
+
+    Args:
+        most: the training jobs that the quota leaves; None is no limit.
     """
     if not _asked(request):
         return request
@@ -35,7 +38,7 @@ def expand(request: Wire) -> Wire:
         _expand_hints(request, part)
         _fill_ranges(request, part)
         part.body.setdefault("RetryStrategy", dict(_RETRY))
-    _fill_config(request)
+    _fill_config(request, most)
     return request
 
 
@@ -109,7 +112,7 @@ def _range(name: str, text: str) -> tuple[str, Wire] | None:
     return "ContinuousParameterRanges", {"Name": name, **edges, "ScalingType": "Logarithmic"}
 
 
-def _fill_config(request: Wire) -> None:
+def _fill_config(request: Wire, most: int | None) -> None:
     config: Wire = request["HyperParameterTuningJobConfig"]
     parts = parts_of(request)
     single = "TrainingJobDefinition" in request
@@ -121,12 +124,12 @@ def _fill_config(request: Wire) -> None:
     criteria = config.setdefault("TuningJobCompletionCriteria", {})
     criteria.setdefault("ConvergenceDetected", {"CompleteOnConvergence": "Enabled"})
     if config["Strategy"] != "Grid":
-        config["ResourceLimits"].setdefault("MaxNumberOfTrainingJobs", _jobs(parts_of(request)))
+        config["ResourceLimits"].setdefault("MaxNumberOfTrainingJobs", _jobs(parts_of(request), most))
 
 
-def _jobs(parts: list[Part]) -> int:
-    """A budget for the number of dimensions, never more than there are configurations."""
+def _jobs(parts: list[Part], most: int | None) -> int:
+    """A budget for the number of dimensions, never more than there are configurations, nor than the quota leaves."""
     wanted = 20 + 10 * sum(range_count(part.ranges) for part in parts)
     sizes = [None if space_problems(part, strict=False) else space_of(part).size() for part in parts]
     total = sum(size for size in sizes if size is not None) if None not in sizes else DEFAULT_MAX_JOBS
-    return max(1, min(wanted, total, DEFAULT_MAX_JOBS))
+    return max(1, min(wanted, total, DEFAULT_MAX_JOBS, total if most is None else most))

@@ -38,9 +38,10 @@ class TuningOperations:
         service = self._service
         if not has_structure(violations):
             raise invalid(violations)
-        sent = expand(request)
-        request = in_s3(sent, service.endpoint)
         parents, problems = find_parents(request, service.reads)
+        jobs = service.quotas["jobs"]
+        sent = expand(request, None if jobs is None else jobs - _used(parents))
+        request = in_s3(sent, service.endpoint)
         inherited = inherited_metrics(request, parents)
         problems += tuning_problems(request, service.objects, inherited, strict=service.strict)
         problems += bucket_problems(request, service.has_bucket)
@@ -59,7 +60,7 @@ class TuningOperations:
 
     def _within_quotas(self, spec: JobSpec, request: Wire, parents: Sequence[Job]) -> JobSpec:
         """The spec, its number of jobs cut to the quota where the request left it open. Raises LimitExceeded."""
-        used = sum(parent.launched for parent in parents)
+        used = _used(parents)
         config = request["HyperParameterTuningJobConfig"]
         open_ended = "MaxNumberOfTrainingJobs" not in config["ResourceLimits"] and config["Strategy"] != "Grid"
         wanted = 1 if open_ended else spec.limits.max_jobs or 1
@@ -181,3 +182,8 @@ class TuningOperations:
             except StaleVersion:  # somebody wrote meanwhile: it may have been resumed
                 continue
             return {}
+
+
+def _used(parents: Sequence[Job]) -> int:
+    """Training jobs of parents, which count against the limit of a job that starts from them."""
+    return sum(parent.launched for parent in parents)
