@@ -225,6 +225,7 @@ def test_all_problems_come_at_once() -> None:
     [
         (1e-4, 1e-1, Scaling.LOGARITHMIC),
         (0.01, 1.0, Scaling.LOGARITHMIC),
+        (0.07, 7.0, Scaling.LOGARITHMIC),
         (0.011, 1.0, Scaling.LINEAR),
         (0.0, 1.0, Scaling.LINEAR),
         (-1.0, 1000.0, Scaling.LINEAR),

@@ -86,7 +86,7 @@ class _Numeric:
         chosen = Scaling(self.scaling_type)
         if chosen is not Scaling.AUTO:
             return chosen
-        wide = self.min_value > 0 and self.max_value / self.min_value >= 100
+        wide = self.min_value > 0 and exact(self.max_value) >= 100 * exact(self.min_value)
         return Scaling.LOGARITHMIC if wide else Scaling.LINEAR
 
     def _problems(self, name: str, *, strict: bool) -> Iterator[Problem]:
