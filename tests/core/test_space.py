@@ -171,9 +171,9 @@ def problems(name: str, parameter: Parameter, *, strict: bool = False) -> list[s
 
 def test_a_logarithmic_range_starts_above_zero() -> None:
     [problem] = problems("lr", ContinuousParameter(0.0, 0.1, "Logarithmic"))
-    assert problem.startswith("lr: Logarithmic needs MinValue > 0, got 0.0")
+    assert problem.startswith("lr: Logarithmic needs MinValue > 0, got 0.0. Use a small positive number")
     [problem] = problems("n", IntegerParameter(0, 10, "Logarithmic"))
-    assert "MinValue > 0" in problem
+    assert problem == "n: Logarithmic needs MinValue > 0, got 0. Use 1 or more, or Linear."
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from tunewright.core.errors import Problem
 from tunewright.core.lattice import Lattice, exact, lattice_of
@@ -76,6 +76,8 @@ def _is_step(step: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Numeric:
+    _LEAST: ClassVar[str] = "a small positive number such as 1e-6"
+
     min_value: float
     max_value: float
     scaling_type: str = Scaling.AUTO
@@ -105,7 +107,7 @@ class _Numeric:
         elif self.scaling_type == Scaling.LOGARITHMIC and lo <= 0:
             yield Problem(
                 name,
-                f"Logarithmic needs MinValue > 0, got {lo}. Use a small positive number such as 1e-6, or Linear.",
+                f"Logarithmic needs MinValue > 0, got {lo}. Use {self._LEAST}, or Linear.",
             )
         if self.step is not None:
             yield from self._step_problems(name, self.step, strict=strict)
@@ -175,6 +177,8 @@ class IntegerParameter(_Numeric):
         scaling_type: Auto, Linear or Logarithmic (needs min_value > 0).
         step: only every so manieth number from min_value on (extended); None for all.
     """
+
+    _LEAST = "1 or more"
 
     def lattice(self) -> Lattice:
         """The values."""
