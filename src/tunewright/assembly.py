@@ -21,7 +21,7 @@ from tunewright.aws.announce import Announcer, targets_of
 from tunewright.aws.limits import quotas_of
 from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
-from tunewright.control.background import Background, Rounds, spawn_controller
+from tunewright.control.background import Background, Deputy, Rounds, spawn_controller
 from tunewright.control.clock import SteadyClock, pause
 from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
@@ -30,6 +30,7 @@ from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Invalid, Problem, WrongState
 from tunewright.core.events import Promotion, Resumed
 from tunewright.core.history import History
+from tunewright.core.job import Job
 from tunewright.core.ports import Advisor, Executor, Objects, Proposals, Task
 from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
@@ -112,20 +113,31 @@ def _make_home(home: Path) -> None:
 
 @dataclass(slots=True, weakref_slot=True)
 class Host:
-    """What one process shares whatever face asks: store, recorder, executors, and the loop in its thread."""
+    """What one process shares whatever face asks: store, recorder, executors, and the loop in its thread.
+
+    Args:
+        stays: this process is there to run jobs, whosoever they are; others end when they have done what they are for.
+
+    Attributes:
+        asked: uids of the jobs that this process was asked to run.
+    """
 
     settings: Settings
     store: SqlStore
     recorder: Recorder
     objects: Objects
     reads: SqlReads
+    stays: bool = False
+    asked: set[str] = field(default_factory=set)
     background: Background = field(init=False)
+    deputy: Deputy = field(init=False)
 
     def __post_init__(self) -> None:
         self.background = Background(self.make_loop)
+        self.deputy = Deputy(self.settings.home, self.environment)
 
     @classmethod
-    def open(cls, settings: Settings) -> Host:
+    def open(cls, settings: Settings, *, stays: bool = False) -> Host:
         """Raises Invalid: a setting is wrong; nothing was made then."""
         check_settings(settings)
         _make_home(settings.home)
@@ -134,7 +146,7 @@ class Host:
         targets = targets_of(settings.events, settings.home)
         announcer = Announcer(store, reads, Arns.of(settings), targets) if targets else None
         recorder = Recorder(store, SteadyClock(), pause, announcer)
-        return cls(settings, store, recorder, open_objects(settings.objects, settings.region), reads)
+        return cls(settings, store, recorder, open_objects(settings.objects, settings.region), reads, stays)
 
     def make_executor(self) -> Executor:
         bell = Bell()
@@ -152,9 +164,20 @@ class Host:
             region=settings.region,
             capacity_seconds=settings.capacity_seconds,
             lease_seconds=settings.lease_seconds,
+            leave=self.leave,
             discard=self.discard,
         )
         return Loop(self.recorder, self.make_executor(), LateEngine(), this_process(), options)
+
+    def leave(self, job: Job, now: float) -> bool:
+        """Whether a job that nobody runs is a detached controller's: functions end with the process that calls them."""
+        calls = any(definition.training.function is not None for definition in job.spec.definitions)
+        return calls and not self.stays and job.uid not in self.asked and self.deputy.sees_to(job.uid, now)
+
+    def want(self, uid: str) -> None:
+        """Run a job in this process, from now on."""
+        self.asked.add(uid)
+        self.background.wake()
 
     def discard(self, task: Task, model: str) -> None:
         """Remove the model and the checkpoints of a training job that is over."""
@@ -164,6 +187,7 @@ class Host:
         """Stop the loop; leave a detached controller behind when jobs go on."""
         if self.background.stop() and self._left():
             spawn_controller(self.settings.home, self.environment())
+        self.deputy.let_go()
         self.store.close()
 
     def _left(self) -> bool:
@@ -197,7 +221,7 @@ class Local:
             host.objects,
             self.settings,
             strict=self.strict,
-            wake=lambda _: host.background.wake(),
+            wake=host.want,
         )
 
     @cached_property
@@ -231,6 +255,7 @@ class Local:
             if not done.changed:
                 text = f"The tuning job {name!r} is {done.job.status}: somebody has resumed it. Try when it has ended."
                 raise WrongState("tuning job", name, done.job.status, text)
+        self.host.asked.add(view.job.uid)
         self.start()
         self.host.background.wake()
         return self.reads.job(name)
@@ -274,6 +299,7 @@ class Local:
     def detach(self) -> None:
         """Hand this process's jobs to a detached controller."""
         self.host.background.stop()
+        self.host.asked.clear()
         if self.host.store.versions():
             spawn_controller(self.settings.home, self.host.environment())
 
@@ -325,7 +351,7 @@ atexit.register(close_all)
 def main(environment: Mapping[str, str] | None = None) -> None:
     """A detached controller."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    host = Host.open(Settings.load(environment))
+    host = Host.open(Settings.load(environment), stays=True)
     loop = host.make_loop()
     rounds = Rounds(loop, pause)
     idle_since = time.monotonic()

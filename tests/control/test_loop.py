@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from test_world import DrawByNumber
 
+from tunewright.control import background
 from tunewright.control.background import Background
 from tunewright.control.held import Held
 from tunewright.control.loop import Loop
@@ -128,6 +129,49 @@ def test_a_store_that_fails_at_the_close_keeps_no_lease(tmp_path: Path) -> None:
     assert [site.store.lease(uid) is None for uid in (uids[0], uids[2])] == [True, True]
 
 
+def test_a_job_that_is_left_to_another_controller_is_not_taken_over(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    site.loop.options = LoopOptions(arn=str, leave=lambda job, _: job.name == "others")
+    others = site.create(spec("others"))
+    site.until(site.create(spec("mine")))
+    assert site.store.lease(others) is None and not site.store.load(others).job.live
+    site.loop.options = LoopOptions(arn=str)
+    site.until(others)
+
+
+class Child:
+    """A detached controller as its parent sees it."""
+
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+
+def test_a_detached_controller_is_called_for_what_nobody_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[Child] = []
+
+    def start(*_: object) -> Child:
+        called.append(Child())
+        return called[-1]
+
+    monkeypatch.setattr(background, "_start_controller", start)
+    deputy = background.Deputy(tmp_path, dict)
+    late = background.PATIENCE_SECONDS
+    assert deputy.sees_to("a", 0.0) and not called, "whoever made it may be about to take it"
+    assert deputy.sees_to("a", late) and deputy.sees_to("a", late + 1.0) and len(called) == 1
+    assert deputy.sees_to("b", late) and deputy.sees_to("b", 2 * late) and len(called) == 1, "one does for all"
+    called[-1].returncode = 0
+    assert deputy.sees_to("a", 100.0) and len(called) == 2, "one that was idle is replaced"
+    called[-1].returncode = -9
+    assert deputy.sees_to("a", 101.0) and len(called) == 3, "one that was killed is replaced"
+    called[-1].returncode = 1
+    assert not deputy.sees_to("a", 102.0) and not deputy.sees_to("a", 103.0) and len(called) == 3
+    assert caplog.text.count("no detached controller can be started (it exited with code 1") == 1
+
+
 def test_a_hurry_ends_with_the_job(tmp_path: Path) -> None:
     site = Site(tmp_path, Disk(shortly))
     uid = site.create(replace(spec("job", jobs=3), stop_grace=30.0))
@@ -211,17 +255,17 @@ class Slow:
 def test_a_start_during_a_stop_neither_revives_the_old_loop_nor_ends_the_new_one() -> None:
     loops = [Slow(), Slow()]
     made = iter(loops)
-    background = Background(lambda: next(made))  # type: ignore[arg-type, return-value]  # all that it uses of a loop
-    background.start()
+    rounds = Background(lambda: next(made))  # type: ignore[arg-type, return-value]  # all that it uses of a loop
+    rounds.start()
     assert loops[0].begun.wait(60)
-    stopping = threading.Thread(target=background.stop)
+    stopping = threading.Thread(target=rounds.stop)
     stopping.start()
     assert loops[0].asked.wait(60), "the first loop has been told to end"
-    background.start()
+    rounds.start()
     assert loops[1].begun.wait(60)
     loops[0].go_on.set()
     stopping.join(60)
     assert not stopping.is_alive() and loops[0].closed.is_set() and not loops[1].closed.is_set()
     loops[1].go_on.set()
-    background.stop()
+    rounds.stop()
     assert loops[1].closed.is_set()

@@ -449,3 +449,28 @@ def test_a_job_goes_on_when_the_process_that_did_not_wait_is_gone(home: Path, tm
     tuner.wait()
     assert tuner.describe()["HyperParameterTuningJobStatus"] == "Completed"
     assert len(tuner.analytics().training_job_summaries()) == 8
+
+
+def test_functions_of_a_job_that_nobody_ran_outlive_who_found_it(home: Path, tmp_path: Path) -> None:
+    waits = f"while not os.path.exists({str(tmp_path / 'go')!r}): threading.Event().wait(0.02)"
+    code = textwrap.dedent(DRIVER).replace("threading.Event().wait(600)", waits)
+    (tmp_path / "driver.py").write_text(code.replace("import threading", "import os, threading"))
+    with subprocess.Popen([sys.executable, "driver.py", "wait"], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None and "started" in first.stdout.readline()
+        _until_running(home)
+        first.kill()
+    passing = assembly.local()
+    passing.start()
+    for _ in range(6000):
+        view = passing.reads.job("slow")
+        if any(trial.attempt == 2 and trial.status.value == "InProgress" for trial in view.job.live.values()):
+            break
+        passing.wait("slow", 0.1)
+    assert view.owner is not None and view.owner.pid not in (os.getpid(), first.pid)
+    assembly.close_all()
+    (tmp_path / "go").touch()
+    tuner = HyperparameterTuner.attach("slow")
+    tuner.wait()
+    reads = assembly.local().reads
+    trials = [reads.trial(each["TrainingJobName"]).trial for each in tuner.analytics().training_job_summaries()]
+    assert sorted(trial.attempt for trial in trials) == [1] * 6 + [2] * 2, "two went down with the killed process"

@@ -67,7 +67,7 @@ def serve(wanted: Wanted) -> int | None:
     if wanted.store:
         settings = replace(settings, store=wanted.store)
     with contextlib.ExitStack() as ending:
-        host = Host.open(settings)
+        host = Host.open(settings, stays=True)
         ending.callback(host.store.close)
         listening = _listen(wanted.host, wanted.port)
         ending.callback(listening.close)

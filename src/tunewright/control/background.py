@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tunewright.control.loop import Loop
@@ -15,6 +16,9 @@ from tunewright.control.loop import Loop
 _LOG = logging.getLogger("tunewright")
 
 STUMBLE_SECONDS = 1.0
+PATIENCE_SECONDS = 2.0
+"""How long a job is left alone before a detached controller is called for it: somebody may be about to take it."""
+CONTROLLER_LOG = "controller.log"
 
 
 class Rounds:
@@ -128,14 +132,69 @@ class Background:
                 self._moved.notify_all()
 
 
-def spawn_controller(home: Path, environment: dict[str, str]) -> int:
-    """Start a detached controller for the jobs in a store; its process id.
+class Deputy:
+    """A detached controller for jobs that this process had better not run: called when nobody else takes them.
+
+    Used by one thread at a time.
+
+    Args:
+        home: where the controller is started.
+        environment: what it is given.
+    """
+
+    def __init__(self, home: Path, environment: Callable[[], dict[str, str]]) -> None:
+        self._home, self._environment = home, environment
+        self._seen: dict[str, float] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._useless = ""
+
+    def sees_to(self, uid: str, now: float) -> bool:
+        """Whether a job that nobody runs now is going to be run by another controller.
+
+        Not at once, for whoever made the job may be about to take it. A controller that cannot start is not called
+        again.
+        """
+        if now - self._seen.setdefault(uid, now) < PATIENCE_SECONDS:
+            return True
+        if not self._useless and (self._process is None or self._process.poll() is not None):
+            self._call()
+        return not self._useless
+
+    def _call(self) -> None:
+        # One that was killed, or ended for it had nothing to do, is replaced; one that failed would fail again.
+        code = 0 if self._process is None else self._process.returncode
+        log = self._home / CONTROLLER_LOG
+        try:
+            if code <= 0:
+                self._process = _start_controller(self._home, self._environment())
+            else:
+                self._useless = f"it exited with code {code}, see {log}"
+        except OSError as error:
+            self._useless = str(error)
+        if self._useless:
+            text = "no detached controller can be started (%s); jobs with functions that nobody runs are run here"
+            _LOG.warning(text, self._useless)
+
+    def let_go(self) -> None:
+        """Forget the controller, which goes on."""
+        with _letting_go():
+            self._process = None
+
+
+def spawn_controller(home: Path, environment: dict[str, str]) -> None:
+    """Start a detached controller for the jobs in a store.
 
     It outlives this process, takes over every job that nobody runs, and ends after a minute without work.
     """
+    process = _start_controller(home, environment)
+    with _letting_go():
+        del process
+
+
+def _start_controller(home: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "controller.log").open("ab") as log:
-        process = subprocess.Popen(
+    with (home / CONTROLLER_LOG).open("ab") as log:
+        return subprocess.Popen(
             [sys.executable, "-m", "tunewright.assembly"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -144,9 +203,11 @@ def spawn_controller(home: Path, environment: dict[str, str]) -> int:
             cwd=home,
             start_new_session=True,
         )
-    pid = process.pid
+
+
+@contextlib.contextmanager
+def _letting_go() -> Iterator[None]:
+    """Python warns of a child that is let go while it runs; these are meant to be."""
     with warnings.catch_warnings():
-        # Python warns of a child that is let go while it runs; this one is meant to be.
         warnings.simplefilter("ignore", ResourceWarning)
-        del process
-    return pid
+        yield

@@ -137,9 +137,13 @@ class Loop:
                 self._drop(held)
 
     def _take(self, uid: str, now: float) -> None:
-        if not self._lease(uid, now):
+        """Take a job over, if nobody runs it and it is not left to another controller."""
+        holder = self._store.lease(uid)
+        if holder is not None and holder[1] > now and holder[0] != self.owner and not self.options.dead(holder[0]):
             return
         try:
+            if self.options.leave(self._store.load(uid).job, now) or not self._lease(uid, now):
+                return
             stored = self._store.load(uid)
         except NotFound:
             return

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tunewright.control.owner import is_dead
+from tunewright.core.job import Job
 from tunewright.core.ports import Owner, Task
+
+
+def _leave_none(job: Job, now: float) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,7 @@ class LoopOptions:
     region: what training programs are told.
     capacity_seconds: how long each of several instance types is waited for before the next one is tried as well.
     dead: whether a lease's owner is surely gone.
+    leave: whether a job that nobody runs is left to another controller, which sees to it; asked at every look.
     discard: removes the model (its URI) and the checkpoints of a task that is over; again is harmless.
     """
 
@@ -25,4 +31,5 @@ class LoopOptions:
     capacity_seconds: float = 30.0
     lease_seconds: float = 30.0
     dead: Callable[[Owner], bool] = is_dead
+    leave: Callable[[Job, float], bool] = _leave_none
     discard: Callable[[Task, str], None] | None = None
