@@ -64,6 +64,77 @@ class Controller:
             stream.close()
 
 
+GONE = """
+import os, shutil, subprocess, sys, time
+base = os.path.dirname(os.getcwd())
+while not os.path.exists(os.environ["GO"]):
+    time.sleep(0.005)
+if os.environ["HOW"] == "removed":
+    shutil.rmtree(base)
+else:
+    os.rename(base, os.environ["HOW"])
+open(os.environ["GO"] + "ne", "w").close()
+if os.environ.get("ENDS"):
+    sys.exit(0)
+time.sleep(600)
+"""
+
+
+def without_a_directory(bench: Bench, name: str, how: str, **environment: str) -> tuple[Task, int]:
+    """A training job whose program did away with its own directory and goes on, and the program's process id."""
+    go = bench.root / "go"
+    how = how if how == "removed" else str(bench.root / how)
+    task = bench.task(name, GONE, environment={"GO": str(go), "HOW": how, **environment})
+    bench.executor.launch(task)
+    program = bench.pid(name, "program")
+    go.touch()
+    bench.seen.until((bench.root / "gone").exists)
+    return task, program
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_a_program_without_its_directory_runs_on_and_is_killed(bench: Bench, how: str) -> None:
+    task, program = without_a_directory(bench, "gone-1", how)
+    assert alive(program) and not bench.seen.exits("gone-1")
+    bench.executor.kill(replace(task, grace=0.0))
+    report = bench.seen.exit("gone-1")
+    assert (report.killed, report.failure) == (True, None)
+    assert not alive(program)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_a_program_that_ends_without_its_directory_has_failed_and_is_told_why(bench: Bench, how: str) -> None:
+    without_a_directory(bench, "gone-2", how, ENDS="yes")
+    report = bench.seen.exit("gone-2")
+    assert (report.failure, report.exit_code, report.model) == (Failure.ALGORITHM, 0, "")
+    assert f"{bench.job('gone-2')} was removed or renamed while the training job ran" in report.reason
+    bench.start()
+    bench.executor.watch(bench.task("gone-2"), "handle")
+    assert bench.seen.exit("gone-2") == report, "it is on record"
+
+
+def test_a_program_without_its_directory_outlives_the_fork_server(bench: Bench) -> None:
+    task, program = without_a_directory(bench, "gone-3", "removed")
+    server = bench.executor.server_pid
+    assert server is not None
+    os.kill(server, signal.SIGKILL)
+    bench.seen.until(lambda: bench.executor.server_pid is None)
+    bench.executor.kill(replace(task, grace=0.0))
+    assert bench.seen.exit("gone-3").killed
+    assert not alive(program)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_another_controller_ends_a_program_without_its_directory(bench: Bench, how: str) -> None:
+    task, program = without_a_directory(bench, "gone-4", how)
+    bench.start()
+    bench.executor.watch(task, "handle")
+    report = bench.seen.exit("gone-4")
+    assert (report.failure, report.killed) == (Failure.ALGORITHM, False)
+    assert "was removed or renamed while the training job ran" in report.reason
+    assert not alive(program)
+
+
 @pytest.mark.parametrize("guarded", [True, False])
 def test_a_killed_shim_takes_its_program_with_it(bench: Bench, guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where setpriv can be found the kernel sees to it, else the controller does."""

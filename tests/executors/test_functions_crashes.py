@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -484,3 +485,15 @@ def test_changed_code_is_loaded_afresh_for_the_next_job(bench: FunctionBench) ->
     bench.finish(other)
     found = [bench.text(f"edit-{number}", "metrics").rpartition(": ")[2].strip("}\n") for number in (1, 2, 3)]
     assert found == ["1.0", "1.0", "22.0"]
+
+
+def test_a_function_that_removes_its_directory_has_failed_and_is_told_why(bench: FunctionBench) -> None:
+    def careless(value: float) -> float | None:
+        shutil.rmtree(os.path.dirname(os.environ["SM_MODEL_DIR"]))
+        return value or None
+
+    for name, value in (("careless-1", 1.0), ("careless-2", 0.0)):
+        report = bench.run(name, careless, value=value)
+        assert report.failure is Failure.ALGORITHM
+        assert f"{bench.home / 'jobs' / name} was removed or renamed" in report.reason
+    assert bench.run("careful-1", lambda: 1.0).exit_code == 0

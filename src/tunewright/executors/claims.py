@@ -37,6 +37,14 @@ def claim(home: Path | str, task: Task, *, make: bool = True) -> Workdir:
     return workdir
 
 
+def keep(workdir: Workdir, task: Task) -> bool:
+    """Write down whose a directory is, if it was made anew; whether it is the task's job's."""
+    owner = _read(os.path.join(workdir.shared, _OWNER))
+    if owner is None:
+        own(workdir, task)
+    return owner in (None, task.uid)
+
+
 def own(workdir: Workdir, task: Task) -> None:
     """Write down whose a directory is."""
     if task.uid:

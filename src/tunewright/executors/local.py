@@ -14,12 +14,12 @@ from tunewright.core.ports import ExitReport, PhaseReport, Task
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
-from tunewright.executors.claims import claim
+from tunewright.executors.claims import claim, keep
 from tunewright.executors.clock import now
 from tunewright.executors.cluster import MAX_HOSTS
 from tunewright.executors.forkclient import ForkClient, NoForkServer
 from tunewright.executors.listener import Listener
-from tunewright.executors.local_end import LOST, Entry, ended_alone, order
+from tunewright.executors.local_end import LOST, Entry, ended_alone, looked_after, order, shim_of
 from tunewright.executors.news import News
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Held, Slots
@@ -114,9 +114,8 @@ class LocalExecutor(News):
         if held is None:
             self._starve()
             return None
-        entry.own = True
         devices = held.devices if self._slots.capacity.gpus else None
-        entry.own = True  # before the answer: the fork server may die the moment after it
+        entry.own = entry.launched = True  # before the answer: the fork server may die the moment after it
         try:
             entry.own = self._ask(entry, held, devices)
         finally:
@@ -129,16 +128,17 @@ class LocalExecutor(News):
         A fork server that dies over it is asked for again, once: should two shims come of it, one finds the
         lock taken. Then the job is waited for, and is lost if nobody begins it.
         """
-        try:
-            return self._server.launch(entry.task, held, devices) is not None
-        except NoForkServer:
-            pass
-        try:
-            return self._server.launch(entry.task, held, devices) is not None
-        except NoForkServer as error:
-            entry.lost = f"{LOST} The fork server is gone: {error}"
-            self._adopt(entry)
-            return True
+        for last in (False, True):
+            try:
+                pid = self._server.launch(entry.task, held, devices)
+            except NoForkServer as error:
+                if last:
+                    entry.lost = f"{LOST} The fork server is gone: {error}"
+                    self._adopt(entry)
+            else:
+                entry.shim = None if pid is None else (pid, processes.identity(pid))
+                return pid is not None
+        return True
 
     def watch(self, task: Task, handle: str | None) -> None:
         """Take over a task that an earlier controller launched."""
@@ -146,6 +146,7 @@ class LocalExecutor(News):
             if self._known(task) is not None:
                 return
             entry = self._entry(task, Workdir.of(self._home, task.name, task.attempt))
+            entry.launched = True
             if not self._find(entry):
                 self._adopt(entry)
 
@@ -157,8 +158,8 @@ class LocalExecutor(News):
             if entry.done or self._finished(entry):
                 return
             tasklock.write_tombstone(workdir, task.grace)
-            if tasklock.is_held(workdir):
-                order(workdir)
+            if looked_after(entry):
+                order(entry)
                 if not entry.own:
                     self._adopt(entry)
                 return
@@ -204,6 +205,7 @@ class LocalExecutor(News):
                 entry.phases += 1
                 self._tell(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])))
         else:
+            entry.shim = None  # it is at other jobs from now on, if it is at all
             self._settle(entry)
 
     def _watch_server(self, reading: int) -> None:
@@ -268,8 +270,8 @@ class LocalExecutor(News):
         A shim that is left alone ends with its job, which the system tells at once; one that still has its
         controller goes on to other jobs, so its lock has to be looked at as well.
         """
-        state = tasklock.read_state(entry.workdir)
-        handle = processes.open_process(state.shim[0]) if state.shim is not None else None
+        shim = shim_of(entry)
+        handle = processes.open_process(shim[0]) if shim is not None else None
         if handle is not None:
             self._listener.watch(handle, lambda: self._shim_ended(entry))
         self._listener.look(lambda: not self._look(entry))
@@ -283,7 +285,7 @@ class LocalExecutor(News):
         """Whether an adopted attempt is over; asked again and again where the system cannot tell us."""
         if entry.done or self._finished(entry):
             return True
-        if tasklock.is_held(entry.workdir):
+        if looked_after(entry):
             return False
         begun = tasklock.read_state(entry.workdir).shim is not None
         if begun or time.monotonic() > entry.until:
@@ -293,7 +295,7 @@ class LocalExecutor(News):
     def _settle(self, entry: Entry) -> bool:
         """A shim is gone, or says that it is done. Answers False: nothing more is to be heard of it."""
         if not entry.done and not self._finished(entry, over=True):
-            if tasklock.is_held(entry.workdir):
+            if looked_after(entry):
                 self._adopt(entry)
             else:
                 self._conclude_unheld(entry)
@@ -313,6 +315,7 @@ class LocalExecutor(News):
         try:
             if not self._finished(entry):
                 with contextlib.suppress(OSError):  # a full disk must not keep the controller from being told
+                    keep(entry.workdir, entry.task)
                     write_exit(entry.workdir, report)
                 self._finish(entry, report)
         finally:

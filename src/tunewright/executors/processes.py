@@ -150,24 +150,26 @@ def _members(groups: Set[int]) -> bool:
     return any(stat and stat[0] not in "ZX" and int(stat[2]) in groups for stat in found)
 
 
-def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], patience: float = 5.0) -> None:
-    """Kill what orphaned training programs left behind, and wait until it is gone.
+def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], patience: float = 5.0) -> bool:
+    """Kill what orphaned training programs left behind, and wait until it is gone; whether there was anything.
 
     Args:
         leaders: the leaders of their process groups: process id, which is the group's too, and identity.
         markers: environment variables that only this attempt's processes carry.
         patience: seconds after which to give up on processes that even SIGKILL does not end.
     """
-    until = time.monotonic() + patience
+    until, found = time.monotonic() + patience, False
     while time.monotonic() < until:
         alive = marked(markers)
         for group, known in leaders:
             if same_process(group, known) and not is_zombie(group):
                 kill_group(group, signal.SIGKILL)
                 alive.append(group)
+        found = found or bool(alive)
         for pid in alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if not alive and not _members({group for group, _ in leaders}):
-            return
+            break
         pause(0.005)
+    return found

@@ -11,6 +11,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors.workdir import Workdir
 
 LIMIT = 1024
+DISPLACED = "{} was removed or renamed while the training job ran, and its log, metrics and model with it."
 _TAIL_BYTES = 8192
 _TAIL_CHARACTERS = 600
 _COMMAND_CHARACTERS = 160

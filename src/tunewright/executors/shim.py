@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, inputs, pipes, prepare, processes, reasons, rooms, tasklock, wire
+from tunewright.executors import artifacts, claims, inputs, pipes, prepare, processes, reasons, rooms, tasklock, wire
 from tunewright.executors.clock import now, pause
 from tunewright.executors.cluster import Cluster, merge, write_names
 from tunewright.executors.codec import task_from_json
@@ -30,7 +30,7 @@ from tunewright.executors.containers import ContainerStage
 from tunewright.executors.crew import Crew, Ended
 from tunewright.executors.networks import Networks
 from tunewright.executors.program import ORDER, Program
-from tunewright.executors.reasons import Refused
+from tunewright.executors.reasons import DISPLACED, Refused
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.stage import Stage
 from tunewright.executors.workdir import Workdir, write_exit, write_plain
@@ -119,10 +119,23 @@ class _Shim:
                 self._say(report.reason)
             for stage in self._stages:
                 stage.close()
-            self._write_exit(report)
+            self._put_on_record(report)
         for handle in (*slots, *(() if lock is None else (lock,))):
             os.close(handle)
         return f"{'exit' if mine else 'left'} {self._task.attempt} {self._task.name}"
+
+    def _put_on_record(self, report: ExitReport) -> None:
+        """Write down the end, unless the directory is gone and somebody else has made it anew for another end."""
+        if tasklock.in_place(self._lock, self._workdir):
+            self._write_exit(report)
+            return
+        lock = tasklock.take(self._workdir)
+        if lock is None:
+            return
+        unused = not os.fstat(lock).st_size and not os.path.exists(self._workdir.exit)
+        if unused and claims.keep(self._workdir, self._task):
+            self._write_exit(report)
+        os.close(lock)
 
     def _write_exit(self, report: ExitReport) -> None:
         """Put the end on record, however long that takes: on a full disk there is room some day."""
@@ -172,6 +185,8 @@ class _Shim:
         if why := culprit.refusal(ended.code):
             raise Refused(Failure.CLIENT, why)
         self._enter(Phase.UPLOADING)
+        if not tasklock.in_place(self._lock, self._workdir):
+            return self._displaced(ended)
         return self._kept(ended, culprit)
 
     def _started_crew(self, names: str | None) -> Crew:
@@ -274,6 +289,15 @@ class _Shim:
             where = f"on {culprit.host}: " if others else ""
             return self._report(ended.code, Failure.ALGORITHM, (where + why)[: reasons.LIMIT], ended=at)
         return self._report(ended.code, model=model, killed=ended.ordered, ended=at)
+
+    def _displaced(self, ended: Ended) -> ExitReport:
+        """The report for programs whose directory is gone, and with it whatever there was to be kept."""
+        if ended.interrupted:
+            return self._report(ended.code, Failure.INTERRUPTED, INTERRUPTED)
+        if ended.ordered:
+            return self._report(ended.code, killed=True)
+        reason = f"{DISPLACED.format(self._workdir.base)} Its exit code was {ended.code}."
+        return self._report(ended.code, Failure.ALGORITHM, reason[: reasons.LIMIT])
 
     def _report(
         self,

@@ -61,6 +61,14 @@ def note(handle: int, line: str) -> None:
     os.write(handle, line.encode() + b"\n")
 
 
+def in_place(handle: int, workdir: Workdir) -> bool:
+    """Whether the lock that is held lies where it was taken, and is not gone or elsewhere with its directory."""
+    try:
+        return os.path.samestat(os.stat(workdir.lock), os.fstat(handle))
+    except OSError:
+        return False
+
+
 def is_held(workdir: Workdir) -> bool:
     """Whether some process holds the lock now."""
     try:

@@ -25,11 +25,11 @@ from typing import Any
 
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, inputs, prepare
+from tunewright.executors import artifacts, inputs, prepare, tasklock
 from tunewright.executors.codec import task_from_json
 from tunewright.executors.environment import environment
 from tunewright.executors.packing import is_empty
-from tunewright.executors.reasons import LIMIT, Refused
+from tunewright.executors.reasons import DISPLACED, LIMIT, Refused
 from tunewright.executors.worker_call import Caller, Outcome, Stopped, Terminator
 from tunewright.executors.worker_modules import Sources
 from tunewright.executors.worker_place import Place, Spares, Taken
@@ -123,6 +123,8 @@ class Worker:
                 traceback.print_exc()
                 reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
                 outcome = Outcome(None, Failure.INTERNAL, reason[:LIMIT])
+            if not outcome.stopped and not tasklock.in_place(place.lock, place.workdir):
+                outcome = Outcome(outcome.code, Failure.ALGORITHM, DISPLACED.format(place.workdir.base)[:LIMIT])
             # A signal that comes from here on comes too late: the call has its own end.
             told, ended = self._terminator.came or outcome.stopped, time.time()
             model, outcome = self._keep(task, place, outcome)
