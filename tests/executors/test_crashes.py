@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -151,6 +152,44 @@ def test_a_killed_shim_takes_its_program_with_it(bench: Bench, guarded: bool, mo
     bench.start()
     bench.executor.watch(bench.task("shim-1", TWO), "handle")
     assert bench.seen.exit("shim-1") == report
+
+
+HIDDEN = """
+import os, subprocess, sys, time
+sink = {"log": None, "nowhere": subprocess.DEVNULL}[os.environ["SAYS"]]
+sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(sleeper, start_new_session=True, env={}, cwd="/", stdout=sink, stderr=sink)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="found through /proc, or by a kernel that hands orphans up")
+@pytest.mark.parametrize("says", ["log", "nowhere"])
+def test_what_hid_from_a_killed_shim_is_ended(bench: Bench, says: str) -> None:
+    """It left the session, dropped its environment and its directory, and maybe its output too."""
+    bench.executor.launch(bench.task("hidden-1", HIDDEN, environment={"SAYS": says}))
+    bench.seen.said("hidden-1", b"\n")
+    child = int(bench.stdout("hidden-1"))
+    os.kill(bench.pid("hidden-1", "shim"), signal.SIGKILL)
+    assert bench.seen.exit("hidden-1").failure is Failure.INTERNAL
+    bench.gone(child)
+    assert bench.run(bench.task("hidden-2", "pass")).exit_code == 0, "the fork server goes on"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="found through /proc")
+def test_what_still_writes_to_the_log_is_ended_by_the_next_controller(bench: Bench) -> None:
+    task = bench.task("hidden-3", HIDDEN, environment={"SAYS": "log"})
+    controller = Controller(bench)
+    handle, server = controller.launch(encode_task(task))
+    bench.seen.said("hidden-3", b"\n")
+    child = int(bench.stdout("hidden-3"))
+    controller.kill()
+    bench.gone(server)
+    os.kill(bench.pid("hidden-3", "shim"), signal.SIGKILL)
+    bench.executor.watch(task, handle)
+    assert bench.seen.exit("hidden-3").failure is Failure.INTERNAL
+    assert not alive(child)
 
 
 def test_a_lost_attempt_can_be_tried_again(bench: Bench) -> None:

@@ -5,7 +5,7 @@ after the other, which saves most of what a fork costs; one that is at work when
 its job and ends then. One thread, no locks. A request on the control socket is a line `<attempt> <name>`, then
 the assignment, and beside it the descriptors of the task's slots; all of it is handed to a shim, and the answer
 is that shim's process id, or a negative errno. A shim that ends in the midst of a job is reported on the pipe on
-which shims report too.
+which shims report too; its children become the fork server's, where the kernel can do that, and are ended.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tunewright.core.ports import Objects
-from tunewright.executors import rooms, shim, wire
+from tunewright.executors import processes, rooms, shim, wire
 from tunewright.executors.program import WAITED, guard
 from tunewright.executors.runtime import Runtime
 
@@ -79,6 +79,7 @@ class ForkServer:
         """Answer requests and reap shims; returns when the controller is gone."""
         os.set_blocking(self._wakeup[1], False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        processes.adopt_orphans()  # what a shim that is killed leaves behind
         guard()  # found out once, for all shims, as is the next
         runtime = self._surroundings.runtime
         if runtime.opt_ml == "auto" and rooms.obstacle():
@@ -175,19 +176,27 @@ class ForkServer:
             os._exit(1)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            hand = self._hands.pop(pid, None)
-            if hand is None:
-                continue
-            self._release(hand)
-            if hand in self._idle:
-                self._idle.remove(hand)
-            if hand.job:  # also when it was idle: it may have died before it could tell the controller
-                with contextlib.suppress(OSError):
-                    os.write(self._lines.report, f"gone {hand.job}\n".encode())
+        gone: list[str] = []
+        ended = False
+        with contextlib.suppress(ChildProcessError):
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                ended = True
+                hand = self._hands.pop(pid, None)
+                if hand is None:
+                    continue  # an orphan
+                self._release(hand)
+                if hand in self._idle:
+                    self._idle.remove(hand)
+                if hand.job:  # also when it was idle: it may have died before it could tell the controller
+                    gone.append(hand.job)
+        if ended:
+            self._sweep()
+        for job in gone:
+            with contextlib.suppress(OSError):
+                os.write(self._lines.report, f"gone {job}\n".encode())
+
+    def _sweep(self) -> None:
+        """End the children that no shim has any more; theirs come to us next, which their ends tell."""
+        for pid in set(processes.children_of(os.getpid())) - set(self._hands):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

@@ -57,7 +57,8 @@ def ended_alone(entry: Entry, runtime: Runtime, home: str) -> ExitReport:
     if state.shim is not None or entry.launched:
         hosts = Cluster.of(entry.task.training).hosts
         markers = [f"TUNEWRIGHT_METRICS_FILE={entry.workdir.stream(f'{host}/metrics')}" for host in hosts]
-        found = processes.end_remains(state.programs, markers)
+        logs = [entry.workdir.stream(f"{host}/{name}") for host in hosts for name in ("stdout", "stderr")]
+        found = processes.end_remains(state.programs, markers, logs)
         if found and state.shim is None:
             failure, lost = Failure.ALGORITHM, f"{DISPLACED.format(entry.workdir.base)} What was left of it was ended."
         containers.end_remains(runtime.image(entry.task.training.image), home, entry.task)

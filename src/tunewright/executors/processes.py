@@ -135,6 +135,29 @@ def marked(markers: Sequence[str]) -> list[int]:
     return found
 
 
+def printing(logs: Sequence[str]) -> list[int]:
+    """Living processes whose standard output or error goes to one of these files; empty without /proc."""
+    names = {os.path.basename(path) for path in logs}
+    found = []
+    for pid in _all_pids() if logs else ():
+        for stream in (f"/proc/{pid}/fd/1", f"/proc/{pid}/fd/2"):
+            # By its name first, for a look at the file itself may wait for a file system that does not answer.
+            with contextlib.suppress(OSError):
+                if os.path.basename(os.readlink(stream)) in names and _same_file(stream, logs):
+                    found.append(pid)
+                    break
+    return found
+
+
+def _same_file(path: str, others: Sequence[str]) -> bool:
+    about = os.stat(path)
+    for other in others:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(about, os.stat(other)):
+                return True
+    return False
+
+
 def kill_group(group: int, number: int) -> bool:
     """Signal a process group; whether it had members."""
     try:
@@ -150,17 +173,20 @@ def _members(groups: Set[int]) -> bool:
     return any(stat and stat[0] not in "ZX" and int(stat[2]) in groups for stat in found)
 
 
-def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], patience: float = 5.0) -> bool:
+def end_remains(
+    leaders: Sequence[tuple[int, str]], markers: Sequence[str], logs: Sequence[str] = (), patience: float = 5.0
+) -> bool:
     """Kill what orphaned training programs left behind, and wait until it is gone; whether there was anything.
 
     Args:
         leaders: the leaders of their process groups: process id, which is the group's too, and identity.
         markers: environment variables that only this attempt's processes carry.
+        logs: files that only this attempt's processes write to.
         patience: seconds after which to give up on processes that even SIGKILL does not end.
     """
     until, found = time.monotonic() + patience, False
     while time.monotonic() < until:
-        alive = marked(markers)
+        alive = [*marked(markers), *printing(logs)]
         for group, known in leaders:
             if same_process(group, known) and not is_zombie(group):
                 kill_group(group, signal.SIGKILL)
