@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import json
 import urllib.error
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from aws.world import tuning
-from botocore.auth import S3SigV4Auth
+from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
@@ -153,6 +155,92 @@ def test_other_names_for_this_machine_are_refused_without_keys(open_server: Serv
         answer.read()
         connection.close()
         assert answer.status == status
+
+
+DELETION = b"<Delete><Object><Key>dear</Key></Object></Delete>"
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("http://127.0.0.1:{port}", 200),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1", 403),
+    ],
+)
+def test_pages_of_other_origins_change_nothing(origin: str | None, status: int, open_server: Server) -> None:
+    """A browser sends the POST that deletes many objects for any page, without asking first."""
+    dear = Path(open_server.world.objects.root) / "tunewright/dear"
+    dear.write_bytes(b"x")
+    headers = {} if origin is None else {"Origin": origin.format(port=open_server.port)}
+    request = AWSRequest("POST", open_server.url + "/tunewright?delete", data=DELETION, headers=headers)
+    found, body = sent(open_server, request)
+    assert (found, dear.exists()) == (status, status != 200), body
+
+
+def test_a_signature_is_for_one_service(keyed_server: Server) -> None:
+    """Else what was signed for S3 by a key derived for it would do for training jobs too."""
+    for service, status in (("sagemaker", 200), ("s3", 400), ("logs", 400)):
+        request = AWSRequest("POST", keyed_server.url + "/", data=b"{}", headers={"X-Amz-Target": "SageMaker.ListTags"})
+        request.data = b'{"ResourceArn": "arn:aws:sagemaker:eu-west-1:000000000000:training-job/none"}'
+        SigV4Auth(Credentials(WRITER.access, WRITER.secret), service, "eu-west-1").add_auth(request)
+        _, body = sent(keyed_server, request)
+        assert (b"InvalidSignatureException" in body) == (status == 400), body
+
+
+@pytest.mark.parametrize(
+    ("expires", "status"), [("604800", 200), ("604801", 403), ("0000000019999999", 403), ("0", 403)]
+)
+def test_signed_urls_end_within_a_week(expires: str, status: int, keyed_server: Server) -> None:
+    request = AWSRequest("GET", keyed_server.url + "/tunewright")
+    S3SigV4QueryAuth(Credentials(WRITER.access, WRITER.secret), "s3", "eu-west-1", expires).add_auth(request)
+    assert sent(keyed_server, request)[0] == status
+
+
+def test_the_tags_of_an_object_need_a_signed_url_of_their_own(keyed_server: Server) -> None:
+    """Version 2 signs only some of a query's names; whoever may put an object by URL may not put its tags."""
+    credentials, tags = Credentials(WRITER.access, WRITER.secret), "<Tagging><TagSet/></Tagging>"
+    for path, extra, status in (("k", "", 200), ("k", "&tagging", 403), ("k?tagging", "", 200)):
+        request = AWSRequest("PUT", f"{keyed_server.url}/tunewright/{path}", data=tags)
+        HmacV1QueryAuth(credentials, 60).add_auth(request)
+        request.url += extra
+        assert sent(keyed_server, request)[0] == status, (path, extra)
+
+
+def chunked(server: Server, path: str, body: bytes, *, sent_instead: bytes) -> AWSRequest:
+    """A request whose one chunk is signed, and another body in its place."""
+    streaming = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    request = AWSRequest("POST", server.url + path, headers={"x-amz-content-sha256": streaming})
+    auth = S3SigV4Auth(Credentials(WRITER.access, WRITER.secret), "s3", "eu-west-1")
+    auth.payload = lambda _: streaming
+    auth.add_auth(request)
+    request.headers.replace_header("x-amz-content-sha256", streaming)
+    previous = request.headers["Authorization"].rpartition("=")[2]
+    date = request.headers["X-Amz-Date"]
+    key = b"AWS4" + WRITER.secret.encode()
+    for part in (date[:8], "eu-west-1", "s3", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    request.data = b""
+    for content in (body, b""):
+        empty, digest = hashlib.sha256().hexdigest(), hashlib.sha256(content).hexdigest()
+        scope = f"{date[:8]}/eu-west-1/s3/aws4_request"
+        text = "\n".join(("AWS4-HMAC-SHA256-PAYLOAD", date, scope, previous, empty, digest))
+        previous = hmac.new(key, text.encode(), "sha256").hexdigest()
+        shown = sent_instead if content else b""
+        request.data += b"%x;chunk-signature=%b\r\n%b\r\n" % (len(shown), previous.encode(), shown)
+    return request
+
+
+def test_the_chunks_of_a_document_are_verified(keyed_server: Server) -> None:
+    dear = Path(keyed_server.world.objects.root) / "tunewright/dear"
+    dear.write_bytes(b"x")
+    other = DELETION.replace(b"dear", b"none")
+    request = chunked(keyed_server, "/tunewright?delete", other, sent_instead=DELETION)
+    assert (sent(keyed_server, request)[0], dear.exists()) == (403, True)
+    request = chunked(keyed_server, "/tunewright?delete", DELETION, sent_instead=DELETION)
+    assert (sent(keyed_server, request)[0], dear.exists()) == (200, False)
 
 
 def test_large_bodies_are_refused(open_server: Server) -> None:

@@ -59,24 +59,28 @@ class Gate:
                 return None
             raise
 
-    def admit(self, call: Call, signature: Signature | None, body: bytes | None) -> Visitor:
+    def admit(self, call: Call, signature: Signature | None, body: bytes | None, service: str = "") -> Visitor:
         """Let a request in.
 
         Args:
             body: the whole body, or None when it is streamed and its hash is declared.
+            service: which one it has to be signed for, where that does not follow from the signature.
 
         Raises:
             Denied: it may not come in.
         """
         call.note.access_key = signature.access_key[:128] if signature else ""
         if self.open:
-            self._check_host(call)
+            self._check_local(call)
             return Visitor(signature, None)
         if signature is None:
             raise Denied(Refusal.MISSING, "The request is not signed; this server takes requests signed with its keys.")
         key = self._keys.get(signature.access_key)
         if key is None:
             raise Denied(Refusal.UNKNOWN_KEY, "The security token included in the request is invalid.")
+        if service and signature.service != service:
+            text = f"Credential should be scoped to correct service: {service!r}, not {signature.service[:40]!r}."
+            raise Denied(Refusal.MISMATCH, text)
         verify(signature, call, key.secret, self._payload(call, signature, body), self._now())
         return Visitor(signature, key)
 
@@ -90,8 +94,15 @@ class Gate:
             raise Denied(Refusal.MALFORMED, "Missing required header for this request: x-amz-content-sha256")
         return declared
 
-    def _check_host(self, call: Call) -> None:
-        """Pages in a browser must not reach this server under a name of their own that leads here."""
+    def _check_local(self, call: Call) -> None:
+        """Pages in a browser must not reach this server: by a name of their own that leads here, or by requests to it.
+
+        A browser sends some requests, such as the deletion of many objects, without asking first whether it may.
+        """
+        origin = call.headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != call.headers.get("host", "").lower():
+            text = f"Without keys this server takes no requests from pages of another origin, such as {origin[:80]!r}."
+            raise Denied(Refusal.PLACE, text)
         if call.host not in LOCAL_NAMES and not call.host.endswith(".localhost") and call.host != "":
             text = f"Without keys this server answers only under {', '.join(LOCAL_NAMES)}, not {call.host[:80]!r}."
             raise Denied(Refusal.PLACE, text)
@@ -108,7 +119,7 @@ class Gate:
             Denied: neither.
         """
         if self.open:
-            self._check_host(call)
+            self._check_local(call)
             return
         kind, _, text = call.headers.get("authorization", "").partition(" ")
         if kind == "Basic":

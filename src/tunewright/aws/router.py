@@ -170,7 +170,7 @@ class Router:
         try:
             signature = self._gate.announced(call)
             body = await call.body()
-            visitor = self._gate.admit(call, signature, body)
+            visitor = self._gate.admit(call, signature, body, TARGETS.get(prefix, ""))
             call.note.service = TARGETS.get(prefix, "unknown")
             self._gate.check_operation(visitor, operation)
             answer = await self._do(self._answer, call, operation, body, visitor)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from tunewright.aws.call import Call, Send, send_answer
 from tunewright.aws.faults import Answer
 from tunewright.aws.s3_body import ChunkKey
-from tunewright.aws.s3_desk import MAX_DOCUMENT, Desk
+from tunewright.aws.s3_desk import Desk
 from tunewright.aws.s3_faults import S3Fault, error_answer
 from tunewright.aws.s3_list import after_of, list_keys, token_of
 from tunewright.aws.s3_objects import Objects
@@ -164,8 +164,8 @@ class S3:
         await self._desk.do(self._desk.store.bucket, bucket)
         return 200, {"x-amz-bucket-region": self._desk.region}, b""
 
-    async def _create_bucket(self, call: Call, bucket: str, *_: Any) -> Answer:
-        await call.body(MAX_DOCUMENT)
+    async def _create_bucket(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
+        await self._desk.document(call, key)
         if not await self._desk.do(self._desk.store.make_bucket, bucket) and self._desk.region != "us-east-1":
             text = "Your previous request to create the named bucket succeeded and you already own it."
             raise S3Fault("BucketAlreadyOwnedByYou", text, 409)
@@ -214,20 +214,20 @@ class S3:
             tree |= {"NextMarker": url(page.after, encoded)} if page.after is not None else {}
         return xml("ListBucketResult", {**tree, "Contents": contents, "CommonPrefixes": groups})
 
-    async def _delete_many(self, call: Call, bucket: str, *_: Any) -> Answer:
-        root = parse(await self._desk.document(call))
+    async def _delete_many(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
+        root = parse(await self._desk.document(call, key))
         asked = [text for item in root.findall("Object") for text in texts(item, "Key")]
         if not 0 < len(asked) <= 1000:
             raise S3Fault("MalformedXML", f"Between 1 and 1000 keys can be deleted at once, got {len(asked)}.")
         quiet = "".join(texts(root, "Quiet")).strip().lower() == "true"
         done: list[Any] = []
         failed: list[Any] = []
-        for key in asked:
+        for each in asked:
             try:
-                await self._desk.do(self._desk.store.delete, bucket, key)
-                done.append({"Key": key})
+                await self._desk.do(self._desk.store.delete, bucket, each)
+                done.append({"Key": each})
             except S3Fault as fault:
                 if fault.code == "NoSuchBucket":
                     raise
-                failed.append({"Key": key, "Code": fault.code, "Message": fault.message})
+                failed.append({"Key": each, "Code": fault.code, "Message": fault.message})
         return xml("DeleteResult", {"Deleted": [] if quiet else done, "Error": failed})

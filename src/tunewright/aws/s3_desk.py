@@ -43,10 +43,10 @@ class Desk:
         """Run what blocks in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*arguments))
 
-    async def document(self, call: Call) -> bytes:
-        """A body that is a document, its framing taken off and its checksums compared."""
+    async def document(self, call: Call, key: ChunkKey | None) -> bytes:
+        """A body that is a document, its framing taken off, its checksums and signatures compared. Raises S3Fault."""
         digests, found = Digests(call), bytearray()
-        async for data in upload(call, digests, None):
+        async for data in upload(call, digests, key):
             digests.update(data)
             found += data
             if len(found) > MAX_DOCUMENT:

@@ -61,10 +61,10 @@ class Parts:
             await self._desk.do(remove, target)
         return xml("CopyPartResult", {"LastModified": stamp(self._desk.now()), "ETag": f'"{md5}"'})
 
-    async def complete(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
+    async def complete(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
         found = await self._upload(call, bucket, name)
         asked = []
-        for item in parse(await self._desk.document(call)).findall("Part"):
+        for item in parse(await self._desk.document(call, key)).findall("Part"):
             number, etag = "".join(texts(item, "PartNumber")).strip(), "".join(texts(item, "ETag")).strip()
             if not re.fullmatch(r"[0-9]{1,5}", number):
                 raise S3Fault("MalformedXML", f"PartNumber is no number: {number[:20]!r}")

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tunewright.aws.call import Call
+from tunewright.aws.call import Call, Send
 from tunewright.aws.faults import Answer
+from tunewright.aws.s3_body import ChunkKey
 from tunewright.aws.s3_desk import Desk
 from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_reply import xml
@@ -37,7 +38,7 @@ def tags_of_copy(call: Call, found: Found) -> dict[str, str]:
 
 
 class Tags:
-    """Operations on the tags of an object; each takes the request, the bucket and the key."""
+    """Every operation takes the request, the bucket, the key, where to speak, and with what to verify chunks."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -48,8 +49,8 @@ class Tags:
         listed = [{"Key": key, "Value": value} for key, value in found.facts.tags.items()]
         return xml("Tagging", {"TagSet": {"Tag": listed}})
 
-    async def put(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
-        given = parse(await self._desk.document(call)).findall("TagSet/Tag")
+    async def put(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
+        given = parse(await self._desk.document(call, key)).findall("TagSet/Tag")
         pairs = [("".join(texts(tag, "Key")), "".join(texts(tag, "Value"))) for tag in given]
         await self._desk.do(self._desk.store.tag, bucket, name, _checked(pairs))
         return 200, {}, b""

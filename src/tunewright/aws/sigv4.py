@@ -28,7 +28,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 _FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 _SUBRESOURCES = frozenset(
-    {"acl", "delete", "location", "partNumber", "uploadId", "uploads", "versionId", "versioning"}
+    {"acl", "delete", "location", "partNumber", "tagging", "uploadId", "uploads", "versionId", "versioning"}
     | {f"response-{name}" for name in ("cache-control", "content-disposition", "content-encoding")}
     | {f"response-{name}" for name in ("content-language", "content-type", "expires")}
 )
@@ -108,7 +108,7 @@ def _made(credential: str, signed: str, signature: str, at: str, expires: str | 
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != "aws4_request" or not signed or not signature:
         raise Denied(Refusal.MALFORMED, "The signature names no Credential, SignedHeaders or Signature of version 4.")
-    if expires is not None and not (expires.isdecimal() and 0 < int(expires[:9]) <= MAX_EXPIRES):
+    if expires is not None and not (expires.isdecimal() and len(expires) < 7 and 0 < int(expires) <= MAX_EXPIRES):
         raise Denied(Refusal.MALFORMED, f"X-Amz-Expires must be between 1 and {MAX_EXPIRES}.")
     key, date, region, service = parts[:4]
     return Signature(
