@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,26 @@ def test_links_that_lead_out_are_not_followed(s3: Any, any_server: Server, bucke
         with pytest.raises(ClientError):
             operation(Bucket=bucket, Key="out/hostname")
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_link_to_itself_is_no_object(s3: Any, any_server: Server, bucket: str) -> None:
+    place = Path(any_server.world.objects.root) / bucket / "round"
+    place.symlink_to(place)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="round")
+    assert code(error) == "NoSuchKey"
+
+
+def test_documents_that_cannot_be_read_are_told(open_server: Server) -> None:
+    for method, path, body in (
+        ("POST", "/tunewright?delete", b'<?xml version="1.0" encoding="no-such"?><Delete/>'),
+        ("PUT", "/another-bucket", b" " * (3 << 20)),
+    ):
+        request = urllib.request.Request(open_server.url + path, body, method=method)
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(request)
+        assert error.value.code == 400
+        error.value.close()
 
 
 def test_a_key_cannot_be_a_file_and_a_folder(s3: Any, bucket: str) -> None:

@@ -8,6 +8,7 @@ All functions block and are called from threads.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -145,8 +146,10 @@ class S3Store:
         path = self._object(bucket, key)
         try:
             info = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise no_key(key) from None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise no_key(key) from None
+            raise
         if stat.S_ISDIR(info.st_mode):
             if not key.endswith("/"):
                 raise no_key(key)

@@ -74,7 +74,7 @@ def parse(body: bytes) -> Element:
     try:
         parser.Parse(body, True)
         found: Element = builder.close()
-    except (expat.ExpatError, ValueError, AssertionError) as error:
+    except (expat.ExpatError, LookupError, ValueError, AssertionError) as error:
         why = f"The XML you provided was not well-formed or did not validate: {error}"
         raise S3Fault("MalformedXML", why) from None
     return found
