@@ -81,6 +81,76 @@ def test_escapes_are_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
     assert not list(target.iterdir()) and not (tmp_path / "deep" / "up").exists()
 
 
+def _links_out(target: str) -> list[tarfile.TarInfo]:
+    """A link to a link whose way is longer than the system can follow, so that its real place is not seen."""
+    members, place, names = [], "", "abcdefghijklmnop"
+    for name in names:
+        members += [
+            _member(place + "d" * 247, type=tarfile.DIRTYPE),
+            _member(place + name, type=tarfile.SYMTYPE, linkname="d" * 247),
+        ]
+        place += "d" * 247 + "/"
+    way = "/".join(names) + "/" + "l" * 254
+    members.append(_member(way, type=tarfile.SYMTYPE, linkname="../" * len(names)))
+    members.append(_member("escape", type=tarfile.SYMTYPE, linkname=f"{way}/{'../' * 12}{target.lstrip('/')}"))
+    return [*members, _member("escape/up")]
+
+
+def test_long_ways_through_links_do_not_lead_out(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for member in _links_out(str(tmp_path)):
+            tar.addfile(member)
+    with pytest.raises(Invalid, match="leave the code directory"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert not (tmp_path / "up").exists()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [_member("link", type=tarfile.SYMTYPE, linkname="."), _member("link/file")],
+        [_member("hard", type=tarfile.LNKTYPE, linkname="nothing")],
+        [_member("link", type=tarfile.SYMTYPE, linkname="x"), _member("hard", type=tarfile.LNKTYPE, linkname="link")],
+    ],
+)
+def test_nothing_is_written_through_links(tmp_path: Path, members: list[tarfile.TarInfo]) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for member in members:
+            tar.addfile(member)
+    with pytest.raises(Invalid, match="leave the code directory"):
+        packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+
+
+def test_a_later_member_takes_the_place_of_a_link(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(_member("kept", size=1), io.BytesIO(b"k"))
+        tar.addfile(_member("same", type=tarfile.LNKTYPE, linkname="./kept"))
+        tar.addfile(_member("link", type=tarfile.SYMTYPE, linkname="kept"))
+        tar.addfile(_member("link", size=1), io.BytesIO(b"x"))
+    packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "code").iterdir()} == {
+        "kept": b"k",
+        "same": b"k",
+        "link": b"x",
+    }
+
+
+def test_the_first_versions_of_python_3_11_unpack_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their tarfile has no filters."""
+    now = tarfile.TarFile.extract
+
+    def then(self: tarfile.TarFile, member: tarfile.TarInfo, path: str = "", set_attrs: bool = True) -> None:
+        now(self, member, path, set_attrs, filter="fully_trusted")
+
+    monkeypatch.setattr(tarfile.TarFile, "extract", then)
+    monkeypatch.delattr(tarfile, "FilterError", raising=False)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(_member("./", type=tarfile.DIRTYPE))
+        tar.addfile(_member("./sub/file", size=1), io.BytesIO(b"x"))
+    packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    assert (tmp_path / "code/sub/file").read_bytes() == b"x"
+
+
 def test_owners_and_special_bits_are_not_taken_over(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
         tar.addfile(_member("file", mode=0o6777, uid=12345, size=1), io.BytesIO(b"x"))

@@ -111,6 +111,8 @@ def _opened(archive: str) -> IO[bytes]:
 def unpack(archive: str, directory: str) -> None:
     """Unpack a gzipped (or plain) tar archive of source code below a directory.
 
+    Owners, times and special bits of the members are not taken over.
+
     Raises:
         Invalid: it is no archive, or a member would land outside, or it holds devices or is far too large. Members
             before that one are unpacked then.
@@ -118,13 +120,75 @@ def unpack(archive: str, directory: str) -> None:
     count = size = 0
     try:
         with _opened(archive) as file, tarfile.open(fileobj=_Bounded(file, archive), mode="r:") as tar:  # type: ignore[call-overload]  # a file as far as tarfile needs one
+            # The filters of tarfile are missing before Python 3.11.4, and long ways through links lead out of those
+            # of 2023 to 2025; so each member is looked at here.
+            tar.extraction_filter = lambda member, _: member
             for member in tar:
                 count, size = count + 1, size + member.size
                 if count > MAX_MEMBERS or size > MAX_UNPACKED:
                     raise Invalid.one(archive, TOO_MUCH)
-                tar.extract(member, directory, filter="data")
+                _extract(tar, member, directory)
                 tar.members.clear()  # else it remembers them all
-    except tarfile.FilterError as error:
+    except _Stray as error:
         raise Invalid.one(archive, f"holds a member that would leave the code directory: {error}.") from error
     except (tarfile.TarError, OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
         raise Invalid.one(archive, f"cannot be unpacked: {error}. It has to be a .tar.gz of the code.") from error
+
+
+class _Stray(Exception):
+    """A member that is not let out of its archive, and why."""
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: str) -> None:
+    """Unpack one member. Nothing is ever written through a link, so no chain of links leads out. Raises _Stray."""
+    name = _inner(member.name.lstrip("/"), member)
+    if name == ".":
+        return
+    target = os.path.join(directory, name)
+    _check_way(directory, name, member)
+    if member.issym():
+        goal = os.path.join(os.path.dirname(name), member.linkname)
+        real = os.path.realpath(os.path.join(directory, _inner(goal, member)))
+        if os.path.isabs(member.linkname) or not f"{real}/".startswith(f"{os.path.realpath(directory)}/"):
+            raise _Stray(f"{member.name!r} links to {member.linkname[:80]!r}")
+    elif member.islnk():
+        member.linkname = _inner(member.linkname, member)
+        _check_way(directory, member.linkname, member)
+        if not stat.S_ISREG(_mode(os.path.join(directory, member.linkname))):
+            raise _Stray(f"{member.name!r} is another name of {member.linkname[:80]!r}, which is no file before it")
+    elif not member.isreg() and not member.isdir():
+        raise _Stray(f"{member.name!r} is a special file")
+    if member.isdir():
+        os.makedirs(target, exist_ok=True)
+        return
+    if _mode(target) and not stat.S_ISDIR(_mode(target)):
+        os.unlink(target)
+    member.name = name
+    tar.extract(member, directory, set_attrs=False)
+    if member.isreg():
+        os.chmod(target, member.mode & 0o755 | 0o600)
+
+
+def _inner(path: str, member: tarfile.TarInfo) -> str:
+    """A path within the archive in its shortest form. Raises _Stray when it is none."""
+    short = os.path.normpath(path)
+    if short.startswith("/") or short == ".." or short.startswith("../"):
+        raise _Stray(f"{member.name!r} leads to {path[:80]!r}")
+    return short
+
+
+def _check_way(directory: str, name: str, member: tarfile.TarInfo) -> None:
+    """Raises _Stray when one of the directories that a name leads through is a link."""
+    way = directory
+    for part in name.split("/")[:-1]:
+        way = os.path.join(way, part)
+        if stat.S_ISLNK(_mode(way)):
+            raise _Stray(f"{member.name!r} leads through the link {part[:80]!r}")
+
+
+def _mode(path: str) -> int:
+    """What a path itself is, links not followed; 0 for nothing."""
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
