@@ -141,6 +141,11 @@ def test_aliases_that_multiply_or_turn_in_a_circle_are_refused(tmp_path: Path) -
     assert "nested too deeply" in refused(tmp_path, "a: &a [*a]\n")
 
 
+@pytest.mark.parametrize(("suffix", "before"), [(".yaml", "a: "), (".toml", "a = "), (".json", '{"a": ')])
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path, suffix: str, before: str) -> None:
+    assert "nested too deeply" in refused(tmp_path, before + "[" * 50_000, suffix)
+
+
 def test_no_object_is_ever_made(tmp_path: Path) -> None:
     document = written(tmp_path, "a: !!python/object/apply:os.system ['false']\n")
     assert document.data == {"a": ["false"]}

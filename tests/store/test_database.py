@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -137,10 +138,19 @@ def test_an_open_database_is_asked_one_question(url: str, monkeypatch: pytest.Mo
 # ---- opening ----
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "oracle9i://x/y", "sqlite:///"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "nonsense", "sqlite://", "sqlite:///:memory:", "oracle9i://x/y", "sqlite:///", "postgresql://me@host:port/db"],
+)
 def test_what_is_no_database_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="store"):
         open_store(url)
+
+
+def test_a_missing_driver_is_named_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(Invalid, match=r"'psycopg', which is not installed.*pip install 'psycopg\[binary\]'"):
+        open_store("postgresql://me:secret@host/db")
 
 
 def test_a_file_that_is_no_database_is_refused(url: str) -> None:

@@ -70,22 +70,29 @@ def read(path: Path) -> Document:
         Invalid: it cannot be read, is not of its format, or its top is not a table.
     """
     text = _text(path)
-    match path.suffix.lower():
-        case ".yaml" | ".yml":
-            data, lines = _yaml(text)
-        case ".toml":
-            data = _toml(text)
-            lines = dict(_search(text, data))
-        case ".json":
-            data = _json(text)
-            lines = dict(_search(text, data))
-        case suffix:
-            raise Invalid.one(
-                "", f"the suffix {suffix!r} is not known; a tuning file ends in .yaml, .yml, .toml or .json."
-            )
+    try:
+        data, lines = _parsed(text, path.suffix.lower())
+    except RecursionError:
+        raise Invalid.one("", "the file is nested too deeply.") from None
     if not isinstance(data, dict):
         raise Invalid.one("", "the file holds no fields; see `tunewright init` for a first one.")
     return Document(path, data, lines)
+
+
+def _parsed(text: str, suffix: str) -> tuple[Plain, Mapping[Where, int]]:
+    """What a file of this suffix holds, and where. Raises Invalid."""
+    match suffix:
+        case ".yaml" | ".yml":
+            return _yaml(text)
+        case ".toml":
+            data: Plain = _toml(text)
+        case ".json":
+            data = _json(text)
+        case _:
+            raise Invalid.one(
+                "", f"the suffix {suffix!r} is not known; a tuning file ends in .yaml, .yml, .toml or .json."
+            )
+    return data, dict(_search(text, data))
 
 
 def _text(path: Path) -> str:
@@ -245,7 +252,7 @@ def _json(text: str) -> Plain:
         value: Plain = json.loads(text, object_pairs_hook=table, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise Invalid.one(f"line {error.lineno}, column {error.colno}", f"is not JSON: {error.msg}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Invalid.one("", f"is not JSON: {error}.") from error
     if problems:
         raise Invalid(problems)

@@ -50,7 +50,12 @@ def open_database(url: str) -> Engine:
     try:
         engine = _engine(make_url(url))
         _bring_up_to_date(engine)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except ModuleNotFoundError as error:
+        text = (
+            f"needs the driver {error.name!r}, which is not installed. For PostgreSQL: pip install 'psycopg[binary]'."
+        )
+        raise Invalid.one("store", text) from error
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         hint = "Give a URL such as sqlite:////home/me/tunewright.db or postgresql://host/name"
         raise Invalid.one("store", f"cannot be used as a database: {error}. {hint}.") from error
     except DatabaseError as error:
