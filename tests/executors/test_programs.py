@@ -201,6 +201,16 @@ def test_a_syntax_error_shows_itself(bench: Bench) -> None:
     assert "SyntaxError" in report.reason and "ExecuteUserScriptError" in report.reason
 
 
+@pytest.mark.parametrize("where", ["sys.stderr", "open(os.environ['SM_OUTPUT_DIR'] + '/failure', 'w')"])
+def test_a_reason_moves_no_terminals_cursor(bench: Bench, where: str) -> None:
+    said = r"50 %\r\x1b[1;31mValueError\x1b[0m: bad\x1b]52;c;ZXZpbA==\x07 path\x1b[2J\ttab\x00\n"
+    report = bench.run(
+        bench.task("colour-1", f"import os, sys\n{where}.write({said!r}.encode().decode('unicode_escape'))\nexit(3)")
+    )
+    assert "50 %\nValueError: bad path\ttab" in report.reason
+    assert all(character.isprintable() or character in "\n\t" for character in report.reason)
+
+
 def test_an_uncaught_error_shows_its_last_lines(bench: Bench) -> None:
     text = "print('x' * 100000)\nraise ValueError('bad path: /data/ü')\n"
     report = bench.run(bench.task("raises-1", text))

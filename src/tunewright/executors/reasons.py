@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 from collections.abc import Sequence
@@ -15,6 +16,11 @@ DISPLACED = "{} was removed or renamed while the training job ran, and its log, 
 _TAIL_BYTES = 8192
 _TAIL_CHARACTERS = 600
 _COMMAND_CHARACTERS = 160
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and the cursor
+    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles, links, the clipboard
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -32,9 +38,8 @@ def program_failed(code: int, workdir: Workdir, command: Sequence[str]) -> str:
     What the program wrote to `output/failure` comes first, at most 1,024 characters. Else the form that
     SageMaker's script mode uses, with the last lines of its log.
     """
-    written = _head(workdir.failure)
-    if written:
-        return written
+    if said := written(workdir):
+        return said
     lines = ["ExecuteUserScriptError:", f"ExitCode {128 - code if code < 0 else code}{_hint(code)}"]
     message = tail(workdir)
     if message:
@@ -57,12 +62,18 @@ def _hint(code: int) -> str:
     return f": ended by {name}"
 
 
-def _head(path: str) -> str:
+def written(workdir: Workdir) -> str:
+    """What a program wrote to `output/failure`, at most 1,024 characters; empty when it wrote nothing."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(LIMIT).strip()
+        with open(workdir.failure, encoding="utf-8", errors="replace") as file:
+            return plain(file.read(LIMIT)).strip()
     except OSError:
         return ""
+
+
+def plain(text: str) -> str:
+    """Text without colours and what else would move a terminal's cursor; a carriage return ends a line."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def tail(workdir: Workdir) -> str:
@@ -73,9 +84,9 @@ def tail(workdir: Workdir) -> str:
             size = os.stat(path).st_size
         except OSError:
             continue
-        text = workdir.read(stream, max(0, size - _TAIL_BYTES), _TAIL_BYTES).decode("utf-8", "replace").strip()
-        if text:
-            return _last_lines(text)
+        text = workdir.read(stream, max(0, size - _TAIL_BYTES), _TAIL_BYTES).decode("utf-8", "replace")
+        if said := plain(text).strip():
+            return _last_lines(said)
     return ""
 
 

@@ -19,7 +19,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors.contract import program_parameters
 from tunewright.executors.function_store import Unloadable, load_function
 from tunewright.executors.function_travel import Homes
-from tunewright.executors.reasons import LIMIT, tail
+from tunewright.executors.reasons import LIMIT, plain, tail, written
 from tunewright.executors.takes import Takes
 from tunewright.executors.workdir import Workdir
 
@@ -169,20 +169,11 @@ def _exited(error: SystemExit, workdir: Workdir) -> Outcome:
     return Outcome((code & 0xFF or 1) if isinstance(code, int) else 1, Failure.ALGORITHM, reason[:LIMIT])
 
 
-def written(workdir: Workdir) -> str:
-    """What a function wrote to `output/failure`, which goes before everything else."""
-    try:
-        with open(workdir.failure, encoding="utf-8", errors="replace") as file:
-            return file.read(LIMIT).strip()
-    except OSError:
-        return ""
-
-
 def _raised(error: BaseException) -> Outcome:
     trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
     error = error.with_traceback(trace)
     traceback.print_exception(error)
-    text = "".join(traceback.format_exception_only(error)).strip()
+    text = plain("".join(traceback.format_exception_only(error))).strip()
     where = "".join(traceback.format_list(traceback.extract_tb(trace)[-1:])).rstrip()
     room = max(LIMIT - len(where) - 1, LIMIT // 2)
     return Outcome(1, Failure.ALGORITHM, f"{text[:room]}\n{where}"[:LIMIT].rstrip())
