@@ -120,6 +120,20 @@ def test_a_refusal_is_final_and_many_stumbles_are_too_many(tmp_path: Path, monke
         assert [event["number"] for event in hook.until(6)] == [1, 2, 2, 2, 2, 3]
 
 
+def test_the_log_does_not_hold_a_webhooks_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever knows the address of a chat's webhook may write there."""
+    monkeypatch.setattr("tunewright.aws.announce.PAUSES", ())
+    with listening(chain([404], repeat(204))) as (hook, url):
+        [told] = targets_of(f"{url}/secret?token=secret", tmp_path)
+        told("{}")
+        told("{}")
+        hook.until(2)
+    assert "the webhook at 127.0.0.1:" in caplog.text and "it answered 404" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_other_addresses_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="neither a file's path nor an http"):
         targets_of("ftp://somewhere", tmp_path)

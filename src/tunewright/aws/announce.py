@@ -21,6 +21,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 from tunewright.aws.names import Arns
 from tunewright.aws.protocol import Wire
@@ -126,6 +127,8 @@ class Webhook:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        # What follows the host is often a secret: it stays out of the log.
+        self._shown = f"the webhook at {urlsplit(url).netloc.rpartition('@')[2]}"
         self._queue: queue.Queue[str] = queue.Queue(WAITING)
         self._lock = threading.Lock()
         self._never = threading.Event()
@@ -139,7 +142,7 @@ class Webhook:
         try:
             self._queue.put_nowait(line)
         except queue.Full:
-            _LOG.warning("%s does not keep up; a state change is not told to it", self._url)
+            _LOG.warning("%s does not keep up; a state change is not told to it", self._shown)
 
     def _deliver(self) -> None:
         while True:
@@ -151,7 +154,7 @@ class Webhook:
                 self._never.wait(pause)
                 trouble = self._post(line)
             if trouble is not None:
-                _LOG.warning("%s did not take a state change: %s", self._url, trouble.why)
+                _LOG.warning("%s did not take a state change: %s", self._shown, trouble.why)
 
     def _post(self, line: str) -> _Trouble | None:
         headers = {"Content-Type": "application/json"}
