@@ -84,6 +84,16 @@ def test_the_median_rule_would_have_stopped_one_at_epoch_three() -> None:
     assert found.unknown == []
 
 
+def test_a_program_that_was_gone_before_its_last_value_was_read_saves_nothing_and_costs_nothing() -> None:
+    of = halving(spec(parallel=2), 1, 3)
+    *before, last = one_by_one(of, [1.0, 0.9, 0.8])
+    assert isinstance(last, Exited)
+    news = Proposed(last.at, (Proposal(2, {"x": 0.5}),))
+    found = what_if([*before, news, replace(last, at=last.at - 1)], of, Engine())
+    assert [(course.number, course.epoch) for course in found.stopped] == [(1, 3)]
+    assert (found.epochs_saved(), found.seconds_saved()) == (0, 0.0)
+
+
 def test_off_stops_nothing_and_what_was_stopped_goes_on_into_the_unknown() -> None:
     of = auto(spec())
     journal = one_by_one(of, A, B, C, D)[:-2]

@@ -82,7 +82,8 @@ class WhatIf:
         return sum(self.recorded[n].epoch - course.epoch for n, course in self.supposed.items())
 
     def seconds_saved(self) -> float:
-        return sum(self.recorded[n].seconds - course.seconds for n, course in self.supposed.items())
+        """Never less than nothing: a program that ended by itself may have been gone before its last value was read."""
+        return sum(max(0.0, self.recorded[n].seconds - course.seconds) for n, course in self.supposed.items())
 
     @property
     def _maximise(self) -> bool:
