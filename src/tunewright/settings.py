@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,7 +13,12 @@ from pathlib import Path
 from tunewright.core.errors import Invalid, Problem
 
 PREFIX = "TUNEWRIGHT_"
+FILE = "tunewright.toml"
 WORDS = {"executor": ("local",), "opt_ml": ("auto", "rewrite"), "requirements": ("ignore", "install")}
+PATTERNS = {
+    "region": (r"[a-z0-9-]{1,32}", "must be small letters, digits and hyphens, such as us-east-1"),
+    "account": (r"[0-9]{12}", "must be 12 digits"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +67,13 @@ class Settings:
         Raises:
             Invalid: the file cannot be read, holds an unknown name, or a value is not of its kind.
         """
-        environment = os.environ if environment is None else environment
-        found = _from_file((directory or Path.cwd()) / "tunewright.toml")
-        for field in fields(cls):
-            if value := environment.get(PREFIX + field.name.upper()):
-                found[field.name] = value
-        return cls._make(found)
+        return cls._make({name: value for name, (value, _) in given(environment, directory).items()})
 
     @classmethod
     def _make(cls, found: Mapping[str, object]) -> Settings:
         known = {field.name for field in fields(cls)}
         problems = [
-            Problem(f"tunewright.toml: {name}", f"is not a setting; known are {', '.join(sorted(known))}.")
+            Problem(f"{FILE}: {name}", f"is not a setting; known are {', '.join(sorted(known))}.")
             for name in found
             if name not in known
         ]
@@ -85,11 +86,13 @@ class Settings:
                 if not 0 <= float(str(found[name])) < float("inf"):
                     raise ValueError
             except ValueError:
-                problems.append(Problem(name, f"must be a number of seconds, got {found[name]!r}."))
+                problems.append(_wrong(name, "must be a number of seconds", found[name]))
         for name, words in WORDS.items():
             if found.get(name) not in (None, "", *words):
-                remedy = f"Correct {PREFIX}{name.upper()}, or {name} in tunewright.toml."
-                problems.append(Problem(name, f"must be {' or '.join(words)}, got {found[name]!r}. {remedy}"))
+                problems.append(_wrong(name, f"must be {' or '.join(words)}", found[name]))
+        for name, (pattern, rule) in PATTERNS.items():
+            if (value := found.get(name)) and not re.fullmatch(pattern, str(value)):
+                problems.append(_wrong(name, rule, value))
         if problems:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
@@ -106,6 +109,23 @@ class Settings:
             capacity_seconds=numbers["capacity_seconds"] or 0.0,
             **text,
         )
+
+
+def given(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> dict[str, tuple[object, str]]:
+    """What is set, and by what: a variable's name, or that of the file. Raises Invalid when that cannot be read."""
+    environment = os.environ if environment is None else environment
+    found: dict[str, tuple[object, str]] = {
+        name: (value, FILE) for name, value in _from_file((directory or Path.cwd()) / FILE).items()
+    }
+    for field in fields(Settings):
+        variable = PREFIX + field.name.upper()
+        if value := environment.get(variable):
+            found[field.name] = value, variable
+    return found
+
+
+def _wrong(name: str, rule: str, value: object) -> Problem:
+    return Problem(name, f"{rule}, got {value!r}. Correct {PREFIX}{name.upper()}, or {name} in {FILE}.")
 
 
 def _from_file(path: Path) -> dict[str, object]:

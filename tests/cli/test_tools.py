@@ -226,10 +226,32 @@ def test_doctor_of_a_healthy_home(finished: StillEngine, cli: Run) -> None:
     assert result.exit_code == 0, found
     checks = {finding["Check"]: finding for finding in found["Findings"]}
     assert list(checks) == [
-        "python", "home", "disk", "slots", "fork server", "/opt/ml", "store", "in charge", "journals",
+        "python", "settings", "home", "disk", "slots", "fork server", "/opt/ml", "store", "in charge", "journals",
     ]  # fmt: skip
     assert sys.executable in checks["python"]["Found"]
     assert "the newest 1 fold" in checks["journals"]["Found"]
+
+
+def test_doctor_says_what_is_set_and_where_but_no_secrets(
+    engine: StillEngine, cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tunewright.toml").write_text('slots = 3\nevents = "https://chat.example/secret"\n', encoding="utf-8")
+    monkeypatch.setenv("TUNEWRIGHT_STOP_GRACE_SECONDS", "7")
+    checks = {finding["Check"]: finding["Found"] for finding in json.loads(cli("doctor", "--json").stdout)["Findings"]}
+    said = checks["settings"]
+    assert "slots = 3 (tunewright.toml)" in said and "stop_grace_seconds = 7 (TUNEWRIGHT_STOP_GRACE_SECONDS)" in said
+    assert "events (tunewright.toml)" in said and "secret" not in said and said.endswith("the others by default")
+
+
+@pytest.mark.parametrize(("name", "value"), [("ACCOUNT", "12345"), ("REGION", "us east"), ("LEASE_SECONDS", "soon")])
+def test_settings_that_nothing_could_be_made_of_are_told(
+    name: str, value: str, engine: StillEngine, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"TUNEWRIGHT_{name}", value)
+    result = cli("doctor")
+    assert result.exit_code == 1
+    assert f"{name.lower()}: must be" in result.stdout and f"Correct TUNEWRIGHT_{name}, or" in result.stdout
 
 
 def test_doctor_names_jobs_that_nobody_runs(digits: StillEngine, cli: Run) -> None:

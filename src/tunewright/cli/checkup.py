@@ -21,12 +21,14 @@ from tunewright.core.reads import JobQuery
 from tunewright.executors import images, rooms
 from tunewright.executors.containers import run_quietly
 from tunewright.executors.slots import capacity
-from tunewright.settings import Settings
+from tunewright.settings import Settings, given
 from tunewright.store.database import HEAD
 
 LOW_BYTES, EMPTY_BYTES = 2_000_000_000, 200_000_000
 FOLDED_JOBS = 5
 START_SECONDS = 60
+_CONFIDENTIAL = {"store", "objects", "events", "images"}
+"""Settings that may hold passwords and tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def checkup() -> list[Finding]:
         settings = Settings.load()
     except TunewrightError as error:
         return [*findings, Finding("bad", "settings", str(error))]
-    findings += [_home(settings), _disk(settings)]
+    findings += [_settings(), _home(settings), _disk(settings)]
     if findings[-2].bad:
         return findings
     findings += _careful("slots", lambda: _slots(settings))
@@ -88,6 +90,15 @@ def _careful(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]
 def _python() -> Finding:
     text = f"Python {platform.python_version()} at {sys.executable}, tunewright {version('tunewright')}"
     return Finding("ok" if sys.version_info >= (3, 11) else "bad", "python", text)
+
+
+def _settings() -> Finding:
+    """What is set and where; values that may hold secrets are not shown."""
+    said = [
+        f"{name} ({source})" if name in _CONFIDENTIAL else f"{name} = {value} ({source})"
+        for name, (value, source) in sorted(given().items())
+    ]
+    return Finding("ok", "settings", f"{listed(said)}; the others by default" if said else "all by default")
 
 
 def _home(settings: Settings) -> Finding:
