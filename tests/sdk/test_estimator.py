@@ -17,6 +17,7 @@ from tunewright.estimator import (
     TrainingJobFailed,
     attach_training_job,
 )
+from tunewright.sdk import packing
 
 from .fakes import FakeLocal, complaints, fake, session
 
@@ -94,6 +95,13 @@ def test_everything_is_checked_before(tmp_path: Path) -> None:
         "job_name",
     }
     assert not fake(mine).training
+
+
+def test_environments_and_homes_do_not_travel_whatever_they_are_called(tmp_path: Path) -> None:
+    for name in ("train.py", "lib/helper.py", "env/pyvenv.cfg", "env/bin/python", "runs/tunewright.db", "runs/model"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert [str(path.relative_to(tmp_path)) for path in packing.files(tmp_path)] == ["lib/helper.py", "train.py"]
 
 
 def test_a_working_folder_may_have_blanks(tmp_path: Path) -> None:

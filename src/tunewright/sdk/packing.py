@@ -17,16 +17,19 @@ SKIPPED = frozenset(
     {"__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", ".ipynb_checkpoints"}
 )
 SKIPPED |= frozenset({".mypy_cache", ".ruff_cache", ".pytest_cache"})
+MARKS = ("pyvenv.cfg", "tunewright.db")
+"""What a virtual environment and a home of Tunewright's have, whatever they are called."""
 MAX_SOURCE_BYTES = 500_000_000
 
 
 def files(directory: Path) -> Iterator[Path]:
-    """The files of a source directory in a stable order, without version control, caches and environments."""
+    """The files of a source directory in a stable order, without version control, caches, environments and homes."""
     for path in sorted(directory.iterdir()):
         if path.name in SKIPPED:
             continue
         if path.is_dir() and not path.is_symlink():
-            yield from files(path)
+            if not any((path / mark).exists() for mark in MARKS):
+                yield from files(path)
         elif path.is_file():
             yield path
 
