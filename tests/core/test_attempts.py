@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from drive import START, Drive, spec
 
@@ -75,6 +77,24 @@ def test_interruptions_do_not_use_up_retries(retries: int) -> None:
     interrupted(drive.later(1), failure=Failure.INTERNAL)
     assert drive.trials[1].status is TrialStatus.FAILED
     assert (drive.trials[1].interruptions, drive.trials[1].ran) == (3, 4.0 + retries)
+
+
+@pytest.mark.parametrize(
+    ("spot", "failure", "phase"),
+    [
+        (True, Failure.INTERRUPTED, Phase.INTERRUPTED),
+        (True, Failure.INTERNAL, Phase.RESTARTING),
+        (False, Failure.INTERRUPTED, Phase.RESTARTING),
+        (False, Failure.INTERNAL, Phase.RESTARTING),
+    ],
+)
+def test_only_spot_training_is_shown_as_interrupted(spot: bool, failure: Failure, phase: Phase) -> None:
+    of = spec(retries=1)
+    training = replace(of.definitions[0].training, spot=spot)
+    drive = Drive(replace(of, definitions=(replace(of.definitions[0], training=training),)))
+    drive.start()
+    interrupted(drive.later(1), failure=failure)
+    assert [t.phase for t in drive.trials[1].transitions[-2:]] == [phase, Phase.STARTING]
 
 
 def test_an_interruption_of_the_trial_that_reached_the_target_loses_nothing() -> None:

@@ -218,6 +218,20 @@ def test_a_finished_job_is_owed_nothing(status: JobStatus) -> None:
     assert drive.job.live == {}
 
 
+def test_a_job_that_is_stopped_twice_was_stopped_when_it_was_first_asked() -> None:
+    drive = job_in(JobStatus.STOPPING)
+    before = drive.job
+    drive.later(1).stop()
+    assert drive.job is before
+
+
+def test_what_an_ending_job_is_told_of_its_search_comes_too_late() -> None:
+    drive = job_in(JobStatus.STOPPING)
+    before = drive.job
+    drive.propose(0, exhausted=True, converged=True)
+    assert drive.job is before
+
+
 def test_a_created_job_is_created_once() -> None:
     first = step(None, Created(START, UID, spec()))
     again = step(first.job, Created(START + 5, "another", spec(max_jobs=99)))

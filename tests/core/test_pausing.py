@@ -121,6 +121,19 @@ def test_a_stale_answer_changes_nothing() -> None:
     assert drive.job is again
 
 
+def test_an_answer_that_is_told_twice_is_told_once() -> None:
+    drive = paused_with(parallel=3)
+    drive.promote()
+    drive.start()
+    drive.pause(0.8, number=2)
+    answer = Promoted(drive.now, drive.job.news, (Promotion(1, FIT),))
+    drive.tell(answer)
+    before = drive.job
+    assert Promote(2, before.news) in drive.todo(), "one is paused still, and there is room"
+    drive.tell(answer)
+    assert drive.job is before
+
+
 def test_no_more_go_on_than_there_are_places() -> None:
     drive = Drive(promoting(parallel=2))
     drive.start(2)

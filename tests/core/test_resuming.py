@@ -60,6 +60,14 @@ def test_resuming_with_nothing_left_to_do_ends_again() -> None:
     assert drive.job.status is JobStatus.COMPLETED
 
 
+def test_resuming_never_takes_training_jobs_away() -> None:
+    drive = Drive(spec(max_jobs=3, parallel=1))
+    drive.finish(0.5)
+    drive.stop()
+    drive.resume(-2)
+    assert (drive.job.budget, drive.todo()) == (3, [Propose(2, 1)])
+
+
 def test_failing_to_improve_is_counted_afresh_after_resuming() -> None:
     drive = Drive(spec(max_jobs=100, parallel=1, completion=Completion(not_improving=3)))
     for value in (0.5, 0.5, 0.5, 0.5):

@@ -22,7 +22,9 @@ def test_row_56_names(sim: Sim) -> None:
 def test_row_57_children_are_training_jobs(sim: Sim) -> None:
     arn = sim.create(sim.request("job", jobs=3))
     sim.end("job")
-    for child in sim.children("job"):
+    children = sim.children("job")
+    assert len(children) == 3
+    for child in children:
         described = sim.child(child["TrainingJobName"])
         assert described["TuningJobArn"] == arn
         assert described["TrainingJobArn"] == child["TrainingJobArn"]

@@ -87,12 +87,7 @@ def _emitted(draft: Draft, trial: Trial, seen: Observation) -> Trial:
     draft.points.append(_point(trial, seen, epoch, objective=True))
     draft.facts.append(Emitted(trial.number, epoch, seen.value))
     alone = draft.job.spec.replicates == 1
-    if (
-        draft.job.ending is None
-        and alone
-        and math.isfinite(seen.value)
-        and completion.reached_target(draft.job, seen.value)
-    ):
+    if alone and math.isfinite(seen.value) and completion.reached_target(draft.job, seen.value):
         draft.end(completion.target_ending(draft.job, trial, seen.value, draft.at))
     return replace(trial, epoch=max(trial.epoch, epoch), last=seen.value)
 

@@ -118,7 +118,7 @@ def _proposed(draft: Draft, event: Proposed) -> None:
         if proposal.number == draft.job.next_number and draft.job.room():
             name = trial_name(draft.job.name, draft.job.uid, proposal.number)
             _add_trial(draft, name, proposal.point, proposal.definition)
-    if draft.job.ending or draft.job.status.terminal:
+    if draft.job.ending:
         return
     if event.exhausted and not draft.job.exhausted:
         draft.job = replace(draft.job, exhausted=True)
