@@ -429,6 +429,15 @@ def test_the_first_criterion_met_is_the_reason() -> None:
     assert drive.job.ending.why.startswith("target reached")
 
 
+def test_where_nothing_failed_no_failure_is_told() -> None:
+    drive = Drive(spec(parallel=1, runtime=10.0))
+    drive.start()
+    drive.later(20).tick()
+    drive.exit(1, -15, killed=True)
+    why = "No training job succeeded (run time is up: 10 s (MaxRuntimeInSeconds))."
+    assert (drive.job.status, drive.job.reason) == (JobStatus.FAILED, why)
+
+
 def test_a_user_stop_overrules_an_ending_under_way() -> None:
     drive = Drive(spec(parallel=1, runtime=10.0))
     drive.finish(0.5)

@@ -161,6 +161,25 @@ def test_a_gap_in_a_curve_counts_as_an_epoch() -> None:
     assert drive.history().records[1].finite_curve() == [(1, 0.9), (3, 0.7)]
 
 
+def test_a_curve_is_in_order_of_its_epochs_whatever_came_first() -> None:
+    drive = Drive(spec())
+    drive.start()
+    for step in (5, 2, 9):
+        drive.report(1, step / 10, step=step)
+    assert drive.history().records[1].finite_curve() == [(2, 0.2), (5, 0.5), (9, 0.9)]
+
+
+def test_snapshots_share_what_has_ended() -> None:
+    """What a snapshot costs must not grow with a job's finished training jobs."""
+    drive = Drive(spec())
+    drive.finish(0.5)
+    drive.start()
+    history = drive.history()
+    records = history.snapshot().records
+    assert records[1] is history.records[1]
+    assert records[2] is not history.records[2]
+
+
 def test_other_metrics_are_kept_and_decide_nothing() -> None:
     drive = Drive(spec(early=True))
     drive.start()

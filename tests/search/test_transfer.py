@@ -11,7 +11,7 @@ from tunewright.core.spec import Training
 from tunewright.search import Exhausted, Search
 from tunewright.search.encode import Cube
 from tunewright.search.parents import Parent, read_parent
-from tunewright.search.transfer import make_task, promising_row
+from tunewright.search.transfer import WarmStarts, make_task, promising_row
 
 SPACE = {
     "x": ContinuousParameter(1e-4, 1.0, "Logarithmic"),
@@ -134,6 +134,17 @@ def test_identical_parents_are_own_results_and_not_repeated() -> None:
     assert set(again) == set(tried)
     with pytest.raises(Exhausted):
         new.ask()
+
+
+def test_a_parent_that_went_on_is_read_again() -> None:
+    old = parent(11, 0.1, count=5)
+    new = Search(SPACE, seed=1, parents=[old], warm_start_type="IdenticalDataAndAlgorithm")
+    cube, starts = Cube(new.history.spec.definitions[0].space), WarmStarts()
+    first = starts.of(new.history, cube)
+    assert starts.of(new.history, cube) is first, "and not before"
+    play(old, 1, 0.1)
+    assert len(first.pooled.values) == 5
+    assert len(starts.of(new.history, cube).pooled.values) == 6
 
 
 def test_parents_with_other_ranges_are_read_unclipped() -> None:
