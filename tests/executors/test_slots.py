@@ -46,7 +46,9 @@ def test_gpus_by_asking_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if os.path.exists("/proc/driver/nvidia/gpus"):
         pytest.skip("this host has NVIDIA GPUs")
     program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!{sys.executable}\nprint('GPU 0: one')\nprint('GPU 1: two')\n", encoding="utf-8")
+    program.write_text(
+        f"#!{sys.executable}\nprint('GPU 0: one')\nprint('  MIG 1g.5gb')\nprint('GPU 1: two')\n", encoding="utf-8"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert detect_gpus({}) == ("0", "1")
@@ -109,6 +111,15 @@ def test_nobody_takes_more_than_a_fair_share_while_others_wait(tmp_path: Path) -
     one.close()
     assert late.acquire(1) is None, "its share is two"
     assert greedy.acquire(1) is not None
+
+
+def test_ones_own_wish_is_not_anothers(tmp_path: Path) -> None:
+    one, other = Slots(tmp_path / "slots", "4"), Slots(tmp_path / "slots", "4")
+    kept, given_back, mine = other.acquire(1), other.acquire(1), one.acquire(1)
+    assert kept is not None and given_back is not None and mine is not None
+    assert one.acquire(2) is None and one.waiting
+    given_back.close()
+    assert one.acquire(2) is not None, "more than its share, which nobody else waits for"
 
 
 def test_who_holds_nothing_may_always_take(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tunewright.core.space import ContinuousParameter, Space
 from tunewright.core.spec import Definition, Direction, JobSpec, Objective, Strategy, Training
 from tunewright.core.trial import StopCause
 from tunewright.search import Engine
+from tunewright.search.median import median_of
 
 
 def history(direction: Direction, *curves: list[float], running: list[float]) -> History:
@@ -55,6 +56,13 @@ def test_two_finished_jobs_are_not_enough() -> None:
     assert not Engine().judge(history(Direction.MINIMIZE, *FINISHED[:2], running=[9.0, 9.0, 9.0]), 3, 3).stop
 
 
+def test_what_is_as_good_as_the_median_goes_on_and_says_so() -> None:
+    equal = [1.0, 1.0, 1.0]
+    for direction in Direction:
+        verdict = Engine().judge(history(direction, equal, equal, equal, running=equal), 4, 3)
+        assert (verdict.stop, verdict.why) == (False, "goes on at epoch 3: 1 against the median 1 of 3 jobs")
+
+
 def test_only_jobs_that_reached_the_epoch_count() -> None:
     curves = [*FINISHED, [1.0], [1.0]]
     assert not Engine().judge(history(Direction.MINIMIZE, *curves[1:], running=[9.0, 9.0]), 5, 2).stop
@@ -70,6 +78,13 @@ def test_no_verdict_in_the_first_quarter() -> None:
     bad = [9.0] * 20
     first = [e for e in range(1, 21) if Engine().judge(history(Direction.MINIMIZE, *long, running=bad[:e]), 4, e).stop]
     assert first == list(range(5, 21))
+
+
+@pytest.mark.parametrize(
+    ("ascending", "expected"), [([3.0], 3.0), ([1.0, 4.0], 2.5), ([1, 2, 9], 2.0), ([1.0, 2.0, 4.0, 9.0], 3.0)]
+)
+def test_the_median_of_many_and_of_few(ascending: list[float], expected: float) -> None:
+    assert median_of(ascending) == expected
 
 
 @pytest.mark.parametrize("gap", [math.nan, math.inf, -math.inf])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,7 +101,26 @@ def test_a_trial_without_a_finite_value_is_behind_all_others_and_takes_no_place(
     assert not PromotionRule().judge(told(spec(), (math.nan,), (0.5,), paused=(2,)), 1, 1).stop
 
 
+def test_a_gap_at_a_rung_is_bridged_by_the_value_before_it() -> None:
+    history = told(spec(), (0.9, 0.8, 0.5), (0.9, 0.8, 0.4), (0.9, 0.1, math.nan), paused=(1, 2))
+    verdict = PromotionRule().judge(history, 3, 3)
+    assert (verdict.stop, verdict.value) == (False, 0.1)
+
+
 # ---- promotions ----
+
+
+def test_a_promotion_says_what_was_compared() -> None:
+    history = told(spec(), (0.5, 0.45), (0.7,), (0.6,), paused=(1, 2, 3))
+    [promotion] = PromotionRule().promote(history, 9)
+    verdict = promotion.verdict
+    assert (promotion.number, verdict.stop, verdict.value, verdict.threshold) == (1, False, 0.5, 0.5)
+    assert verdict.why == ("resumed after epoch 2: 0.5 at rung 1 is number 1 of 3 jobs, the best 1 go on (up to 0.5)")
+
+
+def test_what_counts_is_the_value_at_the_jobs_own_rungs() -> None:
+    of = replace(spec(), hyperband=Hyperband(2, 18))
+    assert promoted(told(of, (0.1, 0.9), (0.5, 0.5), (0.9, 0.1), paused=(1, 2, 3))) == [3]
 
 
 def test_failed_ones_make_no_third() -> None:

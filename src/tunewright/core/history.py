@@ -159,7 +159,7 @@ class History:
         return [r for r in self.records.values() if r.live]
 
     def fingerprint(self) -> str:
-        """A digest of all that a strategy can see, for caching fits."""
+        """A digest of all that a strategy can see: two histories with the same one look alike to it."""
         digest = hashlib.sha256(repr((self.spec.name, self.spec.seed, self.spec.strategy)).encode())
         for record in self.records.values():
             digest.update(repr(record).encode())
