@@ -88,6 +88,8 @@ def test_anything_else_is_refused_by_name(metrics: Path, value: float) -> None:
 def test_names_and_steps_are_checked(metrics: Path) -> None:
     with pytest.raises(TypeError, match="name must be text, got 3"):
         script.report({3: 1.0})  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="name must be text, got ''"):
+        script.report({"": 1.0})
     with pytest.raises(TypeError, match="nothing is reported"):
         script.report(step=1)
     with pytest.raises(TypeError, match=r"whole number, got 1\.5"):
@@ -150,6 +152,14 @@ def test_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert script.checkpoint_dir() is None
     (tmp_path / "checkpointconfig.json").write_text('{"LocalPath": "/somewhere"}')
     assert script.checkpoint_dir() == "/somewhere"
+    monkeypatch.delenv("SM_INPUT_CONFIG_DIR")
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path / "base"))
+    assert script.checkpoint_dir() is None
+    place = tmp_path / "base" / "input" / "config"
+    place.mkdir(parents=True)
+    (place / "checkpointconfig.json").write_text('{"LocalPath": "/base"}')
+    assert script.checkpoint_dir() == "/base"
+    monkeypatch.setenv("SM_INPUT_CONFIG_DIR", str(tmp_path))
     (tmp_path / "checkpointconfig.json").write_text("[]")
     assert script.checkpoint_dir() is None
     monkeypatch.setenv(script.CHECKPOINT_VARIABLE, "/elsewhere")
@@ -184,6 +194,18 @@ def test_should_stop_hears_sigterm_beside_a_copied_script(tmp_path: Path, more: 
     command = [sys.executable, "-I", "-c", STOPPING, str(tmp_path), *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, heard, "")
+
+
+def test_a_handler_that_a_program_sets_later_is_left_alone(tmp_path: Path) -> None:
+    shutil.copy(script.__file__, tmp_path / "script.py")
+    program = (
+        "import os, signal, sys\nsys.path.insert(0, sys.argv[1])\nimport script\nscript.should_stop()\nheard = []\n"
+        "mine = lambda *_: heard.append(1)\nsignal.signal(signal.SIGTERM, mine)\nscript.should_stop()\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\nprint(heard, signal.getsignal(signal.SIGTERM) is mine)\n"
+    )
+    command = [sys.executable, "-I", "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[1] True", "")
 
 
 def test_a_program_that_never_asks_is_ended_by_the_signal() -> None:

@@ -126,9 +126,10 @@ def test_a_class_and_quoted_text_keep_their_characters(pattern: str) -> None:
     assert values(scraper(pattern), b"a\t=1\na[\t=2\n") == ([2.0] if "^" in pattern else [])
 
 
-def test_something_that_is_no_pattern_is_refused() -> None:
+def test_something_that_is_no_pattern_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="not a regular expression"):
         compile_pattern("acc=(")
+    assert capfd.readouterr().err == "", "the matcher itself says nothing"
 
 
 def test_every_definition_is_read() -> None:
@@ -141,6 +142,13 @@ def test_the_line_that_came_closest_is_named() -> None:
     reader = scraper("validation accuracy: ([0-9.]+)", "validation:accuracy")
     reader.log(b"epoch 1\nvalidation accuracy = 0.93\n", 1.0, final=True)
     assert "validation accuracy = 0.93" in reader.note()
+
+
+def test_lines_are_close_by_the_words_of_the_objectives_own_pattern() -> None:
+    own, another = MetricDefinition("f1", "dev score: ([0-9.]+);"), MetricDefinition("loss", "train cost: ([0-9.]+);")
+    reader = Scraper([another, own], "f1")
+    reader.log(b"train cost: 0.5\ndev score: 0.93\ntrain cost: 0.4\n", 1.0, final=True)
+    assert reader.note().endswith("the line that came closest: 'dev score: 0.93'")
 
 
 def push(**entry: object) -> bytes:
@@ -157,6 +165,14 @@ def test_pushed_values_carry_step_and_time() -> None:
     assert [(o.metric, o.step, o.at) for o in found] == [("acc", 3, 7.0), ("loss", 3, 7.0), ("acc", None, 8.0)]
     assert math.isnan(found[1].value) and found[2].value == math.inf
     assert reader.note() == ""
+
+
+def test_an_incomplete_report_waits_for_its_end() -> None:
+    whole = push(step=1, values={"acc": 0.5})
+    reader = Scraper([], "acc")
+    assert reader.pushed(whole[:-5], 1.0, final=False) == ([], 0)
+    found, consumed = reader.pushed(whole + whole[:-5], 1.0, final=False)
+    assert ([o.value for o in found], consumed) == ([0.5], len(whole))
 
 
 @pytest.mark.parametrize(

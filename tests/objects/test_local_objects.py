@@ -115,6 +115,7 @@ def test_a_prefix_brings_what_lies_below_it(tmp_path: Path, objects: LocalObject
         target = tmp_path / uri[-3:].replace("/", "_")
         assert objects.fetch(uri, target) == 2
         assert names(target) == ["a.csv", "sub/b.csv"]
+        assert objects.fetch(uri, target) == 2, "as often as one likes"
     assert (target / "sub" / "b.csv").read_text(encoding="utf-8") == "data/train/sub/b.csv"
     assert objects.fetch("s3://bucket", tmp_path / "all") == 4
 
@@ -158,7 +159,8 @@ def test_small_inputs_are_copies(tmp_path: Path, objects: LocalObjects) -> None:
 def test_large_inputs_are_links(tmp_path: Path, objects: LocalObjects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COPY_BYTES", 3)
     put(objects, "s3://bucket/a/b", "four")
-    objects.fetch("s3://bucket", tmp_path / "got")
+    for _ in range(2):
+        assert objects.fetch("s3://bucket", tmp_path / "got") == 1
     assert os.path.samefile(tmp_path / "got" / "a" / "b", objects.path("s3://bucket/a/b"))
     (tmp_path / "got" / "a" / "b").unlink()
     assert objects.exists("s3://bucket/a/b")
@@ -186,6 +188,14 @@ def test_put_file(tmp_path: Path, objects: LocalObjects, move: bool) -> None:
         assert source.exists() is not move
         assert objects.path("s3://bucket/job/output/model.tar.gz").read_text(encoding="utf-8") == text
     assert names(objects.root) == ["bucket/job/output/model.tar.gz"]
+
+
+def test_what_is_stored_is_as_new_as_its_storing(tmp_path: Path, objects: LocalObjects) -> None:
+    source = tmp_path / "old"
+    source.touch()
+    os.utime(source, (1.0, 1.0))
+    objects.put_file(source, "s3://bucket/new")
+    assert objects.path("s3://bucket/new").stat().st_mtime > 1.0
 
 
 def test_put_file_across_file_systems(tmp_path: Path, objects: LocalObjects, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +240,8 @@ def test_put_tree(tmp_path: Path, objects: LocalObjects) -> None:
     assert names(objects.root) == ["bucket/model/a", "bucket/model/inner", "bucket/model/sub/b"]
     assert objects.put_tree(tree, (tmp_path / "copy").as_uri()) == 3
     assert (tmp_path / "copy" / "sub" / "b").read_text(encoding="utf-8") == "b"
+    assert objects.fetch((tmp_path / "copy").as_uri(), tmp_path / "back") == 3
+    assert names(tmp_path / "back") == ["a", "inner", "sub/b"]
 
 
 def test_files_and_directories_are_removed(tmp_path: Path) -> None:
