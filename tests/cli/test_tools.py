@@ -25,7 +25,9 @@ from tunewright.cli.trying import tried
 from tunewright.control.metrics import Scraper
 from tunewright.core.errors import Invalid
 from tunewright.core.reads import TrialView
-from tunewright.core.spec import MetricDefinition
+from tunewright.core.space import Space
+from tunewright.core.spec import Definition, Function, JobSpec, Limits, MetricDefinition, Strategy, Training
+from tunewright.executors.function_store import load_function, store_function
 from tunewright.settings import Settings
 
 from .still import StillEngine
@@ -259,6 +261,33 @@ def test_doctor_names_jobs_that_nobody_runs(digits: StillEngine, cli: Run) -> No
     result = cli("doctor")
     assert result.exit_code == 0
     assert "nobody runs digits; take over with: tunewright resume digits" in result.stdout
+
+
+def test_doctor_removes_functions_that_no_job_refers_to(engine: StillEngine, cli: Run) -> None:
+    def stored(name: str) -> Function:
+        return store_function(lambda x: (x, name), engine.home)
+
+    files: dict[str, Path] = {}
+    for name in ("tuning", "plain", "deleted", "fresh", "called"):
+        function = stored(name)
+        files[name] = engine.home / "functions" / f"{function.reference}.pkl"
+        os.utime(files[name], (0, 0))
+        if name in ("tuning", "plain", "deleted"):
+            definition = Definition(Space({}), None, Training(function=function))
+            strategy = None if name == "plain" else Strategy.RANDOM
+            engine.recorder.create(JobSpec(name, (definition,), strategy, Limits(1, 1)))
+    engine.begin("deleted", {})
+    engine.exit("deleted", 1)
+    trial = engine.reads.all_trials(engine.job("deleted").uid)[0].trial.name
+    engine.call("DeleteHyperParameterTuningJob", HyperParameterTuningJobName="deleted")
+    stored("fresh")
+    load_function(Function(files["called"].stem, pickled=True), str(engine.home))
+    assert engine.reads.trial(trial).job_deleted, "its training jobs stay, and run nothing any more"
+    assert "1 of them (0.0 MB) belong to no job of this store" in cli("doctor").stdout
+    assert all(path.exists() for path in files.values())
+    assert "4 kept by value, 0.0 MB; 1 removed" in cli("doctor", "--clean").stdout
+    assert [name for name, path in files.items() if not path.exists()] == ["deleted"]
+    assert "functions" in cli("doctor").stdout and "--clean" not in cli("doctor").stdout
 
 
 def test_doctor_of_a_home_that_cannot_be_written(

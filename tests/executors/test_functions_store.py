@@ -20,7 +20,13 @@ import pytest
 
 from tunewright.core.errors import Invalid
 from tunewright.core.spec import Function
-from tunewright.executors.function_store import Unloadable, load_function, store_function
+from tunewright.executors.function_store import (
+    Unloadable,
+    load_function,
+    remove_function,
+    store_function,
+    unused_functions,
+)
 
 from .functions_bench import FunctionBench
 
@@ -288,3 +294,16 @@ def test_lines_of_a_cell_that_is_no_file_are_shown(bench: FunctionBench) -> None
     exec(compile(text, "/no/such/cell.py", "exec"), space)
     reason = bench.run("cell-1", store_function(space["train"], bench.home), x=1).reason
     assert 'File "/no/such/cell.py", line 2, in train' in reason and "return x / 0  # in a cell" in reason
+
+
+def test_a_function_that_was_stored_again_meanwhile_is_not_removed(tmp_path: Path) -> None:
+    stored = store_function(lambda: 1, tmp_path)
+    path = tmp_path / "functions" / f"{stored.reference}.pkl"
+    os.utime(path, (0, 0))
+    assert unused_functions(tmp_path, {stored.reference}, 1.0) == []
+    assert unused_functions(tmp_path, (), 1.0) == [path]
+    load_function(stored, str(tmp_path))
+    assert not remove_function(path, 1.0) and path.exists()
+    os.utime(path, (0, 0))
+    assert remove_function(path, 1.0) and os.listdir(path.parent) == []
+    assert remove_function(path, 1.0), "somebody else has removed it"

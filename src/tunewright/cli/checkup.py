@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from tunewright.cli.clearing import functions
 from tunewright.cli.engine import Engine, connect
 from tunewright.cli.names import listed
 from tunewright.cli.replaying import replayed
@@ -54,8 +55,12 @@ class Finding:
         return {"Verdict": self.verdict, "Check": self.check, "Found": self.text}
 
 
-def checkup() -> list[Finding]:
-    """Everything that can be looked at without changing anything that matters."""
+def checkup(*, clean: bool = False) -> list[Finding]:
+    """Everything that can be looked at without changing anything that matters.
+
+    Args:
+        clean: remove functions that nobody needs any more.
+    """
     findings = [_python()]
     try:
         settings = Settings.load()
@@ -76,7 +81,8 @@ def checkup() -> list[Finding]:
         return [*findings, Finding("bad", "store", f"{_where(settings)} does not open: {reason}")]
     findings.append(_store(settings))
     findings += _careful("in charge", lambda: _orphans(engine))
-    return findings + _careful("journals", lambda: _journals(engine))
+    findings += _careful("journals", lambda: _journals(engine))
+    return findings + _careful("functions", lambda: _functions(engine, clean=clean))
 
 
 def _careful(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
@@ -184,6 +190,11 @@ def _orphans(engine: Engine) -> Iterator[Finding]:
         yield Finding("note", "in charge", f"nobody runs {listed(names)}; take over with: tunewright resume {names[0]}")
     else:
         yield Finding("ok", "in charge", "every job that is not over has somebody who runs it")
+
+
+def _functions(engine: Engine, *, clean: bool) -> Iterator[Finding]:
+    for superfluous, text in functions(engine.settings.home, engine.reads, clean=clean):
+        yield Finding("note" if superfluous else "ok", "functions", text)
 
 
 def _journals(engine: Engine) -> Iterator[Finding]:

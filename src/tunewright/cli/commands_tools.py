@@ -71,11 +71,17 @@ def replay(
     return do_tools.replay(name, as_json=as_json)
 
 
-def doctor(as_json: AsJson = False) -> int | None:
+def doctor(
+    clean: Annotated[
+        bool,
+        typer.Option("--clean", help="Remove functions that no job of this store refers to, unused for a week."),
+    ] = False,
+    as_json: AsJson = False,
+) -> int | None:
     """Check this installation.
 
-    Python, home, disk, slots, fork server, store, who runs the jobs, and whether journals fold.
+    Python, home, disk, slots, fork server, store, who runs the jobs, whether journals fold, and stored functions.
     """
     from tunewright.cli import do_tools
 
-    return do_tools.doctor(as_json=as_json)
+    return do_tools.doctor(clean=clean, as_json=as_json)

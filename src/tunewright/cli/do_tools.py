@@ -96,9 +96,9 @@ def suppose(name: str, rule: str, *, as_json: bool) -> int | None:
     return None
 
 
-def doctor(*, as_json: bool) -> int | None:
+def doctor(*, clean: bool, as_json: bool) -> int | None:
     """Look at this installation and say what was found."""
-    findings = checkup()
+    findings = checkup(clean=clean)
     bad = any(finding.bad for finding in findings)
     if as_json:
         emit({"Healthy": not bad, "Findings": [finding.shape() for finding in findings]})

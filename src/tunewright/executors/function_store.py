@@ -6,6 +6,7 @@ its bytes. Nothing that came over a network is ever unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import logging
@@ -14,7 +15,7 @@ import re
 import stat
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _LOG = logging.getLogger("tunewright")
 LARGE = 50_000_000
 """Bytes from which on a pickled function is remarked upon."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"[0-9a-f]{64}\.pkl")
 
 
 class Unloadable(Exception):
@@ -171,7 +173,8 @@ def _pickle(function: Callable[..., Any]) -> bytes:
 def _write(folder: Path, name: str, data: bytes) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     target = folder / name
-    if target.exists():
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(target)  # it is in use again, so that nobody clears it away
         return
     temporary = folder / f".{name}.{os.getpid()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -187,6 +190,8 @@ def _unpickle(digest: str, home: str) -> object:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
+            with contextlib.suppress(OSError):  # a file system that cannot be written
+                os.utime(file.fileno())
             about = os.fstat(file.fileno())
             data = file.read()
     except OSError as error:
@@ -202,3 +207,45 @@ def _unpickle(digest: str, home: str) -> object:
     except Exception as error:  # unpickling imports the user's modules
         raise Unloadable(f"the stored function cannot be loaded: {type(error).__name__}: {error}", error) from error
     return found
+
+
+# ---- clearing away ----
+
+
+def stored_functions(home: Path) -> list[Path]:
+    """The files of all functions that are kept by value."""
+    folder = Path(home) / "functions"
+    return sorted(path for path in folder.glob("*.pkl") if _FILE.fullmatch(path.name))
+
+
+def unused_functions(home: Path, needed: Collection[str], since: float) -> list[Path]:
+    """The files of functions by value that are not needed and were neither stored nor called since a time.
+
+    Args:
+        needed: SHA-256 of those that jobs refer to.
+        since: seconds since the epoch. Whoever has stored a function is about to make a job of it.
+    """
+    return [path for path in stored_functions(home) if path.stem not in needed and _changed(path) < since]
+
+
+def remove_function(path: Path, since: float) -> bool:
+    """Remove a function's file, unless it was stored or called again meanwhile; whether it is gone."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return True
+    # From here on who wants it writes it anew; who came just before has left a later time.
+    if _changed(aside) >= since:
+        os.rename(aside, path)
+        return False
+    os.unlink(aside)
+    return True
+
+
+def _changed(path: Path) -> float:
+    """When a file was changed last; never, where it cannot be told."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return float("inf")
