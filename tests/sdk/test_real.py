@@ -466,9 +466,9 @@ def test_functions_of_a_job_that_nobody_ran_outlive_who_found_it(home: Path, tmp
         if any(trial.attempt == 2 and trial.status.value == "InProgress" for trial in view.job.live.values()):
             break
         passing.wait("slow", 0.1)
-    assert view.owner is not None and view.owner.pid not in (os.getpid(), first.pid)
     assembly.close_all()
     (tmp_path / "go").touch()
+    assert view.owner is not None and view.owner.pid not in (os.getpid(), first.pid)
     tuner = HyperparameterTuner.attach("slow")
     tuner.wait()
     reads = assembly.local().reads
