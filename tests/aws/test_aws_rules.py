@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tunewright.aws import limits
-from tunewright.aws.translate_request import warnings_for
 from tunewright.core import counting
 
 from .world import World, changed, definition, ranges, training, tuning
@@ -430,19 +429,6 @@ def test_files_are_citizens_in_extended(world: World, tmp_path: Path) -> None:
         broken = changed(request, "TrainingJobDefinition.OutputDataConfig.S3OutputPath", bad)
         code, message = world.refused(CREATE, broken, strict=False)
         assert code == "ValidationException" and bad in message
-
-
-def test_direction_that_fights_the_metrics_name_is_warned_of(world: World) -> None:
-    def warned(metric: str, direction: str) -> list[str]:
-        request = of_metrics((metric, "(a)"))
-        objective = {"Type": direction, "MetricName": metric}
-        request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] = objective
-        name = f"w{len(world.woken)}"
-        return warnings_for(world.job(world.create({**request, "HyperParameterTuningJobName": name})).spec)
-
-    assert "'validation:accuracy'" in warned("validation:accuracy", "Minimize")[0]
-    assert "Minimize" in warned("rmse", "Maximize")[0]
-    assert warned("rmse", "Minimize") == warned("validation:accuracy", "Maximize") == warned("thing", "Minimize") == []
 
 
 def test_grace_and_mode(world: World) -> None:

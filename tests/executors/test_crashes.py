@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel, Function, InstanceGroup, Instances, MetricDefinition, Training
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors.codec import decode_task, encode_task
+from tunewright.executors.codec import task_from_json, task_to_json
 from tunewright.testing.executor_suite import COUNTED, WAITS
 
 from .bench import Bench, alive
@@ -28,17 +29,17 @@ time.sleep(600)
 """
 
 CONTROLLER = """
-import sys
+import json, sys
 from pathlib import Path
 from tunewright.executors.bell import Bell
-from tunewright.executors.codec import decode_task
+from tunewright.executors.codec import task_from_json
 from tunewright.executors.local import LocalExecutor
 from tunewright.executors.slots import Slots
 
 home, objects = Path(sys.argv[1]), Path(sys.argv[2])
 executor = LocalExecutor(home, objects, Slots(home / "slots", "4"), Bell())
 for line in sys.stdin:
-    print(executor.launch(decode_task(line)), executor.server_pid, flush=True)
+    print(executor.launch(task_from_json(json.loads(line))), executor.server_pid, flush=True)
 """
 
 
@@ -243,7 +244,7 @@ def test_training_goes_on_when_the_controller_is_killed(bench: Bench) -> None:
     gate = bench.root / "gate"
     task = bench.task("control-1", WAITS, environment={"GATE": str(gate)})
     controller = Controller(bench)
-    handle, server = controller.launch(encode_task(task))
+    handle, server = controller.launch(json.dumps(task_to_json(task)))
     bench.seen.said("control-1", b"started")
     controller.kill()
     bench.gone(server)
@@ -261,7 +262,7 @@ def test_it_ends_while_nobody_looks(bench: Bench) -> None:
     gate = bench.root / "gate"
     task = bench.task("control-2", WAITS, environment={"GATE": str(gate)})
     controller = Controller(bench)
-    handle, _ = controller.launch(encode_task(task))
+    handle, _ = controller.launch(json.dumps(task_to_json(task)))
     bench.seen.said("control-2", b"started")
     controller.kill()
     shim = bench.pid("control-2", "shim")
@@ -279,7 +280,7 @@ def test_the_grace_goes_on_when_the_controller_is_killed(bench: Bench) -> None:
     text += "print('started', flush=True)\nwhile True: time.sleep(0.01)\n"
     task = replace(bench.task("control-3", text), grace=0.5)
     controller = Controller(bench)
-    controller.launch(encode_task(task))
+    controller.launch(json.dumps(task_to_json(task)))
     bench.seen.said("control-3", b"started")
     other = bench.start()
     other.kill(task)
@@ -297,7 +298,7 @@ def test_the_grace_goes_on_when_the_controller_is_killed(bench: Bench) -> None:
 def test_a_controller_and_shim_killed_together_leave_a_lost_task(bench: Bench) -> None:
     task = bench.task("control-4", TWO)
     controller = Controller(bench)
-    handle, server = controller.launch(encode_task(task))
+    handle, server = controller.launch(json.dumps(task_to_json(task)))
     bench.seen.said("control-4", b"\n")
     child = int(bench.stdout("control-4"))
     program = bench.pid("control-4", "program")
@@ -387,7 +388,7 @@ def test_a_task_survives_the_journey() -> None:
         max_runtime=3.5,
     )
     sent = Task("j", "n", 2, 3, whole, {"lr": "0.1"}, "loss", 1.5, "arn", "eu-1", "s3://c")
-    assert decode_task(encode_task(sent)) == sent
+    assert task_from_json(json.loads(json.dumps(task_to_json(sent)))) == sent
 
 
 def test_an_end_that_cannot_be_read_is_a_failure_of_its_own_and_of_no_other(bench: Bench) -> None:

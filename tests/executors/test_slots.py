@@ -87,7 +87,7 @@ def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert slots.acquire(1, 1) is None
     plain = slots.acquire(1)
     assert plain is not None and plain.devices == ()
-    assert slots.impossible(1, 2) == "" and "3 GPUs" in slots.impossible(1, 3)
+    assert slots.impossible(2) == "" and "3 GPUs" in slots.impossible(3)
 
 
 def test_another_home_has_other_slots(tmp_path: Path) -> None:

@@ -93,10 +93,6 @@ class Call:
         return text.rsplit("]", 1)[0] + "]" if text.startswith("[") else text.split(":", 1)[0]
 
     @property
-    def secure(self) -> bool:
-        return self.scope.get("scheme") == "https"
-
-    @property
     def must_close(self) -> bool:
         """Whether nobody can tell what comes next: the client waits for a word before it sends its body.
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunewright.aws.builtin import direction_of
 from tunewright.aws.extension import PART_KEYS, Extension, plain, unpack
 from tunewright.aws.limits import DEFAULT_MAX_JOBS
 from tunewright.aws.parts import OBJECTIVE_KEY, Part, metrics_in, parts_of, points_of, space_of
@@ -205,17 +204,3 @@ def parent_names(warm_start: Wire) -> tuple[str, ...]:
     """The parents that a WarmStartConfig names; one without a name is left out."""
     parents = warm_start["ParentHyperParameterTuningJobs"]
     return tuple(parent["HyperParameterTuningJobName"] for parent in parents if "HyperParameterTuningJobName" in parent)
-
-
-def warnings_for(spec: JobSpec) -> list[str]:
-    """What is allowed but probably not meant: a direction that fights the metric's name."""
-    warnings = []
-    for definition in spec.definitions:
-        objective = definition.objective
-        expected = direction_of(objective.metric) if objective else None
-        if objective is not None and expected is not None and expected is not objective.direction:
-            warnings.append(
-                f"the objective {objective.metric!r} has type {objective.direction}, but its name speaks"
-                f" for {expected}; set the objective's type to {expected} if that is what you mean."
-            )
-    return warnings

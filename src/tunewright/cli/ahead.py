@@ -99,6 +99,6 @@ def _directory(base: Path, training: Mapping[str, Plain], name: str) -> Iterator
 def _gpus(training: Mapping[str, Plain], settings: Settings) -> Iterator[Finding]:
     gpus, hosts = training.get("gpus", 0), training.get("instance_count", 1)
     if isinstance(gpus, int) and isinstance(hosts, int) and gpus:
-        impossible = Slots(settings.home / "slots", settings.slots).impossible(1, gpus * hosts)
+        impossible = Slots(settings.home / "slots", settings.slots).impossible(gpus * hosts)
         if impossible:
             yield ("training", "gpus"), f"{impossible}.", False

@@ -19,12 +19,16 @@ LAZY_SECONDS = 0.05
 
 @dataclass(slots=True)
 class Held:
-    """Args:
-    pending: events not yet committed, in order.
-    flush_at: when what is pending is committed, even if it decides nothing.
-    look_at: when running trials' streams are looked at next.
-    proposing: proposals being computed.
-    retry_at: no proposal is asked for before this (after one failed).
+    """A job that this process runs.
+
+    Args:
+        watches: the running trials, by number.
+        pending: events not yet committed, in order.
+        flush_at: when what is pending is committed, even if it decides nothing.
+        look_at: when running trials' streams are looked at next.
+        proposing: proposals being computed.
+        failures: of the strategy, one after the other.
+        retry_at: no proposal is asked for before this (after one failed).
     """
 
     stored: Stored

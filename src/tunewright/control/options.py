@@ -16,14 +16,16 @@ def _leave_none(job: Job, now: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
-    """Args:
-    lease_seconds: how long a lease lasts; it is renewed after a third of that.
-    arn: a training job's ARN by name.
-    region: what training programs are told.
-    capacity_seconds: how long each of several instance types is waited for before the next one is tried as well.
-    dead: whether a lease's owner is surely gone.
-    leave: whether a job that nobody runs is left to another controller, which sees to it; asked at every look.
-    discard: removes the model (its URI) and the checkpoints of a task that is over; again is harmless.
+    """How a loop works.
+
+    Args:
+        lease_seconds: how long a lease lasts; it is renewed after a third of that.
+        arn: a training job's ARN by name.
+        region: what training programs are told.
+        capacity_seconds: how long each of several instance types is waited for before the next one is tried as well.
+        dead: whether a lease's owner is surely gone.
+        leave: whether a job that nobody runs is left to another controller, which sees to it; asked at every look.
+        discard: removes the model (its URI) and the checkpoints of a task that is over; again is harmless.
     """
 
     arn: Callable[[str], str]

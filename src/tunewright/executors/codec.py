@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import Any
 
@@ -50,11 +49,3 @@ def task_from_json(values: dict[str, Any]) -> Task:
 def _channel(values: list[Any]) -> Channel:
     given = dict(zip(_CHANNEL, values, strict=True))
     return Channel(**{**given, "groups": tuple(given["groups"]), "attributes": tuple(given["attributes"])})
-
-
-def encode_task(task: Task) -> str:
-    return json.dumps(task_to_json(task))
-
-
-def decode_task(text: str) -> Task:
-    return task_from_json(json.loads(text))

@@ -59,7 +59,7 @@ class FunctionExecutor(News):
         self._concluding: list[threading.Thread] = []
 
     def worker_pids(self) -> list[int]:
-        """Process ids of the workers, for `doctor` and for tests."""
+        """Process ids of the workers, for tests."""
         with self._guard:
             return [worker.pid for worker in self._pool]
 
@@ -81,7 +81,7 @@ class FunctionExecutor(News):
             if functions_end.begun(workdir):
                 self._adopt(call)
                 return handle(task)
-            impossible = self._slots.impossible(training.cpus, training.gpus)
+            impossible = self._slots.impossible(training.gpus)
             if impossible:
                 self._calls[task.name, task.attempt] = call
                 self._conclude(call, ExitReport(task.name, task.attempt, None, Failure.CLIENT, impossible))

@@ -64,7 +64,7 @@ class Offer:
         """The task with the slots that its instance type takes; slots that it names itself stand.
 
         Raises:
-            NoCapacity: the type is not offered, or is larger than this host.
+            NoCapacity: the type is not offered, or has more GPUs than this host.
         """
         training = task.training
         sizes = [self._size(kind) for kind in _kinds(training)] if self._table else []
@@ -72,7 +72,7 @@ class Offer:
             return task
         # Groups of several types share one size: the largest, so that each host has what it needs.
         cpus, gpus = max(size.cpus for size in sizes), max(size.gpus for size in sizes)
-        impossible = self._slots.impossible(cpus * training.hosts, gpus * training.hosts)
+        impossible = self._slots.impossible(gpus * training.hosts)
         if impossible:
             raise NoCapacity(f"Unable to provision {', '.join(_kinds(training))}: {impossible}.")
         return replace(task, training=replace(training, cpus=cpus, gpus=gpus))

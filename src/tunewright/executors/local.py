@@ -70,7 +70,7 @@ class LocalExecutor(News):
 
     @property
     def server_pid(self) -> int | None:
-        """The fork server's process id, for `doctor` and for tests."""
+        """The fork server's process id, for tests."""
         return self._server.pid
 
     def prepare(self) -> None:
@@ -106,7 +106,7 @@ class LocalExecutor(News):
     def _start(self, entry: Entry) -> str | None:
         task, training = entry.task, entry.task.training
         cpus, gpus = training.cpus * training.hosts, training.gpus * training.hosts
-        impossible = _too_many(training.hosts) or self._slots.impossible(cpus, gpus)
+        impossible = _too_many(training.hosts) or self._slots.impossible(gpus)
         if impossible:
             self._conclude(entry, ExitReport(task.name, task.attempt, None, Failure.CLIENT, impossible))
             return _handle(task)

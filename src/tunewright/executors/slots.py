@@ -144,8 +144,8 @@ class Slots:
         """Whether the last acquire found no room."""
         return self._want is not None
 
-    def impossible(self, cpus: int, gpus: int) -> str:
-        """Why this host can never offer so much, or "" when it can (CPU slots are cut to what there is)."""
+    def impossible(self, gpus: int) -> str:
+        """Why this host can never offer so many GPUs, or "" when it can; CPU slots are cut to what there is."""
         have = len(self.capacity.gpus)
         if gpus <= have:
             return ""

@@ -19,7 +19,7 @@ from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats
-from tunewright.search.table import State, Table, state_of
+from tunewright.search.table import State, Table
 from tunewright.search.threads import one_blas_thread
 
 LEAST = 5
@@ -47,8 +47,8 @@ def importance(history: History) -> list[Importance]:
     """The parameters of a history with one definition, the most important first.
 
     With fewer than 5 finite results, or results that are all equal, every share is 0. A parameter that never
-    varied has share 0. Trials that failed, diverged or ended in an infinite value are left out (`left_out`): how
-    bad a place they stand for is nobody's measurement, and shares of variance would rest on a guess.
+    varied has share 0. Trials that failed, diverged or ended in an infinite value are left out: how bad a
+    place they stand for is nobody's measurement, and shares of variance would rest on a guess.
     """
     table = Table(history.spec)
     table.update(history)
@@ -67,11 +67,6 @@ def importance(history: History) -> list[Importance]:
         checks = _scaled(np.where(varied, _explained(cube, rows, targets), 0.0))
     listed = [Importance(n, float(s), float(c)) for n, s, c in zip(cube.names, shares, checks, strict=True)]
     return sorted(listed, key=lambda entry: -entry.share)
-
-
-def left_out(history: History) -> int:
-    """How many trials of a history ended without a finite result, and so have no part in `importance`."""
-    return sum(state_of(record) is State.BAD for record in history.records.values())
 
 
 def _scaled(effects: Floats) -> Floats:
