@@ -100,7 +100,8 @@ def check_settings(settings: Settings) -> None:
         raise Invalid(problems)
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
+    """Make the home directory, for its owner alone. Raises Invalid when it cannot be one."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         reason = "" if os.access(home, os.W_OK | os.X_OK) else "it cannot be written"
@@ -140,7 +141,7 @@ class Host:
     def open(cls, settings: Settings, *, stays: bool = False) -> Host:
         """Raises Invalid: a setting is wrong; nothing was made then."""
         check_settings(settings)
-        _make_home(settings.home)
+        make_home(settings.home)
         store = open_store(settings.store)
         reads = SqlReads(store.engine)
         targets = targets_of(settings.events, settings.home)

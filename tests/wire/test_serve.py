@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -248,3 +249,12 @@ def test_env_takes_a_key_from_the_file(home: Path, tmp_path: Path) -> None:
         told = json.loads(run("env", "--keys", str(keys), "--json", *options, home=home).stdout)
         assert told["AWS_ACCESS_KEY_ID"] == expected
     assert run("env", "--keys", str(keys), "--key", "NONE", home=home).returncode == 2
+
+
+def test_env_makes_the_home_for_its_owner_alone_and_says_what_cannot_be_written(home: Path, tmp_path: Path) -> None:
+    fresh = home / "fresh"
+    assert run("env", home=fresh).returncode == 0
+    assert stat.S_IMODE(fresh.stat().st_mode) == 0o700
+    (tmp_path / "file").touch()
+    done = run("env", "--output", str(tmp_path / "file" / "x"), home=fresh)
+    assert done.returncode == 2 and "Name another file" in done.stderr and "Traceback" not in done.stderr

@@ -78,9 +78,14 @@ def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_js
         warn(f"Warning: {text}")
     config = made["HyperParameterTuningJobConfig"]
     ranges = sum(map(len, config["ParameterRanges"].values()))
-    limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", "no fixed number of")
-    say(f"{file} is valid: {found.name}, {config['Strategy']} over {ranges} parameters, {limit} training jobs.")
+    limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    jobs = "no fixed number of training jobs" if limit is None else _counted(limit, "training job")
+    say(f"{file} is valid: {found.name}, {config['Strategy']} over {_counted(ranges, 'parameter')}, {jobs}.")
     return None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _settings() -> Settings:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from tunewright.assembly import Host, Local
+from tunewright.assembly import Host, Local, make_home
 from tunewright.aws.app import Options, Ports, make_app
 from tunewright.aws.gate import is_loopback
 from tunewright.aws.keys import Key, load_keys
@@ -188,9 +188,15 @@ def env(
 ) -> int | None:
     """Write the SDKs' configuration file and print what to export."""
     settings = Settings.load()
+    if output is None:
+        make_home(settings.home)
     path = (output or settings.home / CONFIGURATION).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(_configuration(settings, bucket), sort_keys=False), encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(_configuration(settings, bucket), sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        text = f"{path} cannot be written: {error.strerror or error}. Name another file."
+        raise Invalid.one("--output", text) from error
     access, secret = _credentials(*keys)
     variables = {
         "AWS_ENDPOINT_URL": endpoint.rstrip("/"),

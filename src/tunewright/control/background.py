@@ -192,7 +192,7 @@ def spawn_controller(home: Path, environment: dict[str, str]) -> None:
 
 
 def _start_controller(home: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / CONTROLLER_LOG).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "tunewright.assembly"],

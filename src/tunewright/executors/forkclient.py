@@ -66,7 +66,7 @@ class ForkClient:
     def _start(self) -> socket.socket:
         if self._control is not None:
             return self._control
-        self._home.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
         self._environment = dict(os.environ)
