@@ -31,7 +31,7 @@ from tunewright.core.errors import Invalid, Problem, WrongState
 from tunewright.core.events import Promotion, Resumed
 from tunewright.core.history import History
 from tunewright.core.job import Job
-from tunewright.core.ports import Advisor, Executor, Objects, Proposals, Task
+from tunewright.core.ports import FIRST_HOST, Advisor, Executor, Objects, Proposals, Task
 from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import Verdict
@@ -45,7 +45,7 @@ from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots, counts
-from tunewright.executors.workdir import FIRST_HOST, Workdir
+from tunewright.executors.workdir import Workdir
 from tunewright.objects.choose import open_objects
 from tunewright.settings import PREFIX, Settings
 from tunewright.store.queries import SqlReads

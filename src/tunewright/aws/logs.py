@@ -16,10 +16,10 @@ from tunewright.aws.faults import Answer, Fault
 from tunewright.aws.logbook import Book, Event, Shelf
 from tunewright.aws.protocol import Wire, load_json
 from tunewright.core.errors import NotFound
+from tunewright.core.ports import FIRST_HOST
 from tunewright.core.reads import Reads, TrialQuery, TrialView
 
 GROUP = "/aws/sagemaker/TrainingJobs"
-FIRST_HOST = "algo-1"
 MOST_EVENTS, MOST_BYTES, MOST_STREAMS = 10_000, 1 << 20, 50
 _STREAM = re.compile(r"(.*)/(algo-[1-9][0-9]{0,5})-[0-9]+")
 _TOKEN = re.compile(r"([fb])/([0-9]{1,15})")

@@ -9,10 +9,9 @@ from functools import partial
 
 from tunewright.control.metrics import CHUNK, Scraper
 from tunewright.core.events import Event, Exited, Progressed, Reported
-from tunewright.core.ports import Executor, ExitReport, PhaseReport, Task
+from tunewright.core.ports import FIRST_HOST, Executor, ExitReport, PhaseReport, Task
 from tunewright.core.trial import Cursor, Observation, Trial
 
-FIRST_HOST = "algo-1"
 INLINE = 64 << 10
 """A backlog up to this many bytes is read in the loop's own thread."""
 

@@ -18,6 +18,9 @@ from tunewright.core.job import Job
 from tunewright.core.spec import Training
 from tunewright.core.trial import Cursor, Failure, Phase, Verdict
 
+FIRST_HOST = "algo-1"
+"""The name of a task's first host; further ones are `algo-2`, `algo-3`, ..."""
+
 
 class Clock(Protocol):
     """Time as the loop sees it: never runs backwards, whatever happens to the machine's wall clock."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tunewright.core.ports import Objects, Task
+from tunewright.core.ports import FIRST_HOST, Objects, Task
 from tunewright.core.trial import Failure
 from tunewright.executors import access, inputs, pipes, prepare, rooms
 from tunewright.executors.clock import pause
@@ -113,7 +113,7 @@ class ContainerStage(Stage):
     """The one host of a training job whose image is run by an engine."""
 
     def __init__(self, task: Task, main: Workdir, home: str, image: Image) -> None:
-        super().__init__(task, Cluster.of(task.training), "algo-1", main, roomy=False)
+        super().__init__(task, Cluster.of(task.training), FIRST_HOST, main, roomy=False)
         self._image = image
         self._home = home
         self._engine = ""

@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from tunewright.core.ports import Task
+from tunewright.core.ports import FIRST_HOST, Task
 from tunewright.core.spec import Channel
 from tunewright.executors.cluster import Cluster
-from tunewright.executors.workdir import FIRST_HOST, Workdir, write_plain
+from tunewright.executors.workdir import Workdir, write_plain
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from tunewright.core.ports import Task
+from tunewright.core.ports import FIRST_HOST, Task
 from tunewright.executors import access
 from tunewright.executors.cluster import Cluster
 from tunewright.executors.contract import (
@@ -18,7 +18,7 @@ from tunewright.executors.contract import (
     resource_config,
     script,
 )
-from tunewright.executors.workdir import FIRST_HOST, Workdir
+from tunewright.executors.workdir import Workdir
 
 MAX_VARIABLE = 128 * 1024 - 1
 """Bytes of `NAME=value` that Linux takes; longer ones would stop the program from starting."""

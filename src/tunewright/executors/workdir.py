@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.core.errors import Invalid
-from tunewright.core.ports import ExitReport
+from tunewright.core.ports import FIRST_HOST, ExitReport
 from tunewright.core.trial import Cursor, Failure
 
 STREAMS = ("stdout", "stderr", "metrics")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl", "hosts": "hosts/ended"}
-FIRST_HOST = "algo-1"
 _HOST = re.compile(r"algo-[1-9][0-9]{0,5}")
 
 

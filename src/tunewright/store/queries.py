@@ -20,12 +20,22 @@ from tunewright.store.database import looking, reading
 from tunewright.store.paging import Order
 from tunewright.store.past import stream_curves
 from tunewright.store.questions import Questions, job_order, trial_order
-from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, key_of, metric_in, metric_out, value_out
+from tunewright.store.rows import (
+    EVENT,
+    MOST_SPECS,
+    OWNER,
+    SPEC,
+    STATE,
+    TRAINING_JOB,
+    TRIAL,
+    TUNING_JOB,
+    key_of,
+    metric_in,
+    metric_out,
+    value_out,
+)
 from tunewright.store.tables import curve, journal, point, trial
 
-TUNING_JOB = "tuning job"
-TRAINING_JOB = "training job"
-_MOST_SPECS = 128
 _GAP = 32
 """Training jobs that may lie unasked for between two of one range."""
 
@@ -204,7 +214,7 @@ class SqlReads:
         if fresh:
             # Replaced as a whole, so that other threads see the one or the other; the oldest give way.
             kept = [*({**self._specs, **fresh}).items()]
-            self._specs = dict(kept[-_MOST_SPECS:])
+            self._specs = dict(kept[-MOST_SPECS:])
         return specs
 
 

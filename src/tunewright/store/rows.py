@@ -25,6 +25,11 @@ OWNER: Codec[Owner] = Codec(Owner)
 
 Row = dict[str, object]
 
+TUNING_JOB, TRAINING_JOB = "tuning job", "training job"
+"""What is not found, or is there already, in the words of errors."""
+MOST_SPECS = 128
+"""Specifications that are kept in memory."""
+
 SEQ_BITS = 24
 """Rows of one commit are numbered below 2 ** SEQ_BITS, those of the next commit above."""
 _MOST = 2**63 - 1

@@ -16,12 +16,20 @@ from tunewright.core.ports import Owner, Stored
 from tunewright.core.spec import JobSpec
 from tunewright.store.database import fetched, open_database, reading, writing
 from tunewright.store.past import read_history
-from tunewright.store.rows import EVENT, OWNER, SPEC, STATE, TRIAL, Batch, key_of, tag_rows
+from tunewright.store.rows import (
+    EVENT,
+    MOST_SPECS,
+    OWNER,
+    SPEC,
+    STATE,
+    TRAINING_JOB,
+    TRIAL,
+    TUNING_JOB,
+    Batch,
+    key_of,
+    tag_rows,
+)
 from tunewright.store.statements import Statements
-
-TUNING_JOB = "tuning job"
-TRAINING_JOB = "training job"
-_MOST_SPECS = 128
 
 
 def open_store(url: str) -> SqlStore:
@@ -235,7 +243,7 @@ class SqlStore:
             rows = fetched(self.engine, self._sql.spec, {"uid": uid})
             if not rows:
                 raise NotFound(TUNING_JOB, uid)
-            if len(self._specs) >= _MOST_SPECS:
+            if len(self._specs) >= MOST_SPECS:
                 self._specs.clear()
             spec = self._specs[uid] = SPEC.loads(rows[0][0])
         return spec
