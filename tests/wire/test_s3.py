@@ -178,6 +178,13 @@ def test_links_that_lead_out_are_not_followed(s3: Any, any_server: Server, bucke
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
+def test_a_page_among_the_objects_is_a_stranger_to_the_server(s3: Any, bucket: str) -> None:
+    """Opened in a browser its scripts would speak to a server without keys as one of its own."""
+    s3.put_object(Bucket=bucket, Key="report.html", Body=b"<script></script>", ContentType="text/html")
+    headers = s3.get_object(Bucket=bucket, Key="report.html")["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["content-security-policy"] == "sandbox allow-scripts"
+
+
 def test_a_link_to_itself_is_no_object(s3: Any, any_server: Server, bucket: str) -> None:
     place = Path(any_server.world.objects.root) / bucket / "round"
     place.symlink_to(place)

@@ -16,6 +16,8 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _KEPT = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires")
 
 XML = {"Content-Type": "application/xml"}
+STRANGERS = {"Content-Security-Policy": "sandbox allow-scripts"}
+"""A page among the objects has no part in this server's origin: in a browser it must not give orders here."""
 OWNER = {"ID": "tunewright", "DisplayName": "tunewright"}
 
 
@@ -55,13 +57,15 @@ def encryption(call: Call) -> dict[str, str]:
 
 
 def looks(found: Found, call: Call) -> dict[str, str]:
+    """The headers that tell of an object; some may be replaced by the query's `response-...`."""
     headers = {"content-type": DEFAULT_TYPE, **found.facts.headers}
     headers |= {f"x-amz-meta-{name}": value for name, value in found.facts.user.items()}
     headers |= {"x-amz-tagging-count": str(len(found.facts.tags))} if found.facts.tags else {}
     for name in ("content-type", "content-disposition", "content-encoding", "content-language", "cache-control"):
         if (value := call.query.get(f"response-{name}")) and value.isascii() and value.isprintable():
             headers[name] = value
-    return {**headers, "ETag": found.facts.etag, "Last-Modified": http_date(found.modified), "Accept-Ranges": "bytes"}
+    told = {"ETag": found.facts.etag, "Last-Modified": http_date(found.modified), "Accept-Ranges": "bytes"}
+    return {**headers, **told, **STRANGERS}
 
 
 def read_span(text: str, size: int) -> tuple[int, int] | None:
