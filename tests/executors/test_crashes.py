@@ -182,7 +182,7 @@ def test_what_hid_from_a_killed_shim_is_ended(bench: Bench, says: str) -> None:
 def test_what_still_writes_to_the_log_is_ended_by_the_next_controller(bench: Bench) -> None:
     task = bench.task("hidden-3", HIDDEN, environment={"SAYS": "log"})
     controller = Controller(bench)
-    handle, server = controller.launch(encode_task(task))
+    handle, server = controller.launch(json.dumps(task_to_json(task)))
     bench.seen.said("hidden-3", b"\n")
     child = int(bench.stdout("hidden-3"))
     controller.kill()
