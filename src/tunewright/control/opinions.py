@@ -86,7 +86,9 @@ class Opinions:
 
 
 def _is_quick(held: Held) -> bool:
-    return held.job.spec.strategy in (Strategy.RANDOM, Strategy.GRID)
+    """Whether proposals take no time; reading parents takes some."""
+    spec = held.job.spec
+    return spec.strategy in (Strategy.RANDOM, Strategy.GRID) and spec.warm_start is None
 
 
 def _proposal(answer: Proposals, now: float) -> Proposed:

@@ -166,15 +166,16 @@ class _Order:
         self.cube = cube
         draws = np.random.default_rng([seed, 0]).exponential(size=cube.size)
         self._order: Ints = np.argsort(draws / cube.weights)
-        self._taken = 0
+        self._start = {False: 0, True: 0}
 
     def first_free(self, taken: Taken) -> Floats | None:
-        """The first point that is not taken. What the history holds stays taken: it is skipped once."""
-        for place in range(self._taken, len(self._order)):
+        """The first point that is not taken. What the history holds and what is spared stays so: it is skipped once."""
+        sparing = bool(taken.spared)
+        for place in range(self._start[sparing], len(self._order)):
             row = self.cube.row_at(int(self._order[place]))
             key = self.cube.key(row)
             if key not in taken:
                 return row
-            if place == self._taken and key in taken.known:
-                self._taken += 1
+            if place == self._start[sparing] and key not in taken.new:
+                self._start[sparing] += 1
         return None
