@@ -80,6 +80,16 @@ def test_row_60_five_attempts(simulate: Callable[..., Sim]) -> None:
     assert sim.statuses("job") == ["Failed"] * 5
 
 
+def test_five_attempts_are_the_reason_though_one_that_was_running_had_a_value(simulate: Callable[..., Sim]) -> None:
+    long = Program(((1.0, "acc=0.5;"),), 500.0)
+    sim = simulate(lambda task: long if task.number == 1 else prints(seconds=3.0, code=1))
+    described = sim.run(sim.request("job", jobs=20, parallel=2))
+    assert described["HyperParameterTuningJobStatus"] == "Failed"
+    assert described["FailureReason"].startswith("No training job succeeded after 5 attempts.")
+    assert sim.statuses("job") == ["Stopped"] + ["Failed"] * 5
+    assert described["ObjectiveStatusCounters"] == {"Succeeded": 1, "Pending": 0, "Failed": 5}
+
+
 def test_row_61_some_failures_are_borne(simulate: Callable[..., Sim]) -> None:
     sim = simulate(lambda task: prints(1.0) if task.number == 3 else prints(code=1))
     described = sim.run(sim.request("job", jobs=12))

@@ -88,10 +88,14 @@ def state_ending(job: Job, now: float) -> Ending | None:
 
 
 def final_status(job: Job, ending: Ending) -> tuple[JobStatus, str]:
-    """Status and FailureReason once the last live trial is gone: no success at all is a failure."""
-    if not job.spec.tuning or job.counters.succeeded or ending.status is JobStatus.STOPPED:
+    """Status and FailureReason once the last live trial is gone: no success at all is a failure.
+
+    A job that failed says why also when one of those that were running then brought a value.
+    """
+    failed = ending.status is JobStatus.FAILED
+    if not job.spec.tuning or ending.status is JobStatus.STOPPED or (job.counters.succeeded and not failed):
         return ending.status, ""
-    first = ending.why if ending.status is JobStatus.FAILED else f"No training job succeeded ({ending.why})."
+    first = ending.why if failed else f"No training job succeeded ({ending.why})."
     return JobStatus.FAILED, f"{first} Last failure: {job.hint}" if job.hint else first
 
 
