@@ -1,5 +1,6 @@
 """What `sagemaker.tuner` offers, under the same names: the only import that a program has to change."""
 
+from tunewright.core.errors import TunewrightWarning
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Scaling
 from tunewright.sdk.analytics import HyperparameterTuningJobAnalytics
 from tunewright.sdk.configs import (
@@ -15,7 +16,6 @@ from tunewright.sdk.errors import (
     NoBestTrainingJob,
     NotStarted,
     TrainingJobFailed,
-    TunewrightWarning,
     TuningJobFailed,
 )
 from tunewright.sdk.session import Session

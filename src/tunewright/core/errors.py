@@ -10,6 +10,10 @@ class TunewrightError(Exception):
     """The base of every error that Tunewright raises on purpose."""
 
 
+class TunewrightWarning(UserWarning):
+    """Something that is allowed and probably not meant, such as accuracy to be minimised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with an input.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -23,6 +23,12 @@ class Scaling(StrEnum):
     LINEAR = "Linear"
     LOGARITHMIC = "Logarithmic"
     REVERSE_LOGARITHMIC = "ReverseLogarithmic"
+
+
+def plain(value: object) -> object:
+    """A numpy scalar as the Python value that it stands for; everything else as it is."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "shape", None) == () else value
 
 
 def format_number(value: float | int) -> str:
@@ -63,6 +69,14 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def shown(value: object, most: int = 40) -> str:
+    """The beginning of a value's text, of numbers that Python refuses to write out too."""
+    try:
+        return format(repr(value), f".{most}")
+    except ValueError:
+        return "a number of thousands of digits"
+
+
 def _is_finite(number: float) -> bool:
     try:
         return math.isfinite(number)
@@ -94,7 +108,7 @@ class _Numeric:
     def _problems(self, name: str, *, strict: bool) -> Iterator[Problem]:
         lo, hi = self.min_value, self.max_value
         if not (_is_finite(lo) and _is_finite(hi)):
-            yield Problem(name, f"bounds must be finite numbers below 1.8e308, got {lo!s:.40} and {hi!s:.40}.")
+            yield Problem(name, f"bounds must be finite numbers below 1.8e308, got {shown(lo)} and {shown(hi)}.")
             return
         if lo < hi and not 0.5 * hi - 0.5 * lo > 0:
             yield Problem(name, f"the range from {lo} to {hi} is too narrow for numbers to lie in it; widen it.")
@@ -218,13 +232,16 @@ class CategoricalParameter:
     """One of a list of values, which may be text, numbers or booleans and come back with their types.
 
     Args:
-        values: the values in a stable order; a single value is taken as a list of one.
+        values: the values in a stable order; a single value is taken as a list of one, a set is put in order.
     """
 
     values: tuple[Value, ...]
 
-    def __init__(self, values: Sequence[Value] | Value) -> None:
-        listed = [values] if isinstance(values, str | int | float | bool) else list(values)
+    def __init__(self, values: Iterable[Value] | Value) -> None:
+        listed = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
+        if isinstance(values, Set):
+            # The order of a set of texts is another one in every process.
+            listed.sort(key=repr)
         object.__setattr__(self, "values", tuple(listed))
 
     def problems(self, name: str, *, strict: bool) -> Iterator[Problem]:
@@ -234,6 +251,8 @@ class CategoricalParameter:
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated:
             yield Problem(name, f"values are listed more than once: {', '.join(repeated)}; list each once.")
+        if endless := [value for value in self.values if isinstance(value, float) and not math.isfinite(value)]:
+            yield Problem(name, f"{endless[0]!r} is no value that can be told from others; list it as text.")
         if len(self.values) == 1 and strict:
             yield Problem(name, f"the only value is {self.values[0]!r}; make it a static hyperparameter.", True)
 

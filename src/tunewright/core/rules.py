@@ -197,6 +197,6 @@ def _listed(names: Iterable[str]) -> str:
 
 def near(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` when a known word is close, else nothing."""
-    folded = {each.lower(): each for each in known}
+    folded = {each.lower(): str(each) for each in known}
     found = difflib.get_close_matches(word.lower(), list(folded), 1)
     return f" Did you mean {folded[found[0]]!r}?" if found else ""

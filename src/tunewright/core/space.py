@@ -23,6 +23,7 @@ from tunewright.core.parameters import (
     decode_value,
     encode_value,
     format_number,
+    plain,
 )
 from tunewright.core.rules import Rules, compiled, near, rule_problems
 
@@ -105,7 +106,7 @@ class Space:
             if parameter is None:
                 found.append(Problem(name, f"is not a tuned parameter.{near(name, self.parameters)}"))
             elif (native := _native(parameter, value)) is None:
-                found.append(Problem(name, f"{value!r} is not among its values; {_remedy(parameter)}."))
+                found.append(Problem(name, f"{value!r} is not among its values; {remedy(parameter)}."))
             else:
                 values[name] = native
         return values, found or self._unlawful(values)
@@ -200,6 +201,7 @@ def with_rules(
 
 def _native(parameter: Parameter, value: object) -> Value | None:
     """The parameter's own value that is meant, or None when it has no such value."""
+    value = plain(value)
     if not isinstance(value, Value):
         return None
     try:
@@ -211,7 +213,7 @@ def _native(parameter: Parameter, value: object) -> Value | None:
         return None
 
 
-def _remedy(parameter: Parameter) -> str:
+def remedy(parameter: Parameter) -> str:
     """What values a parameter has, in words."""
     if isinstance(parameter, CategoricalParameter):
         return f"give one of {', '.join(map(repr, parameter.values))}"

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from tunewright.core.errors import TunewrightWarning
 from tunewright.core.spec import Direction
-from tunewright.sdk.errors import TunewrightWarning
 
 MORE_IS_BETTER = frozenset(
     {"accuracy", "acc", "auc", "auroc", "auprc", "f1", "f1score", "precision", "recall", "ndcg", "map", "r2", "iou"}

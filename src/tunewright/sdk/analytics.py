@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tunewright.core.errors import TunewrightWarning
 from tunewright.core.space import CategoricalParameter, IntegerParameter, Parameter
-from tunewright.sdk.errors import TunewrightWarning
 from tunewright.sdk.session import Client, Session
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.values import natives, ranges_from

@@ -6,10 +6,6 @@ from tunewright.core.errors import Invalid, TunewrightError
 from tunewright.core.reads import LogTail
 
 
-class TunewrightWarning(UserWarning):
-    """Something that is allowed and probably not meant, such as accuracy to be minimised."""
-
-
 class InvalidArguments(Invalid, ValueError):
     """Arguments of a tuner or an estimator break one or more rules; `problems` lists all of them."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from tunewright.core.parameters import plain
 from tunewright.core.space import Value
 from tunewright.sdk.session import Client, Session
-from tunewright.sdk.values import plain
 
 CONNECTION = ("strict", "client", "session")
 

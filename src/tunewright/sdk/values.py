@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunewright.core.errors import Invalid, Problem
+from tunewright.core.given import normalised
+from tunewright.core.parameters import plain
 from tunewright.core.space import (
-    KINDS,
     CategoricalParameter,
     ContinuousParameter,
     IntegerParameter,
@@ -20,15 +21,8 @@ from tunewright.core.space import (
     decode_value,
     encode_value,
     format_number,
-    not_a_range,
 )
 from tunewright.sdk.shapes import Shape
-
-
-def plain(value: object) -> object:
-    """A numpy scalar as the Python value that it stands for; everything else as it is."""
-    item = getattr(value, "item", None)
-    return item() if callable(item) and getattr(value, "shape", None) == () else value
 
 
 def encode_hyperparameter(value: object) -> str:
@@ -58,24 +52,6 @@ def encode_hyperparameters(values: Mapping[str, object]) -> dict[str, str]:
     if problems:
         raise Invalid(problems)
     return texts
-
-
-def normalised(name: str, parameter: object) -> Parameter:
-    """A range with plain Python numbers, whatever numbers it was made of (text that reads as a number is one).
-
-    Raises:
-        Invalid: it is no parameter, or a bound is no number.
-    """
-    if not isinstance(parameter, KINDS):
-        raise Invalid.one(name, not_a_range(parameter))
-    if isinstance(parameter, CategoricalParameter):
-        values = [plain(value) for value in parameter.values]
-        if wrong := [value for value in values if not isinstance(value, str | int | float | bool)]:
-            raise Invalid.one(name, f"categories are text, numbers or booleans, got {wrong[0]!r}.")
-        return CategoricalParameter([value for value in values if isinstance(value, str | int | float | bool)])
-    bounds = [_number(name, bound) for bound in (parameter.min_value, parameter.max_value)]
-    step = None if parameter.step is None else _number(name, parameter.step)
-    return type(parameter)(bounds[0], bounds[1], str(parameter.scaling_type), step)
 
 
 def space_of(ranges: Mapping[str, object]) -> Space:
@@ -172,15 +148,6 @@ def nearest(word: str, known: Sequence[str]) -> str:
 def _bound(parameter: ContinuousParameter | IntegerParameter, value: float) -> str:
     whole = isinstance(parameter, IntegerParameter) and math.isfinite(value) and value == int(value)
     return str(int(value)) if whole else format_number(value)
-
-
-def _number(name: str, bound: object) -> float | int:
-    number = plain(bound)
-    if isinstance(number, str):
-        number = decode_value(number)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise Invalid.one(name, f"bounds are numbers, got {bound!r}.")
-    return number
 
 
 def _refuse(value: object) -> object:

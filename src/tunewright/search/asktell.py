@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
+import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
-from tunewright.core.errors import Invalid, Problem, TunewrightError
+from tunewright.core.errors import Invalid, Problem, TunewrightError, TunewrightWarning
 from tunewright.core.history import Appeared, Emitted, Ended, History, Weighed
-from tunewright.core.space import (
-    KINDS,
-    CategoricalParameter,
-    IntegerParameter,
-    Parameter,
-    Point,
-    Space,
-    Value,
-    not_a_range,
-    with_rules,
-)
-from tunewright.core.spec import (
-    Definition,
-    Direction,
-    Hyperband,
-    JobSpec,
-    Objective,
-    Strategy,
-    Training,
-    WarmStart,
-)
+from tunewright.core.space import Parameter, Point, Value
+from tunewright.core.spec import JobSpec
 from tunewright.core.trial import StopCause
 from tunewright.search.advisor import Engine
-from tunewright.search.initial import points_in, read_points
-from tunewright.search.parents import IDENTICAL
+from tunewright.search.arguments import known_of, objective_of, pairs_of, point_of, step_of
+from tunewright.search.asked import Asked, parents_in, spec_of
+from tunewright.search.parents import IDENTICAL, places
 from tunewright.search.replicate import merged
 from tunewright.search.table import State, sign_of, state_of
 
@@ -70,6 +53,8 @@ class Result:
 class Search:
     """Suggests configurations and learns from their results. Same calls and seed, same suggestions.
 
+    Safe to use from several threads, whose calls wait for one another. Copies, pickled ones too, go on by themselves.
+
     Args:
         space: name to ContinuousParameter, IntegerParameter or CategoricalParameter; numeric ones may have a step.
         strategy: Bayesian, Random, Grid, Hyperband, or the name of an installed strategy.
@@ -88,6 +73,9 @@ class Search:
 
     Raises:
         Invalid: all that is wrong with the arguments.
+
+    Warns:
+        TunewrightWarning: none of a parent's results has a place in the space.
     """
 
     def __init__(
@@ -109,35 +97,40 @@ class Search:
         replicates: int = 1,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        _check_ranges(space)
-        checked, wrong = with_rules(space, steps, conditions, forbidden)
-        if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
-            wrong.append(Problem("replicates", f"{replicates!r} is not a whole number >= 1."))
-        wrong += _turned(parents, objective_type) if warm_start_type == IDENTICAL else []
-        _check(checked, wrong, strategy, objective_type, seed, max_resource)
-        extended = dict(options or {})
-        initial = read_points(checked, initial_points) or points_in(extended, checked)
-        if replicates != 1:
-            extended["replicates"] = json.dumps(replicates)
-        known = strategy in set(Strategy)
-        if not known:
-            extended["strategy"] = json.dumps(strategy)
-        definition = Definition(checked, Objective("objective", Direction(objective_type)), Training(), initial=initial)
-        names = tuple(f"parent-{place}" for place in range(1, len(parents) + 1))
-        spec = JobSpec(
-            name="search",
-            definitions=(definition,),
-            strategy=Strategy(strategy) if known else Strategy.BAYESIAN,
-            early_stopping=early_stopping,
-            hyperband=Hyperband(min_resource, max_resource) if strategy == Strategy.HYPERBAND else None,
-            warm_start=WarmStart(warm_start_type, names) if parents else None,
-            seed=seed,
-            options=extended,
+        listed = parents_in(parents)
+        asked = Asked(
+            space,
+            strategy,
+            objective_type,
+            seed,
+            warm_start_type,
+            min_resource,
+            max_resource,
+            early_stopping,
+            initial_points,
+            conditions,
+            steps,
+            forbidden,
+            replicates,
+            options,
         )
+        turned = _turned(listed, objective_type) if warm_start_type == IDENTICAL else []
+        spec = spec_of(asked, len(listed), turned)
+        self._lock = threading.RLock()
         self._engine = Engine()
-        self._history = History(spec, tuple(_parent(spec, parent) for parent in parents))
+        self._history = History(spec, tuple(_parent(spec, place, each) for place, each in enumerate(listed)))
         self._converged = False
         self._engine.strategy(spec)
+        self._remark_on_parents()
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy, here or in another process, goes on from; it suggests what this one would have."""
+        with self._lock:
+            return {"history": self._history.snapshot(), "converged": self._converged}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self._lock, self._engine = threading.RLock(), Engine()
+        self._history, self._converged = state["history"], state["converged"]
 
     @property
     def history(self) -> History:
@@ -152,17 +145,18 @@ class Search:
         Raises:
             Exhausted: every configuration of a finite space has been suggested.
         """
-        for promotion in self._engine.promote(self._history, 1):
-            return self._resumed(promotion.number)
-        number = self._next
-        answer = self._engine.propose(self._history, number, 1)
-        self._converged = self._converged or answer.converged
-        if not answer.proposals:
-            count = len(self._history.records)
-            raise Exhausted(f"search space exhausted ({count}): every configuration has been suggested.")
-        point = dict(answer.proposals[0].point)
-        self._history.apply([Appeared(number, 0, point)])
-        return Suggestion(number, dict(point))
+        with self._lock:
+            for promotion in self._engine.promote(self._history, 1):
+                return self._resumed(promotion.number)
+            number = self._next
+            answer = self._engine.propose(self._history, number, 1)
+            self._converged = self._converged or answer.converged
+            if not answer.proposals:
+                count = len(self._history.records)
+                raise Exhausted(f"search space exhausted ({count}): every configuration has been suggested.")
+            point = dict(answer.proposals[0].point)
+            self._history.apply([Appeared(number, 0, point)])
+            return Suggestion(number, dict(point))
 
     def _resumed(self, number: int) -> Suggestion:
         record = self._history.records[number]
@@ -177,53 +171,64 @@ class Search:
             number: the suggestion, or its number.
 
         Raises:
-            Invalid: there is no such suggestion, or its result has been told.
+            Invalid: there is no such suggestion, its result has been told, or the value is no number.
         """
         number = _number_of(number)
-        record = self._history.records.get(number)
-        if record is None:
-            raise Invalid.one("number", f"{number!r} was never suggested; use the number that ask() gave.")
-        if record.ended is not None and not record.ended.stopped:
-            raise Invalid.one("number", f"the result of suggestion {number} has been told; ask() for a new one.")
-        stopped = record.ended is not None
-        self._history.apply([_ended(number, value, stopped=stopped)])
-        if stopped:
-            # An end that changes is new to nobody who keeps what has ended.
-            self._engine = Engine()
+        told = None if value is None else objective_of(value)
+        with self._lock:
+            record = self._history.records.get(number)
+            if record is None:
+                raise Invalid.one("number", f"{number!r} was never suggested; use the number that ask() gave.")
+            if record.ended is not None and not record.ended.stopped:
+                raise Invalid.one("number", f"the result of suggestion {number} has been told; ask() for a new one.")
+            stopped = record.ended is not None
+            self._history.apply([_ended(number, told, stopped=stopped)])
+            if stopped:
+                # An end that changes is new to nobody who keeps what has ended.
+                self._engine = Engine()
 
     def report(self, number: int | Suggestion, step: int, value: float) -> bool:
         """An intermediate objective at an epoch (from 1): whether training should go on.
 
         On False the last value counts as the suggestion's result; telling another one is allowed. With the option
         `hyperband_mode` at `promotion` it may also be paused: then it has no result yet, and `ask` may resume it.
+
+        Raises:
+            Invalid: the suggestion is not pending, the step is no whole number >= 0, or the value is no number.
         """
-        number = _number_of(number)
-        record = self._history.records.get(number)
-        if record is None or record.ended is not None:
-            raise Invalid.one("number", f"suggestion {number!r} is not pending; nothing can be reported for it.")
-        if record.paused:
-            raise Invalid.one("number", f"suggestion {number} is paused; report when ask() has resumed it.")
-        self._history.apply([Emitted(number, step, float(value))])
-        verdict = self._engine.judge(self._history, number, step)
-        if self._history.spec.promotes:
-            self._history.apply([Weighed(number, step, paused=verdict.cause is StopCause.PAUSED)])
-        if verdict.stop and verdict.cause is not StopCause.PAUSED:
-            self._history.apply([_ended(number, float(value), stopped=True)])
-        return not verdict.stop
+        number, step, value = _number_of(number), step_of(step), _shown_value(value)
+        with self._lock:
+            record = self._history.records.get(number)
+            if record is None or record.ended is not None:
+                text = (
+                    f"suggestion {number!r} is not pending; nothing can be reported for it. Go on with another ask()."
+                )
+                raise Invalid.one("number", text)
+            if record.paused:
+                raise Invalid.one("number", f"suggestion {number} is paused; report when ask() has resumed it.")
+            self._history.apply([Emitted(number, step, value)])
+            verdict = self._engine.judge(self._history, number, step)
+            if self._history.spec.promotes:
+                self._history.apply([Weighed(number, step, paused=verdict.cause is StopCause.PAUSED)])
+            if verdict.stop and verdict.cause is not StopCause.PAUSED:
+                self._history.apply([_ended(number, value, stopped=True)])
+            return not verdict.stop
 
     def add(self, values: Point, value: float | None) -> int:
         """A result from elsewhere, inside or outside the ranges; the number it got.
 
         Raises:
-            Invalid: a parameter is missing, unknown or of the wrong kind, or there are replicates.
+            Invalid: a parameter is missing, unknown or of the wrong kind, the value no number, or there are replicates.
         """
         if self._history.spec.replicates > 1:
             text = "results from elsewhere have no place among replicates; give them as parents."
             raise Invalid.one("replicates", text)
-        number = self._next
-        point = self._cast(values)
-        self._history.apply([Appeared(number, 0, point), _ended(number, value, stopped=False)])
-        return number
+        point = point_of(self._history.spec.definitions[0].space, values)
+        told = None if value is None else objective_of(value)
+        with self._lock:
+            number = self._next
+            self._history.apply([Appeared(number, 0, point), _ended(number, told, stopped=False)])
+            return number
 
     @property
     def best(self) -> Result | None:
@@ -257,35 +262,17 @@ class Search:
     def _next(self) -> int:
         return next(reversed(self._history.records), 0) + 1
 
-    def _cast(self, values: Point) -> dict[str, Value]:
-        """The active values with native types. Raises Invalid with everything that is wrong."""
+    def _remark_on_parents(self) -> None:
+        """Warn of parents none of whose results has a place here: nothing is learned from them."""
         space = self._history.spec.definitions[0].space
-        active = space.rules.active(values)
-        problems = [Problem(name, "has no value.") for name in space.parameters if name in active - set(values)]
-        point: dict[str, Value] = {}
-        for name, value in values.items():
-            parameter = space.parameters.get(name)
-            if parameter is None:
-                problems.append(Problem(name, "is not a parameter of this space."))
-                continue
-            try:
-                point[name] = parameter.cast(_text(parameter, value))
-            except (TypeError, ValueError, OverflowError) as error:
-                problems.append(Problem(name, f"{error}."))
-        if problems:
-            raise Invalid(problems)
-        return {name: point[name] for name in space.parameters if name in active}
-
-
-def _text(parameter: Parameter, value: Value) -> str:
-    """A value as it is written. Raises ValueError or TypeError: it is no number, not finite, or not whole."""
-    if not isinstance(parameter, CategoricalParameter) and not isinstance(value, str):
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError(f"{value!r} is not a finite number")
-        if isinstance(parameter, IntegerParameter) and number != int(number):
-            raise ValueError(f"{value!r} is not a whole number")
-    return parameter.text(value)
+        for place, parent in enumerate(self._history.parents):
+            used, dropped = places(parent, space) if parent.records else (0, 0)
+            if dropped and not used:
+                text = (
+                    f"parents[{place}]: none of its {dropped} results has a place in this space, so that nothing is"
+                    f" learned from it; a result needs values of {', '.join(space.parameters)}, under these names."
+                )
+                warnings.warn(text, TunewrightWarning, stacklevel=3)
 
 
 def _best_mean(history: History, spec: JobSpec) -> Result | None:
@@ -300,46 +287,27 @@ def _best_mean(history: History, spec: JobSpec) -> Result | None:
 def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:
     if value is None:
         return Ended(number, None, failed=True, diverged=False, stopped=stopped)
-    finite = math.isfinite(float(value))
-    return Ended(number, float(value) if finite else None, failed=False, diverged=not finite, stopped=stopped)
+    finite = math.isfinite(value)
+    return Ended(number, value if finite else None, failed=False, diverged=not finite, stopped=stopped)
 
 
-def _check_ranges(space: object) -> None:
-    """Raises Invalid: the space is no dictionary, or holds what are no parameters; nothing more can be said then."""
-    if not isinstance(space, Mapping):
-        raise Invalid.one("space", f"{space!r} is not a dictionary of names to ranges, such as {{'x': ...}}.")
-    if problems := [
-        Problem(str(name), not_a_range(each)) for name, each in space.items() if not isinstance(each, KINDS)
-    ]:
-        raise Invalid(problems)
+def _shown_value(value: object) -> float:
+    """A reported objective. Raises Invalid."""
+    if value is None:
+        raise Invalid.one("value", "None is not a number; tell(number, None) says that a training failed.")
+    return objective_of(value)
 
 
 def _number_of(given: object) -> int:
     """The number of a suggestion, from itself or from the number. Raises Invalid."""
     if isinstance(given, Suggestion):
         return given.number
-    if not isinstance(given, SupportsIndex):
+    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
         raise Invalid.one("number", f"{given!r} is neither a suggestion nor its number; use what ask() gave.")
     return given.__index__()
 
 
-def _check(
-    space: Space, wrong: Sequence[Problem], strategy: str, objective_type: str, seed: int, max_resource: int | None
-) -> None:
-    problems = [*wrong, *space.problems(strict=False)]
-    if not space.parameters:
-        problems.append(Problem("space", "is empty; give at least one parameter."))
-    if objective_type not in set(Direction):
-        problems.append(Problem("objective_type", f"{objective_type!r} is neither Minimize nor Maximize."))
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        problems.append(Problem("seed", f"{seed!r} is not a whole number >= 0."))
-    if strategy == Strategy.HYPERBAND and max_resource is None:
-        problems.append(Problem("max_resource", "Hyperband needs it: the number of epochs of a full training."))
-    if problems:
-        raise Invalid(problems)
-
-
-def _turned(parents: Sequence[Search | Sequence[tuple[Point, float]]], objective_type: str) -> list[Problem]:
+def _turned(parents: Sequence[object], objective_type: object) -> list[Problem]:
     """Parents whose results cannot be the search's own, since they went the other way."""
     kinds = [p.history.spec.definitions[0].objective for p in parents if isinstance(p, Search)]
     turned = [kind for kind in kinds if kind is not None and kind.direction != objective_type]
@@ -347,10 +315,11 @@ def _turned(parents: Sequence[Search | Sequence[tuple[Point, float]]], objective
     return [Problem("parents", text.format(kind.direction)) for kind in turned[:1]]
 
 
-def _parent(spec: JobSpec, parent: Search | Sequence[tuple[Point, float]]) -> History:
+def _parent(spec: JobSpec, place: int, parent: object) -> History:
+    """The history of a parent. Raises Invalid: it is none."""
     if isinstance(parent, Search):
         return parent.history
-    history = History(spec)
-    for number, (values, value) in enumerate(parent, start=1):
-        history.apply([Appeared(number, 0, dict(values)), _ended(number, value, stopped=False)])
+    history, space = History(spec), spec.definitions[0].space
+    for number, (values, value) in enumerate(pairs_of(place, parent), start=1):
+        history.apply([Appeared(number, 0, known_of(space, values)), _ended(number, value, stopped=False)])
     return history

@@ -25,7 +25,8 @@ def read_points(space: Space, listed: object) -> tuple[Point, ...]:
             between the steps, values of inactive parameters, forbidden combinations.
     """
     if not isinstance(listed, Sequence) or not all(isinstance(entry, Mapping) for entry in listed):
-        raise Invalid.one("initial_points", "is a list of objects from parameter names to values.")
+        text = f"{listed!r} is not a list of objects from parameter names to values; give [{{'x': 0.5}}]."
+        raise Invalid.one("initial_points", text)
     points: list[Point] = []
     problems: list[Problem] = []
     for place, entry in enumerate(listed):

@@ -16,6 +16,7 @@ from tunewright.core.spec import JobSpec
 from tunewright.search.encode import Cube, Floats
 from tunewright.search.table import State, state_of
 
+TRANSFER = "TransferLearning"
 IDENTICAL = "IdenticalDataAndAlgorithm"
 
 

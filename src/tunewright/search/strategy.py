@@ -16,7 +16,9 @@ from typing import Protocol, runtime_checkable
 from tunewright.core.errors import Invalid
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
+from tunewright.core.rules import near
 from tunewright.core.spec import JobSpec
+from tunewright.core.spec import Strategy as Strategies
 from tunewright.core.trial import Verdict
 
 GROUP = "tunewright.strategies"
@@ -54,9 +56,11 @@ def load_installed(name: str) -> Strategy:
         if entry.name == name:
             factory: Callable[[], Strategy] = entry.load()
             return factory()
-    installed = ", ".join(sorted(entry.name for entry in found)) or "none"
+    names = sorted(entry.name for entry in found)
+    installed = ", ".join(names) or "none"
+    hint = near(name, [*Strategies, *names])
     raise Invalid.one(
         "strategy",
         f"{name!r} is not Bayesian, Random, Grid or Hyperband, and no package offers it in the entry-point "
-        f"group {GROUP!r} (installed: {installed}). Check the spelling or install the package.",
+        f"group {GROUP!r} (installed: {installed}). Check the spelling or install the package.{hint}",
     )
