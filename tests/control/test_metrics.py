@@ -167,6 +167,21 @@ def test_pushed_values_carry_step_and_time() -> None:
     assert reader.note() == ""
 
 
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(0, 0), (2**53 - 1, 2**53 - 1), (-1, None), (2**53, None), (True, None), (1.0, None), ("1", None)],
+)
+def test_steps_that_are_none_are_left_out(step: object, expected: int | None) -> None:
+    [found], _ = Scraper([], "acc").pushed(push(step=step, values={"acc": 0.5}), 1.0, final=False)
+    assert (found.value, found.step) == (0.5, expected)
+
+
+@pytest.mark.parametrize(("at", "expected"), [(7, 7.0), (2**53, 1.0), (-(2**53), 1.0), ("7", 1.0), (None, 1.0)])
+def test_a_moment_that_is_none_is_that_of_the_reading(at: object, expected: float) -> None:
+    [found], _ = Scraper([], "acc").pushed(push(at=at, values={"acc": 0.5}), 1.0, final=False)
+    assert found.at == expected
+
+
 def test_an_incomplete_report_waits_for_its_end() -> None:
     whole = push(step=1, values={"acc": 0.5})
     reader = Scraper([], "acc")
