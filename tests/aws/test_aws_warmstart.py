@@ -102,6 +102,26 @@ def test_at_most_ten_changes(world: World) -> None:
     assert "12 changes of hyperparameters against 'parent'; at most 10 are allowed" in message
 
 
+def test_a_tuned_one_that_became_static_is_two_changes_and_the_other_way_round_is_none(world: World) -> None:
+    static = {f"s{n}": "1" for n in range(6)}
+    finish(world, world.create(changed(tuning("parent"), STATIC, static)))
+    ranges = {"ContinuousParameterRanges": [{"Name": "s0", "MinValue": "0", "MaxValue": "1"}]}
+
+    def swapped(name: str, count: int) -> dict[str, Any]:
+        others = {f"s{n}": "2" if n <= count else "1" for n in range(1, 6)}
+        return changed(child(name=name, ParameterRanges=ranges), STATIC, {"lr": "0.01", **others})
+
+    world.create(swapped("ten", 4))
+    assert "12 changes of hyperparameters" in world.refused(CREATE, swapped("twelve", 5))[1]
+
+
+def test_what_sagemakers_own_tools_write_is_no_change(world: World) -> None:
+    static = {f"s{n}": "1" for n in range(5)} | {"sagemaker_job_name": '"a"'}
+    finish(world, world.create(changed(tuning("parent"), STATIC, static)))
+    others = dict.fromkeys(static, "2") | {"sagemaker_job_name": '"b"'}
+    world.create(changed(child(), STATIC, others))
+
+
 def test_parents_training_jobs_count_against_the_quota(world: World) -> None:
     parent(world)
     limits = "HyperParameterTuningJobConfig.ResourceLimits"

@@ -12,6 +12,7 @@ from drive import Drive, spec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunewright.control.clock import SteadyClock
 from tunewright.core.change import Change
 from tunewright.core.completion import deadline
 from tunewright.core.effects import Judge, Kill, Launch, Promote, Propose
@@ -290,9 +291,8 @@ class JumpingClock:
 @pytest.mark.parametrize("jump", [0.0, -3600.0, 3600.0, -86400.0 * 400])
 def test_run_time_is_measured_by_a_clock_that_cannot_jump(jump: float) -> None:
     """MaxRuntimeInSeconds 120, the wall clock set after 30 s: the job ends at 120 s all the same."""
-    from_control = pytest.importorskip("tunewright.control.clock")
     machine = JumpingClock()
-    clock = from_control.SteadyClock(lambda: machine.wall, lambda: machine.steady)
+    clock = SteadyClock(lambda: machine.wall, lambda: machine.steady)
     drive = Drive(spec(parallel=2, runtime=120.0), now=clock.now())
     drive.start(2)
     due = deadline(drive.job)

@@ -67,12 +67,14 @@ def test_epochs_that_arrive_together_pass_their_rungs() -> None:
     assert not one.report(late, 4, 0.9)
 
 
-def test_a_gap_at_a_rung_stops_nobody() -> None:
+def test_a_gap_at_a_rung_is_bridged_by_the_value_before_it() -> None:
     one = search(min_resource=1, max_resource=9)
-    for value in (0.1, 0.2, 0.3):
-        one.tell(one.ask().number, value)
+    for value in (0.5, 0.6, 0.7):
+        advance(one, one.ask().number, 9, value)
     number = one.ask().number
-    assert one.report(number, 1, math.nan)
+    assert one.report(number, 1, 0.1) and one.report(number, 2, 0.1) and one.report(number, 3, math.nan)
+    verdict = Engine().judge(one.history, number, 3)
+    assert verdict.value == 0.1 and verdict.why.startswith("goes on at epoch 3: 0.1 at rung 3 is number 1 of 3 jobs")
 
 
 def test_the_verdict_shows_what_was_compared() -> None:
