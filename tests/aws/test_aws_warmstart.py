@@ -44,6 +44,13 @@ def test_a_request_without_metrics_inherits_the_parents(world: World) -> None:
     assert told["WarmStartConfig"] == request["WarmStartConfig"]
 
 
+def test_a_requests_own_metrics_stand(world: World) -> None:
+    parent(world)
+    own = [{"Name": "loss", "Regex": "my loss: ([0-9.]+)"}]
+    spec = world.job(world.create(changed(child(), METRICS, own))).spec
+    assert [metric.regex for metric in spec.definitions[0].training.metrics] == ["my loss: ([0-9.]+)"]
+
+
 def lr(low: str = "0.001", high: str = "0.1", **more: Any) -> dict[str, Any]:
     return {"ContinuousParameterRanges": [{"Name": "lr", "MinValue": low, "MaxValue": high, **more}]}
 

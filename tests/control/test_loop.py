@@ -36,6 +36,7 @@ from tunewright.store.store import SqlStore, open_store
 from tunewright.testing.world import Disk, FakeClock, Hostility, Program, SimulatedExecutor
 
 ME = Owner("sim", "boot", 1, 0.0)
+OTHER = Owner("sim", "boot", 2, 0.0)
 
 
 def spec(name: str, *, jobs: int = 2, parallel: int = 1, gpus: int = 0) -> JobSpec:
@@ -47,6 +48,10 @@ def spec(name: str, *, jobs: int = 2, parallel: int = 1, gpus: int = 0) -> JobSp
 
 def shortly(_: Task) -> Program:
     return Program(((1.0, "acc=0.5;"),), 10.0, deaf=100.0)
+
+
+def at_length(_: Task) -> Program:
+    return Program(((1.0, "acc=0.5;"),), 200.0)
 
 
 class FailingStore:
@@ -99,6 +104,74 @@ def test_who_waits_for_a_gpu_holds_back_nobody_who_wants_none(tmp_path: Path) ->
     waiting = site.create(spec("gpus", gpus=1))
     site.until(site.create(spec("cpus")))
     assert site.store.load(waiting).job.live[1].handle is None
+
+
+def test_a_free_place_goes_to_the_job_that_has_fewest(tmp_path: Path) -> None:
+    disk = Disk(shortly)
+    disk.room = lambda _: disk.live(site.clock.now()) < 2
+    site = Site(tmp_path, disk)
+    first = site.create(spec("first", jobs=6, parallel=3))
+    site.until(first, ended=False)
+    second = site.create(spec("second", jobs=1))
+    site.until(second)
+    job = site.store.load(first).job
+    assert job.counters.completed <= 3 and not job.status.terminal
+
+
+def test_time_goes_on_from_where_another_machine_left_a_job(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(at_length))
+    site.create(spec("job", jobs=1))
+    written = site.clock.at
+    site.clock.at -= 500.0
+    site.loop.tick()
+    assert site.clock.at == written
+
+
+# ---- leases ----
+
+
+def test_a_lease_is_renewed_in_good_time_and_given_back_at_the_end(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(at_length))
+    uid = site.create(spec("job", jobs=1))
+    site.until(uid, ended=False)
+    until = set()
+    while not site.store.load(uid).job.status.terminal:
+        site.loop.tick()
+        lease = site.store.lease(uid)
+        if lease is not None:
+            assert lease[0] == ME and lease[1] - site.clock.now() > 15.0
+            until.add(lease[1])
+        site.loop.wait()
+    assert 200 / 30 < len(until) < 200 / 5, "not at every look"
+    assert site.store.lease(uid) is None and not site.loop.busy()
+
+
+def test_a_job_whose_lease_another_took_is_let_go_until_it_is_free_again(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(at_length))
+    uid = site.create(spec("job", jobs=1))
+    site.until(uid, ended=False)
+    site.clock.at += 31.0
+    assert site.store.acquire(uid, OTHER, site.clock.at + 5.0, site.clock.at, [])
+    site.loop.tick()
+    assert not site.loop.busy() and site.store.lease(uid) == (OTHER, site.clock.at + 5.0)
+    site.clock.at += 5.0
+    site.loop.tick()
+    assert site.loop.busy() and site.store.lease(uid) == (ME, site.clock.at + 30.0)
+    site.until(uid)
+    assert site.store.load(uid).job.counters.completed == 1
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_the_job_of_a_dead_owner_is_taken_at_once(tmp_path: Path, dead: bool) -> None:
+    site = Site(tmp_path, Disk(at_length))
+    site.loop.options = LoopOptions(arn=str, dead=lambda owner: dead and owner == OTHER)
+    uid = site.create(spec("job", jobs=1))
+    assert site.store.acquire(uid, OTHER, site.clock.at + 20.0, site.clock.at, [])
+    site.loop.tick()
+    assert site.loop.busy() is dead
+    site.clock.at += 20.0
+    site.loop.tick()
+    assert site.loop.busy(), "its lease is over"
 
 
 def test_an_exit_that_could_not_be_written_is_written_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -251,6 +251,18 @@ def test_readers_and_writers_do_not_wait_for_each_other(
     other.close()
 
 
+def test_who_looks_sees_the_moment_at_which_it_began_to(store: SqlStore, recorder: Recorder) -> None:
+    uid = recorder.create(tuning_spec()).job.uid
+    asked = "SELECT version FROM job"
+    with database.looking(store.engine) as cursor, database.reading(store.engine) as connection:
+        recorder.record(uid, [propose(1, 1)])
+        for _ in range(2):
+            assert cursor.execute(asked).fetchall() == [(1,)]
+            assert connection.exec_driver_sql(asked).scalar() == 1
+            recorder.record(uid, [Launched(0.0, 1, 1, "h")])
+    assert store.load(uid).version == 3
+
+
 ASKS: list[Callable[[SqlStore], int]] = [
     lambda store: next(iter(store.versions().values())),
     lambda store: SqlReads(store.engine).job("digits").version,
