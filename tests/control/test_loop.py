@@ -277,6 +277,19 @@ def test_the_history_is_read_again_when_somebody_else_wrote(tmp_path: Path) -> N
     assert held.history is None
 
 
+def test_what_changes_nothing_is_not_written(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    uid = site.create(spec("job"))
+    launch = Launched(site.clock.now(), 1, 1, "handle")
+    proposed = Proposed(site.clock.now(), (Proposal(1, {"x": 0.1}),))
+    assert site.recorder.record(uid, [launch, proposed, proposed, launch, launch]).changed
+    before = site.store.load(uid)
+    done = site.recorder.record(uid, [launch, proposed])
+    assert (done.job, done.version, done.facts, done.changed) == (before.job, before.version, (), False)
+    assert site.store.load(uid) == before
+    assert site.store.journal(uid)[1:] == [proposed, launch]
+
+
 def test_a_store_out_of_reach_is_told_of_once_and_again_when_it_is_back(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

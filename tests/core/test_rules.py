@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunewright.core import counting
 from tunewright.core.conditions import Rule, truth
-from tunewright.core.rules import Rules
+from tunewright.core.rules import Rules, compiled
 from tunewright.core.space import (
     CategoricalParameter,
     ContinuousParameter,
@@ -186,6 +186,16 @@ def test_circles_are_told_with_their_way() -> None:
     assert "a -> b -> c -> a" in found["conditions.a"]
     alone = refused(Space(parameters, conditions={"a": "a > 0"}))
     assert "a -> a" in alone["conditions.a"]
+    with pytest.raises(ValueError, match="the conditions of a, b go round in a circle"):
+        compiled(("a", "b"), (("a", "b > 0"), ("b", "a > 0")), ())
+
+
+def test_categories_that_are_all_numbers_have_an_order() -> None:
+    of = Space({"batch": CategoricalParameter(["16", "32", "64"]), "lr": LR}, forbidden=("batch > 32",))
+    assert of.problems(strict=False) == []
+    assert [of.contains({"batch": batch, "lr": 0.1}) for batch in ("16", "32", "64")] == [True, True, False]
+    mixed = refused(Space({"batch": CategoricalParameter(["16", "auto"]), "lr": LR}, forbidden=("batch > 32",)))
+    assert "> compares numbers, 'batch' is not one" in mixed["forbidden[0]"]
 
 
 def test_rules_that_leave_nothing_are_refused() -> None:

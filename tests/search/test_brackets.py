@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tunewright.core.space import ContinuousParameter, IntegerParameter, Space, 
 from tunewright.core.spec import Definition, Direction, Hyperband, JobSpec, Objective, Strategy, Training
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search import Engine, Exhausted, Search
-from tunewright.search.hyperband import ETA, LONG_SHARE, every, expected_epochs, rungs
+from tunewright.search.hyperband import ETA, LONG_SHARE, every, expected_epochs, is_long, rungs
 
 SPACE = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
 MOST = 9
@@ -69,6 +70,8 @@ def test_both_brackets_get_as_many_epochs(least: int, most: int) -> None:
 @pytest.mark.parametrize("settings", [Hyperband(1, None), Hyperband(5, 5)])
 def test_without_rungs_below_a_known_end_there_is_one_bracket(settings: Hyperband) -> None:
     assert every(settings) == 0
+    history = History(replace(search().history.spec, hyperband=settings))
+    assert not any(is_long(history, number) for number in range(1, 9))
 
 
 def test_long_trials_are_compared_with_long_ones_by_the_median() -> None:
