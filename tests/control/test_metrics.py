@@ -147,7 +147,7 @@ def test_the_line_that_came_closest_is_named() -> None:
 def test_lines_are_close_by_the_words_of_the_objectives_own_pattern() -> None:
     own, another = MetricDefinition("f1", "dev score: ([0-9.]+);"), MetricDefinition("loss", "train cost: ([0-9.]+);")
     reader = Scraper([another, own], "f1")
-    reader.log(b"train cost: 0.5\ndev score: 0.93\ntrain cost: 0.4\n", 1.0, final=True)
+    reader.log(b"train cost: 0.5;\ndev score: 0.93\ntrain cost: 0.4;\n", 1.0, final=True)
     assert reader.note().endswith("the line that came closest: 'dev score: 0.93'")
 
 
