@@ -198,7 +198,7 @@ def test_nothing_is_left_of_what_is_deleted(store: SqlStore, recorder: Recorder)
 def test_what_is_kept_of_specifications_is_bounded(
     store: SqlStore, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunewright.store.store._MOST_SPECS", 2)
+    monkeypatch.setattr("tunewright.store.store.MOST_SPECS", 2)
     uids = [recorder.create(tuning_spec(name)).job.uid for name in ("a", "b", "c")]
     for _ in range(2):
         assert [store.load(uid).job.name for uid in uids] == ["a", "b", "c"]
