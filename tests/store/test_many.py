@@ -112,7 +112,7 @@ def test_another_job_goes_on_beside_it(large: tuple[SqlStore, str]) -> None:
 
 
 def test_pages_may_be_longer_than_what_is_kept_in_memory(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "_MOST_SPECS", 3)
+    monkeypatch.setattr(queries, "MOST_SPECS", 3)
     recorder = Recorder(store, FakeClock(), lambda _seconds: None)
     for number in range(8):
         uid = recorder.create(tuning_spec(f"job-{number}")).job.uid

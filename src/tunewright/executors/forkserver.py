@@ -17,12 +17,14 @@ import select
 import signal
 import socket
 import struct
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from tunewright.core.ports import Objects
 from tunewright.executors import processes, rooms, shim, wire
+from tunewright.executors.clock import pause
 from tunewright.executors.program import WAITED, guard
 from tunewright.executors.runtime import Runtime
 
@@ -30,6 +32,8 @@ ANSWER = struct.Struct("!q")
 LOOK_MILLISECONDS = 10_000
 SPARE = 32
 """Idle shims beyond so many are let go."""
+SWEEP_SECONDS = 2.0
+"""How long orphans are waited for; what a hanging device holds does not end at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class ForkServer:
         self._control = socket.socket(fileno=lines.control)
         self._hands: dict[int, _Hand] = {}
         self._idle: list[_Hand] = []
+        self._lasting: set[int] = set()
         self._parent = os.getppid()
         self._poll = select.poll()
         self._wakeup = os.pipe()
@@ -183,7 +188,8 @@ class ForkServer:
                 ended = True
                 hand = self._hands.pop(pid, None)
                 if hand is None:
-                    continue  # an orphan
+                    self._lasting.discard(pid)  # an orphan
+                    continue
                 self._release(hand)
                 if hand in self._idle:
                     self._idle.remove(hand)
@@ -196,7 +202,12 @@ class ForkServer:
                 os.write(self._lines.report, f"gone {job}\n".encode())
 
     def _sweep(self) -> None:
-        """End the children that no shim has any more; theirs come to us next, which their ends tell."""
-        for pid in set(processes.children_of(os.getpid())) - set(self._hands):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """End the children that no shim has any more, and theirs, which come to us then; wait until they are gone."""
+        until = time.monotonic() + SWEEP_SECONDS
+        while orphans := set(processes.children_of(os.getpid())) - set(self._hands) - self._lasting:
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > until:
+                self._lasting |= orphans
+            pause(0.002)

@@ -129,8 +129,7 @@ def marked(markers: Sequence[str]) -> list[int]:
                 content = file.read()
         except OSError:
             continue
-        stat = _fields(pid) if any(each in b"\0" + content for each in wanted) else None
-        if stat and stat[0] not in "ZX" and pid != os.getpid():
+        if any(each in b"\0" + content for each in wanted) and pid != os.getpid() and _is_there(pid):
             found.append(pid)
     return found
 
@@ -184,18 +183,24 @@ def end_remains(
         logs: files that only this attempt's processes write to.
         patience: seconds after which to give up on processes that even SIGKILL does not end.
     """
-    until, found = time.monotonic() + patience, False
+    until, found = time.monotonic() + patience, set[int]()
     while time.monotonic() < until:
         alive = [*marked(markers), *printing(logs)]
         for group, known in leaders:
             if same_process(group, known) and not is_zombie(group):
                 kill_group(group, signal.SIGKILL)
                 alive.append(group)
-        found = found or bool(alive)
+        found.update(alive)
         for pid in alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not alive and not _members({group for group, _ in leaders}):
+        # One that is about to end has lost its environment before it has given back all that it held.
+        if not alive and not any(map(_is_there, found)) and not _members({group for group, _ in leaders}):
             break
         pause(0.005)
-    return found
+    return bool(found)
+
+
+def _is_there(pid: int) -> bool:
+    stat = _fields(pid)
+    return stat is not None and stat[0] not in "ZX"
