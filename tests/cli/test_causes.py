@@ -27,6 +27,9 @@ def test_exit_codes_in_words(code: int | None, text: str) -> None:
     [
         ("ModuleNotFoundError: No module named 'torch'", 1, "training.python"),
         ("t.py: error: unrecognized arguments: --lr", 2, "knows no such option"),
+        ("Error: No such option: --lr", 2, "knows no such option"),
+        ("Error: Missing option '--lr'.", 2, "under training.hyperparameters"),
+        ("Error: Invalid value for '--depth': '1.5' is not a valid integer.", 2, "takes other values"),
         ("FileNotFoundError: x", 1, "training.inputs"),
         ("", 137, "fewer training jobs"),
         ("ValueError: mine", 1, ""),

@@ -23,6 +23,13 @@ GROUP = """  + Exception Group Traceback (most recent call last):
     | Broken: deep
     +------------------------------------"""
 
+BOX = """Usage: t.py [OPTIONS]
+Try 't.py --help' for help.
+╭─ Error ──────────────────────────────────────────────────────────────────────╮
+│ Invalid value for '--boosting': 'goss' is not one of 'gbdt', 'dart', 'rf',   │
+│ 'plain'.                                                                     │
+╰──────────────────────────────────────────────────────────────────────────────╯"""
+
 
 def script(said: str = "", exit_code: str = "1", host: str = "") -> str:
     """A FailureReason as executors write it for a script."""
@@ -45,11 +52,18 @@ def script(said: str = "", exit_code: str = "1", host: str = "") -> str:
         (script("license server refused", host="on algo-2: "), "license server refused"),
         (script("t.py: error: unrecognized arguments: -n 1", "2"), "t.py: error: unrecognized arguments: -n 1"),
         (script(f"{FRAMES}ValueError: x", "3"), "ValueError: x"),
+        (
+            script(BOX, "2"),
+            "Error: Invalid value for '--boosting': 'goss' is not one of 'gbdt', 'dart', 'rf', 'plain'.",
+        ),
+        (script("no licence\n==========", "1"), "no licence"),
+        (script("----", "1"), "exit code 1"),
         (script("m=0.5", "3"), "exit code 3: m=0.5"),
         (script("", "3"), "exit code 3"),
         (script(), "exit code 1"),
         (script("", "139: ended by SIGSEGV"), "ended by SIGSEGV"),
         (script(FATAL, "139: ended by SIGSEGV"), "ended by SIGSEGV: Fatal Python error: Segmentation fault"),
+        (script(FATAL.partition("\n")[2], "139: ended by SIGSEGV"), "ended by SIGSEGV"),
         (script("epoch 3", "137: killed (likely out of memory)"), "killed (likely out of memory): epoch 3"),
     ],
 )
@@ -68,6 +82,11 @@ def test_the_cause_of_a_failed_script(reason: str, found: str) -> None:
         (
             'AlgorithmError: the function\'s process ended: it was ended by SIGABRT.\nErrorMessage "what(): broken"',
             "the function's process ended: it was ended by SIGABRT: what(): broken",
+        ),
+        (
+            "AlgorithmError: the function's process ended: it was ended by SIGSEGV.\nErrorMessage \""
+            'Current thread 0x7 (most recent call first):\n  File "t.py", line 3 in f"',
+            "the function's process ended: it was ended by SIGSEGV",
         ),
         (f"AlgorithmError: Exception during training: x\n{FRAMES}Odd: x", "Odd: x"),
         (f'AlgorithmError: ExecuteUserScriptError:\nCommand "python t.py"\n{FRAMES}Odd: x', "Odd: x"),

@@ -9,9 +9,18 @@ from tunewright.core.trial import Trial
 
 _HINTS = (
     (r"ModuleNotFoundError|No module named", "install it for the script's interpreter, or set training.python"),
-    (r"unrecognized arguments", "the script knows no such option; add it to its parser, or drop the hyperparameter"),
-    (r"the following arguments are required", "give it under training.hyperparameters, or a default in the script"),
-    (r"invalid (?:int|float|choice)", "the script's option takes other values; change the parameter's type or range"),
+    (
+        r"unrecognized arguments|[Nn]o such option",
+        "the script knows no such option; add it to its parser, or drop the hyperparameter",
+    ),
+    (
+        r"the following arguments are required|Missing option",
+        "give it under training.hyperparameters, or a default in the script",
+    ),
+    (
+        r"invalid (?:int|float|choice)|Invalid value for '-",
+        "the script's option takes other values; change the parameter's type or range",
+    ),
     (r"SyntaxError|IndentationError", "the script does not compile; try it with python -m py_compile"),
     (r"CUDA out of memory|OutOfMemoryError", "run fewer training jobs at a time, or narrow the batch size"),
     (r"MemoryError|out of memory", "run fewer training jobs at a time, or narrow what takes memory"),

@@ -14,6 +14,11 @@ _FORM = re.compile(r'(?:on [\w.-]+: )?ExecuteUserScriptError:|ExitCode |Command 
 _GROUP = re.compile(r"^ *\| ?", re.MULTILINE)
 _FRAME = re.compile(r'\s+File ".*", line \d+(?:, in .*)?$')
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Killed)\b.*|.*: error: .*)$")
+_DUMPED = re.compile(r'File ".*", line \d+ in |(?:Current thread|Thread) 0x|Extension modules: ')
+"""A line of what faulthandler writes when a process dies."""
+_EDGES = "│┃║|─━═ "
+_BOX = re.compile(r"^[ \t]*[╭┌┏╔](.*)[╮┐┓╗][ \t]*\n((?:[ \t]*[│┃║|].*\n)+)[ \t]*[╰└┗╚].*\s*\Z", re.MULTILINE)
+"""The box at the end of a text, as Typer draws one around an error: its title, and the lines in it."""
 _MASKED = re.compile(r"0x[0-9a-fA-F]+|[\w-]+-\d{3,}-[0-9a-f]{8}|(?<!exit code )(?<!\d)\d+(?:\.\d+)?")
 
 
@@ -56,9 +61,9 @@ def _ended(text: str, said: str) -> str:
     last = raised or _last(said)
     how = _how(text)
     code = _EXIT.search(text)
-    if code is not None and not code.group(2) and (how == "exit code 1" or raised or "error" in last.lower()):
+    if last and code is not None and not code.group(2) and (how == "exit code 1" or raised or "error" in last.lower()):
         return last
-    return how if last in how else f"{how}: {last}" if how else last
+    return (how or NO_REASON) if last in how else f"{how}: {last}" if how else last
 
 
 def _how(text: str) -> str:
@@ -82,6 +87,16 @@ def _raised(text: str) -> str:
 
 
 def _last(text: str) -> str:
+    if boxed := _BOX.search(text):
+        return _in_box(*boxed.groups())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if any(map(str.isalnum, line)) and not _DUMPED.match(line)]
     fatal = [line for line in lines if line.startswith("Fatal Python error")]
-    return (fatal or lines)[-1]
+    return (fatal or telling or [""])[-1]
+
+
+def _in_box(title: str, inside: str) -> str:
+    """What a box drawn around a message says, as one line: `Error: No such option: --lr`."""
+    words = " ".join(line.strip(_EDGES) for line in inside.splitlines())
+    title = title.strip(_EDGES)
+    return f"{title}: {words.strip()}" if title else words.strip()
