@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.control.metrics import MAX_LINE, Scraper, compile_pattern, split_lines, try_pattern
+from tunewright.control.metrics import MAX_LINE, Scraper, split_lines, try_pattern
+from tunewright.control.patterns import compile_pattern
 from tunewright.core.spec import MetricDefinition
 
 
@@ -206,3 +207,53 @@ def test_a_name_that_differs_by_a_blank_is_shown_quoted() -> None:
 def test_trying_a_pattern_gives_the_same_answers_as_a_job() -> None:
     found = try_pattern("F1=(.*?)", b"start\nF1=0.83\n")
     assert [(number, f.captured, f.value) for number, f in found] == [(2, "", None)]
+
+
+@pytest.mark.parametrize(
+    ("printed", "taken", "says"),
+    [
+        (b"acc=1.2e-05", 1.2, "took 1.2 of 1.2e-05; let its group take all of it, as in ([-+0-9.eE]+)"),
+        (b"acc=7,064,940.40 rows", 7.0, "took 7 of 7,064,940.40; print numbers without commas"),
+        (b"acc=0.5, 100 rows", 0.5, ""),
+        (b"acc=0.5,100 rows", 0.5, ""),
+        (b"acc=3,2", 3.0, ""),
+        (b"acc=3 epochs", 3.0, ""),
+        (b"acc=0.5else", 0.5, ""),
+    ],
+)
+def test_a_number_of_which_only_the_beginning_is_captured_is_remarked_upon(
+    printed: bytes, taken: float, says: str
+) -> None:
+    reader = scraper("acc=([0-9.]+)")
+    assert values(reader, printed) == [taken]
+    assert reader.note() == (f"the pattern of 'acc' {says}" if says else "")
+    assert bool(try_pattern("acc=([0-9.]+)", printed)[0][1].whole) == bool(says)
+
+
+def test_a_group_that_leaves_out_the_fraction_is_remarked_upon() -> None:
+    reader = scraper(r"acc=(\d+)")
+    assert values(reader, b"acc=0.93") == [0.0] and "took 0 of 0.93" in reader.note()
+
+
+@pytest.mark.parametrize("printed", [b"acc=7,064,940.4", b"acc=0,93"])
+def test_commas_in_numbers_are_explained(printed: bytes) -> None:
+    reader = scraper(r"acc=(\S+)")
+    assert values(reader, printed) == []
+    assert reader.note().endswith("(not a number); print numbers with a point, and without commas")
+
+
+@pytest.mark.parametrize("pattern", ["acc=([0-9.]+)", r"acc=(\S+)", "^INFO acc=([0-9.]+)$", r"(?<!x)acc=([0-9.]+)"])
+def test_colours_do_not_hide_a_value(pattern: str) -> None:
+    line = b"\x1b[32m\x1b[1mINFO\x1b[0m acc=\x1b[31;1m0.5\x1b[0m\n"
+    assert values(scraper(pattern), line) == [0.5]
+    assert [found.value for _, found in try_pattern(pattern, line)] == [0.5]
+
+
+def test_a_pattern_may_name_the_colours_themselves() -> None:
+    assert values(scraper(r"acc=\x1b\[31m([0-9.]+)"), b"acc=\x1b[31m0.5\x1b[0m acc=0.7") == [0.5]
+
+
+def test_the_line_that_came_closest_is_named_without_colours() -> None:
+    reader = scraper("accuracy=([0-9]+)", "accuracy")
+    reader.log(b"\x1b[31maccuracy\x1b[0m: 0.5\n", 0.0, final=True)
+    assert reader.note().endswith("came closest: 'accuracy: 0.5'")

@@ -117,9 +117,14 @@ def test_a_metric_that_was_never_seen_is_explained_once() -> None:
     lines = telling.update([row(1, reason="pattern matched 1 line, captured '' (not a number)"), row(2)])
     text = "\n".join(lines)
     assert "captured '' (not a number)" in lines[0]
-    assert "'acc=(.*?)'" in text and "F1=0.83" in text and "/logs/j-001-0a1b2c3d" in text
-    assert sum("The pattern" in line for line in lines) == 1
+    assert "tunewright test-metric 'acc=(.*?)' /logs/j-001-0a1b2c3d" in text and "F1=0.83" in text
+    assert text.count("test-metric") == 1
     assert "no value of 'acc' was seen" in lines[-1]
+
+
+def test_what_is_odd_about_a_value_is_said_once() -> None:
+    told = model().update([row(1, 0.5, reason="took 1.2 of 1.2e-05"), row(2, 0.6, reason="took 1.2 of 1.2e-05")])
+    assert told[1] == "    took 1.2 of 1.2e-05" and len(told) == 3
 
 
 def test_the_hint_shows_both_streams() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-from tunewright.control.metrics import compile_pattern
+from tunewright.control.patterns import compile_pattern
 
 
 def pattern_problem(pattern: str) -> str:

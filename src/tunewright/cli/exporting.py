@@ -72,7 +72,7 @@ def record(view: TrialView) -> dict[str, Value | None]:
         None if trial.started is None else iso(trial.started),
         None if trial.ended is None else iso(trial.ended),
         took,
-        trial.reason or trial.objective_reason or None,
+        trial.reason or (trial.objective_reason if trial.value is None else "") or None,
         trial.artifacts or None,
     )
     return dict(zip(FIXED, values, strict=True))

@@ -58,7 +58,7 @@ def remark(row: TrialView) -> str:
     trial = row.trial
     if trial.status is TrialStatus.FAILED:
         return _cut(cause(trial.reason))
-    if trial.value is None and not trial.status.live:
+    if trial.objective_reason and not trial.status.live:
         return _cut(trial.objective_reason)
     if trial.status is TrialStatus.PAUSED and trial.verdict is not None:
         return _cut(trial.verdict.why)

@@ -11,13 +11,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol
 
-import re2
-import regex
-
-from tunewright.control.patterns import MOST_ATOMS, weight, with_tabs
+from tunewright.control.patterns import Pattern, compile_pattern
 from tunewright.core.outcome import NEVER
 from tunewright.core.spec import MetricDefinition
 from tunewright.core.trial import Observation
@@ -28,82 +23,15 @@ CHUNK = 1 << 20
 """Bytes read from one stream at once; a line of the file that `report()` appends to is shorter."""
 _FAR = 2**53
 """Steps and times of day are below it."""
-TIMEOUT = 0.05
-"""Seconds that a pattern outside RE2 may take on one line."""
 
 _ENDS = re.compile(rb"[\r\n]")
-
-
-class _Pattern(Protocol):
-    def first(self, line: str) -> str | None: ...
-
-    def may_match(self, text: str) -> bool: ...
-
-
-class _Linear:
-    """A pattern on RE2."""
-
-    def __init__(self, pattern: str) -> None:
-        options = re2.Options()
-        options.log_errors = False
-        self._pattern = re2.compile(pattern, options)
-        self._anchored = any(mark in pattern for mark in ("^", "$", "\\A", "\\z"))
-
-    def first(self, line: str) -> str | None:
-        found = self._pattern.search(line)
-        return None if found is None else _group(found)
-
-    def may_match(self, text: str) -> bool:
-        """Whether any line of the text can match; without anchors a line's match is one of the whole text too."""
-        return self._anchored or self._pattern.search(text) is not None
-
-
-class _Timed:
-    """A pattern that needs backtracking, with a time limit for each line."""
-
-    def __init__(self, pattern: str) -> None:
-        self._pattern = regex.compile(pattern)
-
-    def first(self, line: str) -> str | None:
-        found = self._pattern.search(line, timeout=TIMEOUT)
-        return None if found is None else _group(found)
-
-    def may_match(self, text: str) -> bool:
-        return True
-
-
-class _Match(Protocol):
-    @property
-    def re(self) -> object: ...
-
-    def group(self, index: int, /) -> str | None: ...
-
-    def groups(self) -> Sequence[str | None]: ...
-
-
-def _group(found: _Match) -> str:
-    """The first capture group; the whole match for a pattern without groups."""
-    return (found.group(1) if found.groups() else found.group(0)) or ""
-
-
-@lru_cache(maxsize=1024)
-def compile_pattern(pattern: str) -> _Pattern:
-    """A bounded matcher for a metric's pattern, in which `#011` stands for a tab too.
-
-    Raises:
-        ValueError: the pattern is not a regular expression, or unrolls to too much.
-    """
-    pattern = with_tabs(pattern)
-    if weight(pattern) > MOST_ATOMS:
-        raise ValueError(f"repeats too much: unrolled it has over {MOST_ATOMS:,} parts; use smaller counts, or + and *")
-    try:
-        return _Linear(pattern)
-    except re2.error:
-        pass
-    try:
-        return _Timed(pattern)
-    except regex.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
+WHOLE = "([-+0-9.eE]+)"
+"""A group that takes any number."""
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""What terminals take for colours and movements."""
+_COMMAS = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
+_GOES_ON = re.compile(r"[eE][-+]?\d+|(?:,\d{3})+(?!\d)(?:\.\d+)?|\.\d+")
+"""More of a number, behind digits that a pattern captured: an exponent, thousands, a fraction."""
 
 
 def parse_number(text: str) -> float | None:
@@ -132,11 +60,47 @@ def split_lines(data: bytes, *, final: bool) -> tuple[list[str], int]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A pattern's match in a line: what it captured, and the number if it is one."""
+    """A pattern's match in a line.
+
+    Args:
+        value: the number that was captured, if it is one.
+        whole: the number in the line, where the capture is only the beginning of it; else "".
+    """
 
     metric: str
     captured: str
     value: float | None
+    whole: str = ""
+
+
+def remedy(found: Found) -> str:
+    """What to do about a number of which only the beginning was captured."""
+    thousands = "," in found.whole
+    return "; print numbers without commas" if thousands else f"; let its group take all of it, as in {WHOLE}"
+
+
+def plain(text: str) -> str:
+    """Text without the marks that colour it in a terminal."""
+    return _COLOURS.sub("", text) if "\x1b" in text else text
+
+
+def _found(metric: str, pattern: Pattern, line: str) -> Found | None:
+    """What a pattern finds in a line as it is, else in the line without colours. Raises TimeoutError."""
+    found = _found_as_is(metric, pattern, line)
+    if "\x1b" in line and (found is None or found.value is None):
+        return _found_as_is(metric, pattern, plain(line)) or found
+    return found
+
+
+def _found_as_is(metric: str, pattern: Pattern, line: str) -> Found | None:
+    match = pattern.first(line)
+    if match is None:
+        return None
+    captured, after = match[0].strip(), match[1]
+    value = parse_number(captured)
+    more = _GOES_ON.match(after) if value is not None and captured[-1:].isdigit() else None
+    cut = more is not None and (more[0][0] in "eE" or captured.lstrip("+-").isdigit())
+    return Found(metric, match[0], value, f"{captured}{more[0]}" if more is not None and cut else "")
 
 
 class Scraper:
@@ -148,6 +112,7 @@ class Scraper:
         self._defined = any(d.name == objective for d in definitions)
         self._tokens = _tokens(objective, [d.regex for d in definitions if d.name == objective])
         self._useless: dict[str, list[str]] = {}
+        self._cut = ""
         self._names: dict[str, int] = {}
         self._slow: set[str] = set()
         self._close: tuple[int, str] = (0, "")
@@ -159,7 +124,12 @@ class Scraper:
         if not lines:
             return [], consumed
         text = "\n".join(lines)
-        live = [(name, p) for name, p in self._patterns if name not in self._slow and p.may_match(text)]
+        texts = {text, plain(text)}
+        live = [
+            (name, pattern)
+            for name, pattern in self._patterns
+            if name not in self._slow and any(map(pattern.may_match, texts))
+        ]
         observations: list[Observation] = []
         for line in lines:
             for name, pattern in live:
@@ -170,19 +140,18 @@ class Scraper:
             self._remember(lines, observations)
         return observations, consumed
 
-    def _match(self, name: str, pattern: _Pattern, line: str) -> Found | None:
+    def _match(self, name: str, pattern: Pattern, line: str) -> Found | None:
         try:
-            captured = pattern.first(line)
+            found = _found(name, pattern, line)
         except TimeoutError:
             self._slow.add(name)
             return None
-        if captured is None:
-            return None
-        value = parse_number(captured.strip())
-        if value is None:
-            self._useless.setdefault(name, []).append(captured[:80])
+        if found is not None and found.value is None:
+            self._useless.setdefault(name, []).append(found.captured[:80])
             del self._useless[name][:-1000]
-        return Found(name, captured, value)
+        if found is not None and found.whole and name == self._objective:
+            self._cut = self._cut or f"the pattern of {name!r} took {found.captured} of {found.whole}{remedy(found)}"
+        return found
 
     def pushed(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
         """Observations in a chunk of the file that `report()` appends to, and the bytes consumed."""
@@ -201,20 +170,23 @@ class Scraper:
         for line in lines if self._tokens else ():
             score = sum(token in line.lower() for token in self._tokens) if any(map(str.isdigit, line)) else 0
             if score > self._close[0]:
-                self._close = (score, line.strip()[:120])
+                self._close = (score, plain(line).strip()[:120])
 
     def learn(self, observations: Sequence[Observation]) -> None:
         """Take note of values that came by another way, so that they are not missed."""
         self._seen = self._seen or any(seen.metric == self._objective for seen in observations)
 
     def note(self) -> str:
-        """Why the objective has not been seen so far; empty once it was."""
+        """Why the objective has not been seen so far; once it was, what is odd about its values, or nothing."""
         if self._seen or not self._objective:
-            return ""
+            return self._cut
         useless = self._useless.get(self._objective)
         if useless:
             lines = "1 line" if len(useless) == 1 else f"{len(useless)} lines"
-            return f"pattern matched {lines}, captured {useless[-1]!r} (not a number)"
+            commas = (
+                "; print numbers with a point, and without commas" if _COMMAS.fullmatch(useless[-1].strip()) else ""
+            )
+            return f"pattern matched {lines}, captured {useless[-1]!r} (not a number){commas}"
         if self._objective in self._slow:
             return f"the pattern of {self._objective!r} took too long on a line and was given up; simplify it"
         if self._names:
@@ -260,7 +232,7 @@ def try_pattern(pattern: str, data: bytes) -> list[tuple[int, Found]]:
     compiled = compile_pattern(pattern)
     found = []
     for number, line in enumerate(split_lines(data, final=True)[0], start=1):
-        captured = compiled.first(line)
-        if captured is not None:
-            found.append((number, Found("", captured, parse_number(captured.strip()))))
+        match = _found("", compiled, line)
+        if match is not None:
+            found.append((number, match))
     return found

@@ -1,4 +1,4 @@
-"""What is done to a user's regular expression before an engine gets it: its tabs, and how large it becomes.
+"""A user's regular expression: what is done to it before an engine gets it, and the engines.
 
 A counted repetition is unrolled by the engine, and nested ones multiply: `((a{99}){99}){99}` is a million atoms
 from seventeen characters. The weight is therefore worked out before anything is compiled.
@@ -7,8 +7,17 @@ from seventeen characters. The weight is therefore worked out before anything is
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import re2
+import regex
 
 MOST_ATOMS = 20_000
+TIMEOUT = 0.05
+"""Seconds that a pattern outside RE2 may take on one line."""
+_AFTER = 12
 
 # In this order: an escape, a class with its escapes, a counted repetition, a parenthesis, any one character.
 _TOKEN = re.compile(
@@ -51,3 +60,85 @@ def weight(pattern: str) -> int:
 
 def _count(digits: str | None) -> int:
     return int(digits[:9]) if digits else 0
+
+
+class Pattern(Protocol):
+    """A user's regular expression, bounded."""
+
+    def first(self, line: str) -> tuple[str, str] | None: ...
+
+    def may_match(self, text: str) -> bool: ...
+
+
+class _Linear:
+    """A pattern on RE2."""
+
+    def __init__(self, pattern: str) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        self._pattern = re2.compile(pattern, options)
+        self._anchored = any(mark in pattern for mark in ("^", "$", "\\A", "\\z"))
+
+    def first(self, line: str) -> tuple[str, str] | None:
+        """What it captures in a line, and the few characters after that."""
+        found = self._pattern.search(line)
+        return None if found is None else _group(found)
+
+    def may_match(self, text: str) -> bool:
+        """Whether any line of the text can match; without anchors a line's match is one of the whole text too."""
+        return self._anchored or self._pattern.search(text) is not None
+
+
+class _Timed:
+    """A pattern that needs backtracking, with a time limit for each line."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = regex.compile(pattern)
+
+    def first(self, line: str) -> tuple[str, str] | None:
+        found = self._pattern.search(line, timeout=TIMEOUT)
+        return None if found is None else _group(found)
+
+    def may_match(self, text: str) -> bool:
+        return True
+
+
+class _Match(Protocol):
+    @property
+    def re(self) -> object: ...
+
+    @property
+    def string(self) -> str: ...
+
+    def end(self, index: int, /) -> int: ...
+
+    def group(self, index: int, /) -> str | None: ...
+
+    def groups(self) -> Sequence[str | None]: ...
+
+
+def _group(found: _Match) -> tuple[str, str]:
+    """The first capture group, or the whole match for a pattern without groups; and what follows it."""
+    index = 1 if found.groups() else 0
+    end = found.end(index)
+    return found.group(index) or "", found.string[end : end + _AFTER] if end >= 0 else ""
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(pattern: str) -> Pattern:
+    """A bounded matcher for a metric's pattern, in which `#011` stands for a tab too.
+
+    Raises:
+        ValueError: the pattern is not a regular expression, or unrolls to too much.
+    """
+    pattern = with_tabs(pattern)
+    if weight(pattern) > MOST_ATOMS:
+        raise ValueError(f"repeats too much: unrolled it has over {MOST_ATOMS:,} parts; use smaller counts, or + and *")
+    try:
+        return _Linear(pattern)
+    except re2.error:
+        pass
+    try:
+        return _Timed(pattern)
+    except regex.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error

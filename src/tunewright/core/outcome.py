@@ -21,8 +21,8 @@ DIVERGED = "diverged"
 def finish(draft: Draft, trial: Trial) -> None:
     """Counters, best and criteria after a trial ended."""
     value = trial.value
-    if draft.job.spec.tuning and value is None:
-        trial = replace(trial, objective_reason=_missing(draft.job, trial))
+    if draft.job.spec.tuning:
+        trial = replace(trial, objective_reason=_missing(draft.job, trial) if value is None else trial.note)
     draft.retire(trial)
     job = draft.job
     end = end_of(trial)

@@ -6,6 +6,7 @@ said once: a finished job, a new best, a failure with its cause, a hint, the end
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ class ProgressModel:
         self._since_best = 0
         self._next_note = STAGNANT
         self._hinted = False
+        self._doubted = False
 
     def update(self, rows: Iterable[Row]) -> list[str]:
         """The lines that these training jobs add; only finished ones that were not told before count."""
@@ -89,7 +91,14 @@ class ProgressModel:
         stopped = self._stopped(row)
         line = f"{self._head(row)}  {short(row.value)}  {row.text()}{took}{stopped and f'  {stopped}'}{gain}"
         lines = [line] if gain or not self._quiet else []
-        return lines + self._stagnation()
+        return lines + self._doubt(row) + self._stagnation()
+
+    def _doubt(self, row: Row) -> list[str]:
+        """What is odd about a value, the first time that one is."""
+        if self._doubted or not row.reason:
+            return []
+        self._doubted = True
+        return [f"    {row.reason}"]
 
     def _stopped(self, row: Row) -> str:
         """Why it was stopped; empty when its program ended by itself."""
@@ -175,7 +184,8 @@ class ProgressModel:
             call = f"tunewright.report({{{objective!r}: value}})"
             lines.append(f"    Nothing reported it: call {call} in the program, or give metric definitions.")
         else:
-            lines.append(f"    The pattern for {objective!r} is {pattern!r}. Try it with: tunewright test-metric")
+            log = shlex.quote(tail.path) if tail is not None and tail.path else "LOGFILE"
+            lines.append(f"    Try the pattern for {objective!r}: tunewright test-metric {shlex.quote(pattern)} {log}")
         if tail is not None:
             lines.append("    The last lines of the log are:")
             printed = indented(tail.extra.get("stdout", ""), 8) + indented(tail.text, 8)
