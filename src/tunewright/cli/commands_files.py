@@ -11,7 +11,9 @@ from tunewright.cli.command import AsJson, File, JobName, Strict
 
 
 def init(
-    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A training script that uses argparse.")],
+    script: Annotated[
+        Path, typer.Argument(metavar="SCRIPT", help="A training script that uses argparse, Click or Typer.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write; '-' prints it. SCRIPT.yaml by default.")
     ] = None,

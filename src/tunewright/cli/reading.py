@@ -8,47 +8,20 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tunewright.cli.arguments import MISSING, Argument, called, literal, parsed
+from tunewright.cli.decorated import clicked, typed
 from tunewright.core.errors import Invalid
-from tunewright.core.space import Value
 
-_MISSING = object()
-_LARGEST = 2**53
 FIXED = re.compile(r"epoch|iter|round|step|seed|worker|jobs|interval|verbose|patience|device|gpu|log|every")
 """Names that are settings of a run rather than hyperparameters or metrics."""
 
+_PLACE = re.compile(r"%[-+ #0-9.]*[a-zA-Z]|\{[^{}]*\}")
+"""Where a value goes in a template."""
 _METRIC_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9_:/@.-]*)\s*[=:]\s*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One command-line argument of a script.
-
-    Args:
-        name: as a hyperparameter: the long option without its dashes; of a positional argument its own.
-        kind: `float`, `int`, `str`, `flag`, or the text of a type that is none of these.
-        default: its value when it can be read, else None.
-        choices: the values it is limited to.
-        variable: the SM_* variable that its default comes from, or "".
-        required: the script ends when it is not given.
-        option: as the script knows it, such as `--lr`; "" for a positional argument.
-    """
-
-    name: str
-    kind: str
-    default: Value | None = None
-    choices: Sequence[Value] = ()
-    variable: str = ""
-    required: bool = False
-    option: str = ""
-
-    @property
-    def passed(self) -> str:
-        """How a training job is given it, by the convention of SageMaker's training toolkit."""
-        return f"-{self.name}" if len(self.name) == 1 else f"--{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +32,16 @@ class Script:
         printed: metric name to the text printed before its value.
         reported: names of metrics given to `report`.
         siblings: modules and packages beside the script that it imports.
+        hydra: its main function is Hydra's.
+        variables: those of the environment that it reads, SageMaker's left out.
     """
 
     arguments: tuple[Argument, ...] = ()
     printed: Mapping[str, str] = field(default_factory=dict)
     reported: tuple[str, ...] = ()
     siblings: tuple[str, ...] = ()
+    hydra: bool = False
+    variables: tuple[str, ...] = ()
 
 
 def read_script(path: Path) -> Script:
@@ -86,14 +63,17 @@ def read_script(path: Path) -> Script:
     constants = dict(_constants(tree))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     calls.sort(key=lambda call: (call.lineno, call.col_offset))
-    arguments = {found.name: found for call in calls if (found := _argument(call, constants)) is not None}
+    read = [found for call in calls if (found := parsed(call, constants)) is not None]
+    arguments = {found.name: found for found in [*read, *clicked(tree, constants), *typed(tree, constants)]}
     printed: dict[str, str] = {}
     for call in calls:
         for name, text in _printed(call):
             printed.setdefault(name, text)
     reported = dict.fromkeys(name for call in calls for name in _reported(call))
     siblings = dict.fromkeys(name for name in _imported(tree) if name != path.stem and _lies_in(path.parent, name))
-    return Script(tuple(arguments.values()), printed, tuple(reported), tuple(siblings))
+    hydra = any(ast.unparse(call.func) == "hydra.main" for call in calls)
+    variables = dict.fromkeys(_variables(tree))
+    return Script(tuple(arguments.values()), printed, tuple(reported), tuple(siblings), hydra, tuple(variables))
 
 
 # ---- from the syntax tree ----
@@ -103,20 +83,21 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
     """Names that the module's own level gives a constant."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            value = _literal(node.value, {})
-            if value is not _MISSING:
+            value = literal(node.value, {})
+            if value is not MISSING:
                 yield node.targets[0].id, value
 
 
-def _literal(node: ast.expr | None, constants: Mapping[str, object]) -> object:
-    if node is None:
-        return _MISSING
-    if isinstance(node, ast.Name):
-        return constants.get(node.id, _MISSING)
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return _MISSING
+def _variables(tree: ast.Module) -> Iterator[str]:
+    """NAME in os.environ["NAME"], os.environ.get("NAME") and os.getenv("NAME")."""
+    for node in ast.walk(tree):
+        name: object = None
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
+            name = literal(node.slice, {})
+        elif isinstance(node, ast.Call) and re.search(r"(environ\.get|getenv)$", ast.unparse(node.func)) and node.args:
+            name = literal(node.args[0], {})
+        if isinstance(name, str) and not name.startswith("SM_"):
+            yield name
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
@@ -134,76 +115,13 @@ def _lies_in(directory: Path, module: str) -> bool:
     return package.with_name(f"{module}.py").is_file() or any(package.glob("*.py")) or any(package.glob("*/*.py"))
 
 
-def _argument(call: ast.Call, constants: Mapping[str, object]) -> Argument | None:
-    if not (isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"):
-        return None
-    options = [text for node in call.args if isinstance(text := _literal(node, constants), str)]
-    option = max(options, key=lambda text: (_can_be_passed(text), len(text)), default="")
-    if not option.strip("-") or option in ("--help", "--version"):
-        return None
-    named = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    default = _literal(named.get("default"), constants)
-    choices = _choices(named.get("choices"), constants)
-    value = default if isinstance(default, Value) else None
-    return Argument(
-        option.lstrip("-"),
-        _kind(named, value, choices),
-        value,
-        choices,
-        _variable(named.get("default")),
-        _literal(named.get("required"), constants) is True,
-        option if option.startswith("-") else "",
-    )
-
-
-def _can_be_passed(option: str) -> bool:
-    """Whether an option is spelled as training jobs are given it: `-C` of one letter, else `--lr`."""
-    name = option.lstrip("-")
-    return option == (f"-{name}" if len(name) == 1 else f"--{name}")
-
-
-def _choices(node: ast.expr | None, constants: Mapping[str, object]) -> Sequence[Value]:
-    """The values of a list, a tuple or `range(3, 8)`."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        ends = [_literal(each, constants) for each in node.args]
-        numbers = [end for end in ends if isinstance(end, int) and abs(end) < _LARGEST]
-        fits = len(numbers) == len(ends) in (1, 2, 3) and 0 not in numbers[2:]
-        return range(*numbers) if fits else ()
-    listed = _literal(node, constants)
-    return tuple(v for v in listed if isinstance(v, Value)) if isinstance(listed, list | tuple) else ()
-
-
-def _kind(named: Mapping[str, ast.expr], default: Value | None, choices: Sequence[Value]) -> str:
-    action = named.get("action")
-    if isinstance(action, ast.Constant) and str(action.value).startswith("store_"):
-        return "flag"
-    if action is not None and not isinstance(action, ast.Constant):
-        return "flag"
-    given = named.get("type")
-    if isinstance(given, ast.Name) and given.id in ("float", "int", "str"):
-        return given.id
-    if given is not None:
-        return ast.unparse(given)
-    sample = default if default is not None else choices[0] if choices else ""
-    return type(sample).__name__
-
-
-def _variable(node: ast.expr | None) -> str:
-    """The SM_* variable in a default such as os.environ["SM_CHANNEL_TRAIN"]."""
-    for part in ast.walk(node) if node is not None else ():
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.startswith("SM_"):
-            return part.value
-    return ""
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-
-
 def _printed(call: ast.Call) -> Iterator[tuple[str, str]]:
-    """Metrics in print(f"val_acc={acc}"), print("val_acc:", acc) and logger.info(f"...")."""
-    if _called(call) not in ("print", "info", "write", "debug", "warning"):
+    """Metrics in print(f"val_acc={acc}"), print("val_acc:", acc), logger.info("loss: %.4f", x) and the like."""
+    if called(call) not in ("print", "info", "write", "debug", "warning", "echo"):
         return
+    for template in filter(None, map(_template, call.args)):
+        for text in _PLACE.split(template)[:-1]:
+            yield from _metric(text)
     for place, node in enumerate(call.args):
         parts = node.values if isinstance(node, ast.JoinedStr) else []
         for text, value in itertools.pairwise(parts):
@@ -216,6 +134,15 @@ def _printed(call: ast.Call) -> Iterator[tuple[str, str]]:
             yield from _metric(f"{label} ")
 
 
+def _template(node: ast.expr) -> str:
+    """The text in "loss: %.4f", "loss: %.4f" % x and "loss: {:.4f}".format(x); "" of anything else."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        node = node.left
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        node = node.func.value
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
 def _metric(text: str) -> Iterator[tuple[str, str]]:
     found = _METRIC_TEXT.search(text)
     if found is not None and not FIXED.search(found[1].lower()):
@@ -224,7 +151,7 @@ def _metric(text: str) -> Iterator[tuple[str, str]]:
 
 def _reported(call: ast.Call) -> Iterator[str]:
     """Metrics in report(step=3, loss=x) and report(**{"validation:loss": x})."""
-    if _called(call) != "report":
+    if called(call) != "report":
         return
     for keyword in call.keywords:
         if keyword.arg is not None and keyword.arg != "step":

@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tunewright.cli.reading import FIXED, Argument, Script
+from tunewright.cli.arguments import Argument
+from tunewright.cli.reading import FIXED, Script
 from tunewright.core.space import Value
 
 MOST_CHOICES = 30
-_NUMBER = "([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
+_MANY = 10
+"""Times the lower end that the upper end is where a logarithmic scale is guessed."""
+_Range = tuple[float | None, float | None]
+_NUMBER = "([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
 _SHARE = re.compile(r"drop|momentum|ratio|fraction|subsample|colsample|beta|prob|smooth")
 _LESS = re.compile(r"loss|err|rmse|mae|mse|perplexity|nll|regret|time|latency|cost")
 _KNOWN = re.compile(
@@ -40,7 +44,7 @@ def tuning_file(script: Script, entry_point: str, name: str) -> str:
         *(["  hyperparameters:", *fixed] if fixed else []),
         *_metric_lines(script, objective),
         *(["  inputs:", *inputs] if inputs else []),
-        *(f"  # {note}" for note in notes),
+        *(f"  # {note}" for note in [*notes, *_otherwise(script)]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -52,6 +56,16 @@ def _program(script: Script, entry_point: str) -> list[str]:
     directory, _, file = entry_point.rpartition("/")
     remark = f"   # every training job gets a copy: the script imports {', '.join(script.siblings)}"
     return [f"  entry_point: {_quoted(file)}", f"  source_dir: {_quoted(directory) if directory else '.'}{remark}"]
+
+
+def _otherwise(script: Script) -> list[str]:
+    """What to do about a program that takes its hyperparameters in another way than as options."""
+    remedy = "let a small script call this program (docs/quickstart.md, Programs that want something else)"
+    if script.hydra:
+        return [f"Hydra's key=value cannot be given: {remedy}."]
+    if script.variables and not script.arguments:
+        return [f"What it reads from the environment ({', '.join(script.variables)}) cannot vary: {remedy}."]
+    return []
 
 
 def _sorted(arguments: Sequence[Argument]) -> tuple[list[str], list[str], list[str], list[str]]:
@@ -102,20 +116,38 @@ def _range(argument: Argument) -> str | None:
         return f"{{type: integer, min: {choices[0]}, max: {choices[-1]}}}"
     if 1 < len(choices) <= MOST_CHOICES:
         return f"{{type: categorical, values: [{', '.join(map(_scalar, choices))}]}}"
-    if isinstance(default, bool) or not isinstance(default, int | float) or FIXED.search(argument.name.lower()):
+    if isinstance(default, bool) or argument.kind not in ("int", "float") or FIXED.search(argument.name.lower()):
+        return None
+    guess = argument.bounds if default is None else _around(argument.name, float(default), argument.kind)
+    low, high = _within(guess, argument.bounds)
+    if low is None or high is None or low >= high:
         return None
     if argument.kind == "int":
+        return f"{{type: integer, min: {int(low)}, max: {int(high)}}}"
+    wide = low > 0 and high >= _MANY * low and not _SHARE.search(argument.name.lower())
+    scaling = ", scaling: Logarithmic" if wide else ""
+    return f"{{type: continuous, min: {_scalar(float(low))}, max: {_scalar(float(high))}{scaling}}}"
+
+
+def _around(name: str, default: float, kind: str) -> tuple[float, float]:
+    if kind == "int":
         low, high = sorted((int(default) // 2, int(default) * 2))
-        low, high = max(1, low) if default > 0 else low, high if high != low else low + 10
-        return f"{{type: integer, min: {low}, max: {high}}}"
-    if argument.kind != "float":
-        return None
-    if _SHARE.search(argument.name.lower()) and 0 <= default <= 1:
-        return f"{{type: continuous, min: 0.0, max: {0.99 if default > 0.9 else 0.9}}}"
+        return max(1, low) if default > 0 else low, high if high != low else low + 10
+    if _SHARE.search(name.lower()) and 0 <= default <= 1:
+        return 0.0, 1.0 if default == 1 else 0.99 if default > 0.9 else 0.9
     if default > 0:
-        return f"{{type: continuous, min: {_scalar(default / 10)}, max: {_scalar(default * 10)}, scaling: Logarithmic}}"
+        return default / 10, default * 10
     # Most of what is 0 unless told otherwise (a penalty, a decay) cannot be negative.
-    return f"{{type: continuous, min: {_scalar(default - 1.0 if default else 0.0)}, max: {_scalar(default + 1.0)}}}"
+    return default - 1.0 if default else 0.0, default + 1.0
+
+
+def _within(guess: _Range, bounds: _Range) -> _Range:
+    """A range cut to what an argument takes."""
+    lows, highs = zip(guess, bounds, strict=True)
+    return (
+        max((each for each in lows if each is not None), default=None),
+        min((each for each in highs if each is not None), default=None),
+    )
 
 
 def _objective(names: Sequence[str]) -> tuple[str, str]:

@@ -1,0 +1,114 @@
+"""init: what it reads off scripts of several kinds."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tunewright.cli.reading import read_script
+from tunewright.cli.scaffold import tuning_file
+from tunewright.control.metrics import try_pattern
+
+CLICK = """\
+import click
+KINDS = ["gbtree", "dart"]
+@click.command()
+@click.option("--eta", "-e", type=float, default=0.3, show_default=True)
+@click.option("--max-depth", "depth", default=6, type=click.IntRange(1, 8))
+@click.option("--subsample", default=1.0, type=click.FloatRange(min=0.05, max=1.0))
+@click.option("--layers", type=click.IntRange(1, max=4), required=True)
+@click.option("--booster", type=click.Choice(KINDS), default="gbtree")
+@click.option("--rounds", default=30)
+@click.option("--C", type=click.FLOAT, default=1.0)
+@click.option("--gpu/--no-gpu", default=False)
+@click.option("--quiet", is_flag=True)
+@click.option("--tag")
+@click.argument("data")
+def main(**options):
+    click.echo("valid auc: {:.4f} at {}".format(1, 2))
+"""
+TYPER = """\
+from enum import Enum
+from typing import Annotated, Optional
+import typer
+class Kind(str, Enum):
+    gbdt = "gbdt"
+    dart = "dart"
+app = typer.Typer()
+@app.command()
+def train(
+    ctx: typer.Context,
+    data: str,
+    learning_rate: Annotated[float, typer.Option(help="lr", min=0.05, max=1.0)] = 0.1,
+    num_leaves: int = 31,
+    kind: Kind = Kind.gbdt,
+    rounds: int = typer.Option(20, "--n", "-r"),
+    size: float = typer.Option(...),
+    extra: Optional[str] = None,
+    fast: bool = False,
+):
+    logger.info("step %d loss: %.4f (%s)", 1, 2.0, 3)
+"""
+
+
+def read(tmp_path: Path, text: str) -> dict[str, Any]:
+    """The tuning file that `init` writes for a script, and its remarks."""
+    (tmp_path / "t.py").write_text(text)
+    made = tuning_file(read_script(tmp_path / "t.py"), "t.py", "t")
+    data: dict[str, Any] = yaml.safe_load(made)
+    return {**data, "remarks": [line.strip(" #") for line in made.splitlines() if line.startswith("  #")]}
+
+
+def test_init_reads_the_options_of_click(tmp_path: Path) -> None:
+    made = read(tmp_path, CLICK)
+    assert made["parameters"] == {
+        "eta": {"type": "continuous", "min": 0.03, "max": 3.0, "scaling": "Logarithmic"},
+        "max-depth": {"type": "integer", "min": 3, "max": 8},
+        "subsample": {"type": "continuous", "min": 0.05, "max": 1.0},
+        "layers": {"type": "integer", "min": 1, "max": 4},
+        "booster": {"type": "categorical", "values": ["gbtree", "dart"]},
+    }
+    assert made["training"]["hyperparameters"] == {"rounds": 30} and made["objective"]["metric"] == "auc"
+    says = " ".join(made["remarks"])
+    assert "--gpu takes no value" in says and "--quiet takes no value" in says and "--C cannot be given" in says
+    assert "data is a positional argument" in says and "--tag has no default" in says
+
+
+def test_init_reads_the_parameters_of_typer(tmp_path: Path) -> None:
+    made = read(tmp_path, TYPER)
+    assert made["parameters"] == {
+        "learning-rate": {"type": "continuous", "min": 0.05, "max": 1.0, "scaling": "Logarithmic"},
+        "num-leaves": {"type": "integer", "min": 15, "max": 62},
+        "kind": {"type": "categorical", "values": ["gbdt", "dart"]},
+        "r": {"type": "integer", "min": 10, "max": 40},
+    }
+    assert made["training"]["hyperparameters"] == {"size": None} and made["objective"]["metric"] == "loss"
+    says = " ".join(made["remarks"])
+    assert "data is a positional argument" in says and "--fast takes no value" in says and "ctx" not in says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import click\n@click.group()\ndef main(): pass\n", "command is a positional argument"),
+        (TYPER + "@app.command()\ndef other(): pass\n", "command is a positional argument"),
+        ("import hydra\n@hydra.main(config_path='conf')\ndef main(cfg): pass\n", "Hydra's key=value cannot be given"),
+        (
+            "import os\nos.environ['LR'], os.getenv('B', 1), os.environ.get('SM_X')",
+            "from the environment (LR, B) cannot",
+        ),
+    ],
+)
+def test_init_says_what_cannot_be_given_as_options(tmp_path: Path, text: str, says: str) -> None:
+    made = read(tmp_path, text)
+    assert says in " ".join(made["remarks"]) and list(made["parameters"]) == ["learning_rate"]
+
+
+def test_the_patterns_of_init_see_values_that_diverged(tmp_path: Path) -> None:
+    pattern = read(tmp_path, 'print("loss: %.3f" % x)')["training"]["metrics"]["loss"]
+    assert [found.value for _, found in try_pattern(pattern, b"loss: -1.5e-3\nloss: -inf\n")] == [-0.0015, -math.inf]
+    assert try_pattern(pattern, b"loss: nan")[0][1].captured == "nan"
