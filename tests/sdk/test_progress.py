@@ -117,7 +117,7 @@ def test_a_metric_that_was_never_seen_is_explained_once() -> None:
     lines = telling.update([row(1, reason="pattern matched 1 line, captured '' (not a number)"), row(2)])
     text = "\n".join(lines)
     assert "captured '' (not a number)" in lines[0]
-    assert "tunewright test-metric 'acc=(.*?)' /logs/j-001-0a1b2c3d" in text and "F1=0.83" in text
+    assert "tunewright logs j j-001-0a1b2c3d 2>&1 | tunewright test-metric 'acc=(.*?)' -" in text and "F1=0.83" in text
     assert text.count("test-metric") == 1
     assert "no value of 'acc' was seen" in lines[-1]
 
