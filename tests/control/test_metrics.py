@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.control.metrics import MAX_LINE, Scraper, split_lines, try_pattern
+from tunewright.control.metrics import MAX_LINE, WHOLE, Scraper, split_lines, try_pattern
 from tunewright.control.patterns import compile_pattern
 from tunewright.core.spec import MetricDefinition
 
@@ -212,7 +212,7 @@ def test_trying_a_pattern_gives_the_same_answers_as_a_job() -> None:
 @pytest.mark.parametrize(
     ("printed", "taken", "says"),
     [
-        (b"acc=1.2e-05", 1.2, "took 1.2 of 1.2e-05; let its group take all of it, as in ([-+0-9.eE]+)"),
+        (b"acc=1.2e-05", 1.2, "took 1.2 of 1.2e-05; let its group take all of it, as in (nan|-?inf|[-+0-9.eE]+)"),
         (b"acc=7,064,940.40 rows", 7.0, "took 7 of 7,064,940.40; print numbers without commas"),
         (b"acc=0.5, 100 rows", 0.5, ""),
         (b"acc=0.5,100 rows", 0.5, ""),
@@ -257,3 +257,19 @@ def test_the_line_that_came_closest_is_named_without_colours() -> None:
     reader = scraper("accuracy=([0-9]+)", "accuracy")
     reader.log(b"\x1b[31maccuracy\x1b[0m: 0.5\n", 0.0, final=True)
     assert reader.note().endswith("came closest: 'accuracy: 0.5'")
+
+
+@pytest.mark.parametrize("last", ["acc=nan", "acc=\x1b[31mNaN\x1b[0m", "epoch 2 acc=inf"])
+def test_a_nan_that_a_pattern_passes_over_is_remarked_upon(last: str) -> None:
+    reader = scraper("acc=([0-9.]+)")
+    assert values(reader, b"acc=0.5\nINFO nan is not a number\n") == [0.5] and reader.note() == ""
+    assert values(reader, last.encode()) == []
+    assert reader.note().startswith("the pattern of 'acc' passed over '") and WHOLE in reader.note()
+    fresh = scraper("acc=([0-9.]+)")
+    assert values(fresh, last.encode()) == [] and "never appeared in the log; the pattern of 'acc'" in fresh.note()
+
+
+@pytest.mark.parametrize("text", ["nan", "-inf", "inf", "-1.5e-3", "7"])
+def test_the_group_that_is_recommended_takes_any_number(text: str) -> None:
+    reader = scraper(f"acc={WHOLE}")
+    assert str(values(reader, f"acc={text};".encode())[0]) == str(float(text)) and reader.note() == ""

@@ -7,6 +7,7 @@ the line; a pattern that RE2 cannot take runs on `regex` with a timeout.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,9 @@ _FAR = 2**53
 """Steps and times of day are below it."""
 
 _ENDS = re.compile(rb"[\r\n]")
-WHOLE = "([-+0-9.eE]+)"
+WHOLE = "(nan|-?inf|[-+0-9.eE]+)"
 """A group that takes any number."""
+_NOT_FINITE = re.compile(r"(?<![a-z0-9_])(?:nan|inf|infinity)(?![a-z0-9_])", re.IGNORECASE)
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 """What terminals take for colours and movements."""
 _COMMAS = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
@@ -98,8 +100,10 @@ def _found_as_is(metric: str, pattern: Pattern, line: str) -> Found | None:
         return None
     captured, after = match[0].strip(), match[1]
     value = parse_number(captured)
-    more = _GOES_ON.match(after) if value is not None and captured[-1:].isdigit() else None
-    cut = more is not None and (more[0][0] in "eE" or captured.lstrip("+-").isdigit())
+    if value is None or after[:1] not in {"e", "E", ",", "."} or not captured[-1:].isdigit():
+        return Found(metric, match[0], value)
+    more = _GOES_ON.match(after)
+    cut = more is not None and (after[0] in "eE" or captured.lstrip("+-").isdigit())
     return Found(metric, match[0], value, f"{captured}{more[0]}" if more is not None and cut else "")
 
 
@@ -112,7 +116,7 @@ class Scraper:
         self._defined = any(d.name == objective for d in definitions)
         self._tokens = _tokens(objective, [d.regex for d in definitions if d.name == objective])
         self._useless: dict[str, list[str]] = {}
-        self._cut = ""
+        self._odd = ""
         self._names: dict[str, int] = {}
         self._slow: set[str] = set()
         self._close: tuple[int, str] = (0, "")
@@ -124,11 +128,11 @@ class Scraper:
         if not lines:
             return [], consumed
         text = "\n".join(lines)
-        texts = {text, plain(text)}
+        bare = plain(text)
         live = [
             (name, pattern)
             for name, pattern in self._patterns
-            if name not in self._slow and any(map(pattern.may_match, texts))
+            if name not in self._slow and any(map(pattern.may_match, {text, bare}))
         ]
         observations: list[Observation] = []
         for line in lines:
@@ -138,7 +142,23 @@ class Scraper:
                     observations.append(Observation(name, found.value, at))
         if not self._seen:
             self._remember(lines, observations)
+        if not self._odd and _NOT_FINITE.search(bare):
+            self._odd = next(filter(None, map(self._passed_over, lines)), "")
         return observations, consumed
+
+    def _passed_over(self, line: str) -> str:
+        """A remark on a NaN or an infinite value that the objective's pattern would have taken as a number."""
+        line = plain(line)
+        finite = _NOT_FINITE.sub("0.5", line)
+        for name, pattern in self._patterns if finite != line else ():
+            if name == self._objective and name not in self._slow:
+                with contextlib.suppress(TimeoutError):
+                    if pattern.first(line) is None and pattern.first(finite) is not None:
+                        shown = line.strip()[:80]
+                        return (
+                            f"the pattern of {name!r} passed over {shown!r}; let its group take that too, as in {WHOLE}"
+                        )
+        return ""
 
     def _match(self, name: str, pattern: Pattern, line: str) -> Found | None:
         try:
@@ -150,7 +170,7 @@ class Scraper:
             self._useless.setdefault(name, []).append(found.captured[:80])
             del self._useless[name][:-1000]
         if found is not None and found.whole and name == self._objective:
-            self._cut = self._cut or f"the pattern of {name!r} took {found.captured} of {found.whole}{remedy(found)}"
+            self._odd = self._odd or f"the pattern of {name!r} took {found.captured} of {found.whole}{remedy(found)}"
         return found
 
     def pushed(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
@@ -179,7 +199,7 @@ class Scraper:
     def note(self) -> str:
         """Why the objective has not been seen so far; once it was, what is odd about its values, or nothing."""
         if self._seen or not self._objective:
-            return self._cut
+            return self._odd
         useless = self._useless.get(self._objective)
         if useless:
             lines = "1 line" if len(useless) == 1 else f"{len(useless)} lines"
@@ -193,6 +213,8 @@ class Scraper:
             names = ", ".join(repr(name) for name in sorted(self._names))
             return f"{self._objective!r} never seen after {sum(self._names.values())} reports; seen: {names}"
         missing = f"{self._objective!r} {NEVER}"
+        if self._odd:
+            return f"{missing}; {self._odd}"
         if self._close[1]:
             return f"{missing}; the line that came closest: {self._close[1]!r}"
         return missing if self._defined else f"{missing} and was not reported with tunewright.report()"

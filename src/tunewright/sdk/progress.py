@@ -184,8 +184,9 @@ class ProgressModel:
             call = f"tunewright.report({{{objective!r}: value}})"
             lines.append(f"    Nothing reported it: call {call} in the program, or give metric definitions.")
         else:
-            both = f"tunewright logs {self.facts.name} {row.name} 2>&1"
-            lines.append(f"    Try the pattern for {objective!r}: {both} | tunewright test-metric {shlex.quote(pattern)} -")
+            log = f"tunewright logs {self.facts.name} {row.name} 2>&1"
+            trial = f"tunewright test-metric {shlex.quote(pattern)} -"
+            lines.append(f"    Try the pattern for {objective!r}: {log} | {trial}")
         if tail is not None:
             lines.append("    The last lines of the log are:")
             printed = indented(tail.extra.get("stdout", ""), 8) + indented(tail.text, 8)
