@@ -9,7 +9,7 @@ from drive import START, Drive, spec
 
 from tunewright.core.attempts import MAX_INTERRUPTIONS
 from tunewright.core.completion import deadline
-from tunewright.core.events import Exited
+from tunewright.core.events import Exited, Progressed
 from tunewright.core.job import JobStatus
 from tunewright.core.spec import Completion
 from tunewright.core.trial import Failure, Phase, StopCause, TrialStatus, Verdict
@@ -135,3 +135,18 @@ def test_a_trial_ended_when_its_program_did_and_not_when_that_was_heard_of() -> 
     ended = drive.trials[1]
     assert (ended.ended, ended.ran, ended.transitions[-1].at) == (began + 5, 5.0, began + 5)
     assert drive.job.updated == drive.now
+
+
+def test_what_is_heard_late_of_one_trial_does_not_move_the_end_of_another() -> None:
+    drive = Drive(spec())
+    drive.start(2)
+    began = drive.now
+    drive.later(100)
+    for number in (1, 2):  # as a controller tells that takes over when both have ended
+        drive.tell(Progressed(began + 4, number, 1, Phase.UPLOADING))
+        drive.report(number, 0.5)
+        drive.tell(Exited(began + 5, number, 1, 0))
+    for number in (1, 2):
+        trial = drive.trials[number]
+        assert (trial.ended, trial.ran) == (began + 5, 5.0)
+        assert [each.at for each in trial.transitions[-2:]] == [began + 4, began + 5]

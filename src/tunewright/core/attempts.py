@@ -48,7 +48,7 @@ def launched(draft: Draft, event: Launched) -> None:
 def progressed(draft: Draft, event: Progressed) -> None:
     trial = draft.current(event.number, event.attempt)
     if trial is not None and trial.status is not TrialStatus.STOPPING and event.phase not in _entered(trial):
-        draft.put(_enter(trial, event.phase, draft.at))
+        draft.put(_enter(trial, event.phase, _moment(trial, event, draft.at)))
 
 
 def _entered(trial: Trial) -> list[Phase]:
@@ -137,8 +137,8 @@ def exited(draft: Draft, event: Exited) -> None:
         finish(draft, _ended(trial, event, _moment(trial, event, draft.at)))
 
 
-def _moment(trial: Trial, event: Exited, at: float) -> float:
-    """When a program ended: before its end was heard of, perhaps, and not before anything else that it did."""
+def _moment(trial: Trial, event: Progressed | Exited, at: float) -> float:
+    """When a program went on or ended: before that was heard of, perhaps, and not before anything else that it did."""
     return min(at, max(event.at, trial.since or 0.0, *(each.at for each in trial.transitions[-1:])))
 
 
