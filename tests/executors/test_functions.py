@@ -222,6 +222,15 @@ def test_without_an_objective_a_number_still_has_a_name(bench: FunctionBench) ->
     assert values(bench, "plain-1") == [("objective", 0.5, None)]
 
 
+def test_a_table_that_is_returned_is_shown_in_one_line(bench: FunctionBench) -> None:
+    def table() -> object:
+        import pandas
+
+        return pandas.DataFrame({"loss": [0.5, 0.4]})
+
+    assert bench.run("returns-4", table).reason.endswith("it returned loss 0 0.5 1 0.4 of type DataFrame.")
+
+
 def test_reports_come_in_order_and_what_is_returned_last(bench: FunctionBench) -> None:
     def train(epochs: int) -> float:
         from tunewright.script import report

@@ -87,7 +87,7 @@ def test_the_first_interrupt_asks_to_stop_and_tells_so(tmp_path: Path) -> None:
 
 
 def test_a_second_interrupt_ends_at_once_with_the_best_so_far(tmp_path: Path) -> None:
-    mine = session(tmp_path, [Played(value=0.5)] * 50)
+    mine = session(tmp_path, [Played(value=0.5000000001)] * 50)
     watcher, display = watched(mine)
     client = fake(mine)
     client.stop_hyper_parameter_tuning_job = lambda **_: {}  # type: ignore[method-assign]

@@ -187,7 +187,7 @@ def _returned(value: Any, task: Task, workdir: Workdir) -> Outcome:
     try:
         line = script.entry(metrics)
     except TypeError as error:
-        given = f"it returned {value!r:.200} of type {type(value).__name__}."
+        given = f"it returned {' '.join(repr(value).split()):.200} of type {type(value).__name__}."
         reason = (
             "the function must return its objective as a number, a dictionary of metric names to numbers, or None"
             f" after report(); {error if isinstance(value, Mapping) else given}"

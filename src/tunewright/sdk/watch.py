@@ -161,7 +161,7 @@ class Watcher:
 
     def _best_so_far(self) -> str:
         best = self.model.best
-        return f"Best so far: {'nothing yet' if best is None else f'{best.value!r} by {best.name}  {best.text()}'}"
+        return f"Best so far: {'nothing yet' if best is None else f'{best.worth()} by {best.name}  {best.text()}'}"
 
     def stop(self) -> None:
         """Ask the job to stop; one that has ended already is left alone."""
