@@ -12,6 +12,7 @@ import yaml
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
 from tunewright.control.metrics import try_pattern
+from tunewright.core.errors import Invalid
 
 CLICK = """\
 import click
@@ -112,3 +113,10 @@ def test_the_patterns_of_init_see_values_that_diverged(tmp_path: Path) -> None:
     pattern = read(tmp_path, 'print("loss: %.3f" % x)')["training"]["metrics"]["loss"]
     assert [found.value for _, found in try_pattern(pattern, b"loss: -1.5e-3\nloss: -inf\n")] == [-0.0015, -math.inf]
     assert try_pattern(pattern, b"loss: nan")[0][1].captured == "nan"
+
+
+def test_a_notebook_is_not_read_as_a_script(tmp_path: Path) -> None:
+    path = tmp_path / "t.ipynb"
+    path.write_text('{"cells": []}')
+    with pytest.raises(Invalid, match="is a notebook: make a script of it"):
+        read_script(path)

@@ -50,6 +50,9 @@ def read_script(path: Path) -> Script:
     Raises:
         Invalid: there is no such file, or it is not Python.
     """
+    if path.suffix == ".ipynb":
+        remedy = "make a script of it (jupyter nbconvert --to script), or tune a function in it with FunctionEstimator."
+        raise Invalid.one(str(path), f"is a notebook: {remedy}")
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except FileNotFoundError:
