@@ -124,11 +124,11 @@ class StillEngine:
         self.record(name, Proposed(at, proposals), *(Launched(at, number, 1, f"h{number}") for number in numbers))
         return numbers
 
-    def report(self, name: str, number: int, *values: float, metric: str = "acc") -> None:
+    def report(self, name: str, number: int, *values: float, metric: str = "acc", note: str = "") -> None:
         trial = self.job(name).live[number]
         cursor = Cursor(stdout=trial.cursor.stdout + 10)
         seen = tuple(Observation(metric, value, self.clock.now()) for value in values)
-        self.record(name, Reported(self.clock.now(), number, trial.attempt, trial.cursor, cursor, seen))
+        self.record(name, Reported(self.clock.now(), number, trial.attempt, trial.cursor, cursor, seen, note))
 
     def exit(self, name: str, number: int, code: int = 0, reason: str = "", *, killed: bool = False) -> None:
         trial = self.job(name).live[number]

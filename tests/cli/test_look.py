@@ -88,6 +88,17 @@ def test_jobs_are_sorted_by_objective_with_remarks(finished: StillEngine, cli: R
     assert "'acc' never appeared in the log" in lines[4]
 
 
+def test_what_is_odd_about_a_value_stands_beside_it(digits: StillEngine, cli: Run) -> None:
+    digits.begin("digits", {"lr": 0.01, "units": "200"})
+    digits.report("digits", 1, 1.2, note="the pattern of 'acc' took 1.2 of 1.2e-05")
+    digits.exit("digits", 1)
+    assert "the pattern of 'acc' took 1.2 of 1.2e-05" in cli("jobs", "digits").stdout.splitlines()[1]
+    assert "Note: the pattern of 'acc' took 1.2 of 1.2e-05." in cli("best", "digits").stdout
+    assert strict(cli("best", "digits", "--json").stdout)["ObjectiveReason"].startswith("the pattern of 'acc'")
+    [exported] = csv.DictReader(io.StringIO(cli("export", "digits").stdout))
+    assert (exported["ObjectiveStatus"], exported["FailureReason"]) == ("Succeeded", "")
+
+
 def test_jobs_are_paged_and_filtered(finished: StillEngine, cli: Run) -> None:
     page = strict(cli("jobs", "digits", "--limit", "1", "--page", "2", "--json").stdout)
     assert (page["Total"], len(page["TrainingJobSummaries"])) == (4, 1)

@@ -273,3 +273,24 @@ def test_a_nan_that_a_pattern_passes_over_is_remarked_upon(last: str) -> None:
 def test_the_group_that_is_recommended_takes_any_number(text: str) -> None:
     reader = scraper(f"acc={WHOLE}")
     assert str(values(reader, f"acc={text};".encode())[0]) == str(float(text)) and reader.note() == ""
+
+
+BAR = b"".join(b"\r%d%% acc=0.5" % percent for percent in range(0, 100, 20)) + b"\r100% acc=0.6\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "judged", "says"),
+    [
+        (BAR, True, True),
+        (BAR, False, False),
+        (BAR.replace(b"\r", b"\n"), True, False),
+        (BAR.replace(b"\r", b"\r\n"), True, False),
+        (b"".join(b"\rstep acc=0.%d" % step for step in range(1, 9)), True, False),
+    ],
+)
+def test_a_progress_bar_whose_every_redraw_counts_as_an_epoch_is_remarked_upon(
+    data: bytes, judged: bool, says: bool
+) -> None:
+    reader = Scraper([MetricDefinition("acc", "acc=([0-9.]+)")], "acc", judged=judged)
+    assert len(values(reader, data)) >= 6
+    assert ("print it once per epoch" in reader.note()) == says

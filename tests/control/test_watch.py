@@ -35,7 +35,7 @@ class Streams(SimulatedExecutor):
 def watch() -> Watch:
     training = Training(metrics=(MetricDefinition("loss", "loss=(.*?);"),))
     task = Task("job", "job-001", 1, 1, training, {}, objective="loss")
-    return Watch.of(task, trial())
+    return Watch.of(task, trial(), judged=False)
 
 
 def trial() -> Trial:

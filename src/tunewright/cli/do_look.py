@@ -121,7 +121,8 @@ def best(name: str, *, as_json: bool) -> int | None:
         shape = training_job(found, Arns.of(engine.settings), metrics)
         artifacts = {"S3ModelArtifacts": found.trial.artifacts} if found.trial.artifacts else None
         model = {"ModelArtifacts": artifacts, "ModelPath": path or None}
-        emit({**shape, "HyperParameters": values, **model, **_mean_shape(view.job)})
+        odd = {"ObjectiveReason": found.trial.objective_reason} if found.trial.objective_reason else {}
+        emit({**shape, "HyperParameters": values, **model, **odd, **_mean_shape(view.job)})
         return None
     objective = found.spec.definitions[found.trial.definition].objective
     say(f"{found.trial.name}  {objective.metric if objective else 'value'} {found.trial.value!r}")
@@ -133,6 +134,8 @@ def best(name: str, *, as_json: bool) -> int | None:
         say("Other metrics:")
         _say_values(others)
     say(f"Model: {path or 'none was written'}")
+    if found.trial.objective_reason:
+        say(f"Note: {found.trial.objective_reason}.")
     return None
 
 

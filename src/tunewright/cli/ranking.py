@@ -54,16 +54,16 @@ def columns(row: TrialView, parameters: Sequence[str]) -> list[str]:
 
 
 def remark(row: TrialView) -> str:
-    """Why it has no value, or why it was stopped, in a few words."""
+    """Why it has no value, why it was stopped, or what is odd about its value, in a few words."""
     trial = row.trial
     if trial.status is TrialStatus.FAILED:
         return _cut(cause(trial.reason))
-    if trial.objective_reason and not trial.status.live:
+    if trial.value is None and not trial.status.live:
         return _cut(trial.objective_reason)
     if trial.status is TrialStatus.PAUSED and trial.verdict is not None:
         return _cut(trial.verdict.why)
     gone = "model removed (keep_best)" if trial.discarded else ""
-    return _cut(trial.reason) if trial.cause is not None else gone
+    return _cut(trial.reason if trial.cause is not None else gone or trial.objective_reason)
 
 
 def _cut(text: str, limit: int = 50) -> str:

@@ -8,6 +8,7 @@ the line; a pattern that RE2 cannot take runs on `regex` with a timeout.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,14 @@ from tunewright.core.trial import Observation
 
 MAX_LINE = 64 * 1024
 """Of a longer line only the first and the last so many bytes are looked at."""
+MANY_REDRAWS = 3
+"""So many times the value before, in what redraws its line, and a program is taken to show a progress bar."""
 CHUNK = 1 << 20
 """Bytes read from one stream at once; a line of the file that `report()` appends to is shorter."""
 _FAR = 2**53
 """Steps and times of day are below it."""
 
+_REDRAW = re.compile(rb"\r(?!\n)")
 _ENDS = re.compile(rb"[\r\n]")
 WHOLE = "(nan|-?inf|[-+0-9.eE]+)"
 """A group that takes any number."""
@@ -108,15 +112,22 @@ def _found_as_is(metric: str, pattern: Pattern, line: str) -> Found | None:
 
 
 class Scraper:
-    """Reads one training job's streams; remembers only what explains a missing objective."""
+    """Reads one training job's streams; remembers only what explains a missing objective, or an odd one.
 
-    def __init__(self, definitions: Sequence[MetricDefinition], objective: str) -> None:
+    Args:
+        judged: each value of the objective counts as an epoch for early stopping or Hyperband.
+    """
+
+    def __init__(self, definitions: Sequence[MetricDefinition], objective: str, *, judged: bool = False) -> None:
         self._patterns = [(d.name, compile_pattern(d.regex)) for d in definitions]
         self._objective = objective
         self._defined = any(d.name == objective for d in definitions)
         self._tokens = _tokens(objective, [d.regex for d in definitions if d.name == objective])
         self._useless: dict[str, list[str]] = {}
         self._odd = ""
+        self._judged = judged
+        self._before: float | None = None
+        self._again = 0
         self._names: dict[str, int] = {}
         self._slow: set[str] = set()
         self._close: tuple[int, str] = (0, "")
@@ -144,7 +155,21 @@ class Scraper:
             self._remember(lines, observations)
         if not self._odd and _NOT_FINITE.search(bare):
             self._odd = next(filter(None, map(self._passed_over, lines)), "")
+        if self._judged and not self._odd:
+            self._odd = self._redrawn(data, [seen.value for seen in observations if seen.metric == self._objective])
         return observations, consumed
+
+    def _redrawn(self, data: bytes, values: Sequence[float]) -> str:
+        """A remark on a progress bar that shows the objective's last value time and again."""
+        if _REDRAW.search(data):
+            self._again += sum(one == other for one, other in itertools.pairwise([self._before, *values]))
+        self._before = values[-1] if values else self._before
+        if self._again < MANY_REDRAWS:
+            return ""
+        return (
+            f"{self._objective!r} is read off a progress bar, and came again and again with the value before; each time"
+            " counts as an epoch for early stopping: print it once per epoch, or report() it with its step"
+        )
 
     def _passed_over(self, line: str) -> str:
         """A remark on a NaN or an infinite value that the objective's pattern would have taken as a number."""

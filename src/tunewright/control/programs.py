@@ -112,7 +112,7 @@ class Programs:
         watch = held.watches.get(trial.number)
         if watch is None or watch.task.attempt != trial.attempt:
             task = make_task(held.job, trial, self._options.arn, self._options.region)
-            watch = held.watches[trial.number] = Watch.of(task, trial)
+            watch = held.watches[trial.number] = Watch.of(task, trial, judged=held.job.spec.judged)
             self._by_name[(trial.name, trial.attempt)] = (held.uid, trial.number)
         return watch
 

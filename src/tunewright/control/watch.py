@@ -49,8 +49,9 @@ class Watch:
     killed: float | None = None
 
     @classmethod
-    def of(cls, task: Task, trial: Trial) -> Watch:
-        return cls(task, Scraper(task.training.metrics, task.objective), trial.cursor)
+    def of(cls, task: Task, trial: Trial, *, judged: bool) -> Watch:
+        """Of a task that begins, or that is taken over; `judged`: values of the objective count as epochs."""
+        return cls(task, Scraper(task.training.metrics, task.objective, judged=judged), trial.cursor)
 
     def backlog(self, executor: Executor) -> int:
         """Bytes not yet read."""
