@@ -355,6 +355,24 @@ training:
 
 
 @pytest.mark.parametrize(
+    ("word", "ours"), [("float", "continuous"), ("choice", "categorical"), ("Bool", "categorical")]
+)
+def test_words_of_other_tools_are_understood(place: Path, word: str, ours: str) -> None:
+    head, tail = "objective: {metric: m}\nmax_jobs: 3\n", "training: {entry_point: train.py}\n"
+    [told] = refused(place, f"{head}parameters: {{lr: {{type: {word}}}}}\n{tail}")
+    assert told.endswith(f"is not one of continuous, integer, categorical. Did you mean {ours!r}?")
+
+
+def test_a_table_that_is_none_is_shown_how_one_looks(place: Path) -> None:
+    text = "objective: loss\nmax_jobs: 3\nparameters: {lr: [0.1, 1]}\ntraining: {entry_point: train.py}\n"
+    assert refused(place, text) == [
+        'line 1, objective: "loss" is not a table of fields. Write one such as {metric: loss, type: Minimize}.',
+        "line 3, parameters.lr: [0.1, 1] is not a table of fields. Write one such as"
+        " {type: continuous, min: 0.001, max: 0.1} or {type: categorical, values: [sgd, adam]}.",
+    ]
+
+
+@pytest.mark.parametrize(
     ("change", "says"),
     [
         (put("parameters", "lr", "max", value=0.05), "parameters.lr: MinValue 0.1 is greater than MaxValue 0.05"),

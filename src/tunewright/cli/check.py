@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -31,6 +31,15 @@ _KINDS = {
     "null": "empty",
 }
 _SWITCHES = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+
+_ELSEWHERE = {
+    **dict.fromkeys(("float", "double", "real", "uniform", "loguniform", "log_uniform"), "continuous"),
+    **dict.fromkeys(("choice", "discrete", "str", "string", "bool", "boolean", "category"), "categorical"),
+    **dict.fromkeys(("tpe", "gp", "bayes"), "Bayesian"),
+    **dict.fromkeys(("asha", "bohb", "sha"), "Hyperband"),
+    "median": "Auto",
+}
+"""Words of other tools, and ours."""
 
 
 @cache
@@ -128,12 +137,19 @@ def _explained(error: ValidationError) -> Iterator[Finding]:
                     yield where, f"{name!r} is missing.{' ' + text if text else ''}", False
         case "enum":
             allowed = [str(value) for value in rule]
-            hint = did_you_mean(str(error.instance), allowed)
+            hint = did_you_mean(str(error.instance), allowed) or _elsewhere(error.instance, allowed)
             yield where, f"{_shown(error.instance)} is not one of {', '.join(allowed)}.{hint}", False
         case "type":
-            yield where, _wrong_kind(error.instance, rule if isinstance(rule, list) else [rule]), False
+            wrong = _wrong_kind(error.instance, rule if isinstance(rule, list) else [rule])
+            yield where, f"{wrong}{_example(around)}", False
         case _:
             yield where, _broken_rule(error, rule), False
+
+
+def _elsewhere(value: object, allowed: Sequence[str]) -> str:
+    """` Did you mean 'categorical'?` for what other tools call it."""
+    meant = _ELSEWHERE.get(str(value).lower())
+    return f" Did you mean {meant!r}?" if meant in allowed else ""
 
 
 def _wrong_kind(value: object, wanted: Sequence[str]) -> str:
@@ -141,6 +157,12 @@ def _wrong_kind(value: object, wanted: Sequence[str]) -> str:
     if value is None:
         return f"is empty; it must be {kinds}. Give a value or leave the field out."
     return f"{_shown(value)} is not {kinds}.{_kind_hint(value, wanted)}"
+
+
+def _example(around: Mapping[str, Any]) -> str:
+    """` Write one such as {metric: loss, type: Minimize}.` where the schema shows one."""
+    shown = [json.dumps(one).replace('"', "") for one in around.get("examples", [])]
+    return f" Write one such as {' or '.join(shown)}." if shown else ""
 
 
 def _kind_hint(value: object, wanted: Sequence[str]) -> str:
