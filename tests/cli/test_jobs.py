@@ -154,7 +154,8 @@ def test_resume_of_a_completed_job_is_0(finished: StillEngine, cli: Run) -> None
     assert cli("resume", "digits").exit_code == 0
     assert cli("resume", "digits", "--add-jobs", "3", "--detach").exit_code == 0
     assert finished.done == ["resume 0", "resume 3", "detach"]
-    assert finished.job("digits").budget == 7
+    limits = json.loads(cli("describe", "digits", "--json").stdout)["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert finished.job("digits").budget == limits["MaxNumberOfTrainingJobs"] == 7
 
 
 def test_resume_of_a_failed_job_is_refused(engine: StillEngine, request_of: Any, cli: Run) -> None:

@@ -9,15 +9,16 @@ from tunewright.aws.names import Arns
 from tunewright.aws.parts import LISTS, OBJECTIVE_KEY
 from tunewright.aws.protocol import Wire
 from tunewright.aws.rules_training import DAY
-from tunewright.core.spec import Definition, JobSpec, MetricDefinition, Strategy
+from tunewright.core.job import Job
+from tunewright.core.spec import Definition, MetricDefinition, Strategy
 
 OBJECTIVE_METRIC = "ObjectiveMetric"
 _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
 
 
-def normal_config(config: Wire, spec: JobSpec) -> Wire:
+def normal_config(config: Wire, job: Job) -> Wire:
     """HyperParameterTuningJobConfig with its defaults filled in."""
-    normal = {**config, "ResourceLimits": normal_limits(config, spec)}
+    normal = {**config, "ResourceLimits": normal_limits(config, job)}
     normal.setdefault("TrainingJobEarlyStoppingType", "Off")
     # In the list form, be it a list of one, objectives and ranges stand in the definitions alone.
     if "HyperParameterTuningJobObjective" in config:
@@ -25,11 +26,11 @@ def normal_config(config: Wire, spec: JobSpec) -> Wire:
     return normal
 
 
-def normal_limits(config: Wire, spec: JobSpec) -> Wire:
-    """ResourceLimits, with the number of training jobs that a grid amounts to."""
+def normal_limits(config: Wire, job: Job) -> Wire:
+    """ResourceLimits, with the number of training jobs that a grid amounts to, and with those that resuming added."""
     limits: Wire = config["ResourceLimits"]
-    grid = spec.strategy is Strategy.GRID
-    return {**limits, "MaxNumberOfTrainingJobs": spec.limits.max_jobs} if grid else limits
+    other = job.spec.strategy is Strategy.GRID or job.added
+    return {**limits, "MaxNumberOfTrainingJobs": job.budget} if other else limits
 
 
 def normal_ranges(ranges: Wire) -> Wire:

@@ -23,7 +23,7 @@ def job_summary(job: Job, arns: Arns) -> Wire:
         "LastModifiedTime": job.updated,
         "TrainingJobStatusCounters": status_counters(job),
         "ObjectiveStatusCounters": objective_counters(job),
-        "ResourceLimits": normal_limits(request["HyperParameterTuningJobConfig"], job.spec),
+        "ResourceLimits": normal_limits(request["HyperParameterTuningJobConfig"], job),
     }
 
 
@@ -38,7 +38,7 @@ def describe_job(job: Job, best: Wire | None, overall: Wire | None, now: float, 
     return {
         "HyperParameterTuningJobName": job.name,
         "HyperParameterTuningJobArn": arns.tuning(job.name),
-        "HyperParameterTuningJobConfig": normal_config(request["HyperParameterTuningJobConfig"], job.spec),
+        "HyperParameterTuningJobConfig": normal_config(request["HyperParameterTuningJobConfig"], job),
         **_definitions(request, job, arns),
         "HyperParameterTuningJobStatus": str(job.status),
         "CreationTime": job.created,
