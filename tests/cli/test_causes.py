@@ -27,6 +27,8 @@ def test_exit_codes_in_words(code: int | None, text: str) -> None:
     [
         ("ModuleNotFoundError: No module named 'torch'", 1, "training.python"),
         ("t.py: error: unrecognized arguments: --lr", 2, "knows no such option"),
+        ("t.py: error: unrecognized arguments: -x 0.3", 2, "names of one letter"),
+        ("Error: No such option: -x", 2, "names of one letter"),
         ("Error: No such option: --lr", 2, "knows no such option"),
         ("Error: Missing option '--lr'.", 2, "under training.hyperparameters"),
         ("Error: Invalid value for '--depth': '1.5' is not a valid integer.", 2, "takes other values"),

@@ -10,6 +10,10 @@ from tunewright.core.trial import Trial
 _HINTS = (
     (r"ModuleNotFoundError|No module named", "install it for the script's interpreter, or set training.python"),
     (
+        r"(?:unrecognized arguments|[Nn]o such option)\S* ['\"]?-[A-Za-z]\b",
+        "names of one letter are given as -x, not --x; give the script's option that name too, or a longer one",
+    ),
+    (
         r"unrecognized arguments|[Nn]o such option",
         "the script knows no such option; add it to its parser, or drop the hyperparameter",
     ),
