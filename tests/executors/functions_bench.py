@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +11,13 @@ from pathlib import Path
 from tunewright.core.ports import ExitReport, Task
 from tunewright.core.space import Value, encode_value
 from tunewright.core.spec import Function, Training
+from tunewright.executors import processes
 from tunewright.executors.bell import Bell
 from tunewright.executors.function_store import store_function
 from tunewright.executors.functions import FunctionExecutor
 from tunewright.executors.slots import Slots
 from tunewright.objects.local import LocalObjects
-from tunewright.testing.executor_suite import Collected
+from tunewright.testing.executor_suite import PATIENCE, Collected
 
 
 class FunctionBench:
@@ -68,3 +71,32 @@ class FunctionBench:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
         return folder
+
+
+def sleeper() -> Callable[..., object]:
+    def train(model: str = "") -> None:
+        import os
+        import time
+
+        if model:
+            open(os.path.join(os.environ["SM_MODEL_DIR"], "weights"), "w").close()
+        print("started")
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            print("cleaned up")
+
+    return train
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "never came true"
+        os.sched_yield()
+
+
+def gone(pid: int) -> bool:
+    identity = processes.identity(pid)
+    return not identity or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

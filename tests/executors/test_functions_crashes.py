@@ -1,4 +1,4 @@
-"""Workers that die, calls that are ended, and controllers that vanish: one trial is hit and nothing is left behind."""
+"""Workers that die, calls that are ended, and what is around them: one trial is hit and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,14 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.core.ports import Task
-from tunewright.core.spec import Function, Training
+from tunewright.core.spec import Function
 from tunewright.core.trial import Failure
-from tunewright.executors import processes, tasklock
+from tunewright.executors import tasklock
 from tunewright.executors.workdir import Workdir
 from tunewright.testing.executor_suite import PATIENCE
 
-from .functions_bench import FunctionBench
+from .functions_bench import FunctionBench, eventually, gone, sleeper
 
 
 @pytest.fixture
@@ -32,35 +30,6 @@ def bench(tmp_path: Path) -> Iterator[FunctionBench]:
     yield made
     for executor in made.open:
         executor.close()
-
-
-def sleeper() -> Callable[..., object]:
-    def train(model: str = "") -> None:
-        import os
-        import time
-
-        if model:
-            open(os.path.join(os.environ["SM_MODEL_DIR"], "weights"), "w").close()
-        print("started")
-        try:
-            while True:
-                time.sleep(0.01)
-        finally:
-            print("cleaned up")
-
-    return train
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        os.sched_yield()
-
-
-def gone(pid: int) -> bool:
-    identity = processes.identity(pid)
-    return not identity or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 # ---- crashes ----
@@ -147,7 +116,6 @@ def test_an_idle_worker_that_dies_is_replaced(bench: FunctionBench) -> None:
 def test_children_go_with_their_worker(bench: FunctionBench) -> None:
     def train() -> None:
         import os
-        import subprocess
         import time
 
         inside = subprocess.Popen(["sleep", "3600"])
@@ -190,7 +158,6 @@ def test_slots_are_free_after_a_crash(bench: FunctionBench) -> None:
 def test_slots_are_free_after_a_call_that_left_a_child(bench: FunctionBench) -> None:
     def train() -> None:
         import os
-        import time
 
         if os.fork() == 0:
             time.sleep(3600)
@@ -220,7 +187,6 @@ def test_a_sleeping_function_is_stopped_and_its_model_kept(bench: FunctionBench)
 
 def test_a_function_that_asks_is_not_interrupted(bench: FunctionBench) -> None:
     def train() -> float:
-        import time
 
         from tunewright.script import should_stop
 
@@ -249,7 +215,6 @@ def test_a_function_that_asks_is_not_interrupted(bench: FunctionBench) -> None:
 def reporter() -> Callable[..., object]:
     def train(gate: str) -> None:
         import os
-        import time
 
         from tunewright.script import report
 
@@ -288,7 +253,6 @@ def test_a_function_that_reports_is_stopped_at_its_next_report(bench: FunctionBe
 def test_a_function_that_swallows_the_stop_is_killed_with_its_model_kept(bench: FunctionBench) -> None:
     def train() -> None:
         import os
-        import time
 
         open(os.path.join(os.environ["SM_MODEL_DIR"], "weights"), "w").close()
         print("started", flush=True)
@@ -362,107 +326,7 @@ def test_a_function_that_signals_itself_is_not_attempted_for_ever(bench: Functio
     assert found == [Failure.INTERRUPTED, Failure.INTERRUPTED, Failure.ALGORITHM]
 
 
-# ---- controllers ----
-
-CONTROLLER = """
-import sys
-from pathlib import Path
-from tunewright.core.ports import Task
-from tunewright.core.spec import Function, Training
-from tunewright.executors.bell import Bell
-from tunewright.executors.functions import FunctionExecutor
-from tunewright.executors.slots import Slots
-from tunewright.objects.local import LocalObjects
-
-home, modules = map(Path, sys.argv[1:3])
-executor = FunctionExecutor(home, LocalObjects(home / "objects"), Slots(home / "slots", "4"), Bell())
-training = Training(function=Function(sys.argv[3], path=(str(modules),)))
-for number in range(2):
-    executor.launch(Task("bench", f"orphan-{number}", 1, 1, training, {}, objective="loss"))
-while not all(executor.sizes(f"orphan-{number}", 1).stdout for number in range(2)):
-    executor.wait(0.01)
-    executor.poll()
-print(*executor.worker_pids(), flush=True)
-while True:
-    executor.wait(10)
-"""
-
-ORPHAN = """
-import subprocess, time
-def train():
-    child = subprocess.Popen(["sleep", "3600"])
-    print("started", flush=True)
-    time.sleep(3600)
-def waits():
-    import os
-    print("started", flush=True)
-    read, write = os.pipe()
-    os.read(read, 1)
-"""
-
-
-@pytest.mark.parametrize("reference", ["orphan:train", "orphan:waits"])
-def test_a_controller_that_is_killed_leaves_no_worker(bench: FunctionBench, reference: str) -> None:
-    modules = bench.module("orphan", ORPHAN)
-    command = [sys.executable, "-c", CONTROLLER, str(bench.home), str(modules), reference]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
-        assert controller.stdout is not None
-        pids = [int(word) for word in controller.stdout.readline().split()]
-        children = [child for pid in pids for child in processes.children_of(pid)]
-        assert len(pids) == 2 and len(children) == (2 if reference.endswith("train") else 0)
-        controller.kill()
-    for pid in pids + children:
-        eventually(lambda pid=pid: gone(pid))  # type: ignore[misc]
-    training = Training(function=Function(reference, path=(str(modules),)))
-    for number in range(2):
-        task = Task("bench", f"orphan-{number}", 1, 1, training, {}, objective="loss")
-        bench.executor.watch(task, "whatever")
-        assert bench.seen.exit(task.name).failure is Failure.INTERRUPTED
-        assert bench.finish(replace(task, attempt=2, training=bench.task("x-1", lambda: 1.0).training)).failure is None
-
-
-def test_a_finished_call_is_not_run_twice(bench: FunctionBench) -> None:
-    place = bench.root / "count"
-
-    def train(place: str) -> float:
-        with open(place, "a") as file:
-            file.write("x")
-        return 1.0
-
-    task = bench.task("twice-1", train, place=str(place))
-    first = bench.finish(task)
-    bench.executor.close()
-    bench.start()
-    assert bench.finish(task) == first
-    assert place.read_text() == "x"
-
-
-def test_a_call_that_another_controller_runs_is_watched_and_can_be_ended(bench: FunctionBench) -> None:
-    first, seen = bench.executor, bench.seen
-    tasks = [replace(bench.task(f"other-{number}", sleeper()), grace=0.5) for number in range(2)]
-    for task in tasks:
-        first.launch(task)
-        seen.said(task.name, b"started")
-    second = bench.start()
-    for task in tasks:
-        assert second.launch(task) is not None
-        assert bench.seen.exits(task.name) == []
-        second.kill(task)
-        assert bench.seen.exit(task.name).killed
-        assert seen.exit(task.name).killed
-
-
-def test_what_a_crash_left_of_spare_directories_is_swept(bench: FunctionBench) -> None:
-    assert bench.run("sweep-1", lambda: 1.0).failure is None
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    left = bench.home / "spare" / f"{dead.pid}-1"
-    left.mkdir(parents=True)
-    (left / "lock").touch()
-    bench.start()
-    assert bench.run("sweep-2", lambda: 1.0).failure is None
-    eventually(lambda: not left.exists())
-    assert len(list((bench.home / "spare").iterdir())) >= 1
+# ---- surroundings ----
 
 
 def test_a_worker_that_cannot_start_is_told(bench: FunctionBench, monkeypatch: pytest.MonkeyPatch) -> None:
