@@ -105,6 +105,17 @@ def test_long_ways_through_links_do_not_lead_out(tmp_path: Path) -> None:
     assert not (tmp_path / "up").exists()
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_link_leads_out_by_going_back_behind_another(tmp_path: Path, order: int) -> None:
+    back = _member("a/b/c", type=tarfile.SYMTYPE, linkname="../..")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for member in [back, _member("out", type=tarfile.SYMTYPE, linkname="a/b/c/../..")][::order]:
+            tar.addfile(member)
+    packing.unpack(str(tmp_path / "a.tar.gz"), str(tmp_path / "code"))
+    code = tmp_path / "code"
+    assert (code / "a/b/c").resolve() == code.resolve() and (code / "out").resolve() == (code / "a").resolve()
+
+
 @pytest.mark.parametrize(
     "members",
     [

@@ -147,6 +147,8 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: str) -> N
     target = os.path.join(directory, name)
     _check_way(directory, name, member)
     if member.issym():
+        # In its shortest form: a way that goes back behind another link would end elsewhere than it reads.
+        member.linkname = os.path.normpath(member.linkname)
         goal = os.path.join(os.path.dirname(name), member.linkname)
         real = os.path.realpath(os.path.join(directory, _inner(goal, member)))
         if os.path.isabs(member.linkname) or not f"{real}/".startswith(f"{os.path.realpath(directory)}/"):
