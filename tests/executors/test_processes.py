@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tunewright.executors import processes
+from tunewright.executors import forkserver, processes
+from tunewright.executors.crew import Crew
+from tunewright.executors.forkserver import ForkServer, Lines
+from tunewright.executors.runtime import Runtime
+from tunewright.objects.local import LocalObjects
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups are looked up in /proc")
@@ -34,3 +41,57 @@ def test_nothing_left_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(processes, "pause", never)
     processes.end_remains([], ["TUNEWRIGHT_METRICS_FILE=/nowhere"])
+
+
+def _refused(pid: int, number: int) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """One that serves nobody, and waits for no orphan."""
+    monkeypatch.setattr(forkserver, "SWEEP_SECONDS", -1.0)
+    control, other = socket.socketpair()
+    lines = Lines(control.detach(), *os.pipe())
+    made = ForkServer(tmp_path, LocalObjects(tmp_path), Runtime(), lines)
+    yield made
+    made._control.close()
+    other.close()
+    for handle in (lines.report, lines.life, *made._wakeup):
+        os.close(handle)
+
+
+def test_an_orphan_with_another_users_rights_ends_no_fork_server(
+    server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "children_of", lambda parent: [4711])
+    monkeypatch.setattr(os, "kill", _refused)
+    server._sweep()
+    server._sweep()
+    assert server._lasting == {4711}
+
+
+def test_orphans_that_fork_time_and_again_are_not_waited_for_for_ever(
+    server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = iter(range(1001, 1004))
+    killed: list[int] = []
+    monkeypatch.setattr(processes, "children_of", lambda parent: [next(pids)])
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(pid))
+    server._sweep()
+    assert killed == [1001]
+
+
+def test_a_child_with_another_users_rights_fails_no_training_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = iter([True, False])
+
+    def wait(pid: int, options: int) -> tuple[int, int]:
+        if next(left):
+            return 0, 0
+        raise ChildProcessError
+
+    monkeypatch.setattr(os, "waitpid", wait)
+    monkeypatch.setattr(os, "kill", _refused)
+    monkeypatch.setattr(processes, "children_of", lambda parent: [4711])
+    Crew([]).abandon()
+    assert not any(left)

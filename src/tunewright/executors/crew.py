@@ -152,7 +152,8 @@ class Crew:
                 pid = 0
             if pid == 0:
                 for child in processes.children_of(os.getpid()):
-                    with contextlib.suppress(ProcessLookupError):
+                    # One that runs with another user's rights, as sudo lets it, ends when it likes.
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(child, signal.SIGKILL)
                 pause(0.002)
 

@@ -206,8 +206,10 @@ class ForkServer:
         until = time.monotonic() + SWEEP_SECONDS
         while orphans := set(processes.children_of(os.getpid())) - set(self._hands) - self._lasting:
             for pid in orphans:
-                with contextlib.suppress(ProcessLookupError):
+                # One that runs with another user's rights, as sudo lets it, ends when it likes.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > until:
                 self._lasting |= orphans
+                return
             pause(0.002)
