@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tunewright.core.events import Resumed, StopAsked
+
 from .test_aws_rules import listed, several
 from .world import ROLE, START, World, changed, ranges, training, tuning
 
@@ -411,3 +413,14 @@ def test_a_list_of_one_is_described_as_a_list(world: World) -> None:
     best = world.describe("job")["BestTrainingJob"]
     assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Type"] == "Minimize"
     assert best["TrainingJobDefinitionName"]
+
+
+def test_what_has_no_number_of_training_jobs_has_none_after_resuming(world: World) -> None:
+    limits = {"MaxParallelTrainingJobs": 2, "MaxRuntimeInSeconds": 3600}
+    uid = world.create(tuning(ResourceLimits=limits), strict=False)
+    world.recorder.record(uid, [StopAsked(world.tick())])
+    world.recorder.record(uid, [Resumed(world.tick(), 3)])
+    assert world.job(uid).added == 3
+    assert world.describe("job", strict=False)["HyperParameterTuningJobConfig"]["ResourceLimits"] == limits
+    summaries = world.ok("ListHyperParameterTuningJobs", {}, strict=False)["HyperParameterTuningJobSummaries"]
+    assert summaries[0]["ResourceLimits"] == limits

@@ -29,7 +29,9 @@ def normal_config(config: Wire, job: Job) -> Wire:
 def normal_limits(config: Wire, job: Job) -> Wire:
     """ResourceLimits, with the number of training jobs that a grid amounts to, and with those that resuming added."""
     limits: Wire = config["ResourceLimits"]
-    other = job.spec.strategy is Strategy.GRID or job.added
+    # One that was sent without a number has the quota's, which is nothing to tell, or none at all.
+    more = job.added and "MaxNumberOfTrainingJobs" in limits
+    other = job.spec.strategy is Strategy.GRID or more
     return {**limits, "MaxNumberOfTrainingJobs": job.budget} if other else limits
 
 
