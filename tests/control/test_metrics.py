@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunewright.control import metrics
 from tunewright.control.metrics import MAX_LINE, WHOLE, Scraper, split_lines, try_pattern
 from tunewright.control.patterns import compile_pattern
 from tunewright.core.spec import MetricDefinition
@@ -286,6 +287,8 @@ BAR = b"".join(b"\r%d%% acc=0.5" % percent for percent in range(0, 100, 20)) + b
         (BAR.replace(b"\r", b"\n"), True, False),
         (BAR.replace(b"\r", b"\r\n"), True, False),
         (b"".join(b"\rstep acc=0.%d" % step for step in range(1, 9)), True, False),
+        (b"\r10%\r100%\nINFO acc=0.1\n" * 6, True, False),
+        (b"acc=0.1\n" + BAR, True, True),
     ],
 )
 def test_a_progress_bar_whose_every_redraw_counts_as_an_epoch_is_remarked_upon(
@@ -294,3 +297,27 @@ def test_a_progress_bar_whose_every_redraw_counts_as_an_epoch_is_remarked_upon(
     reader = Scraper([MetricDefinition("acc", "acc=([0-9.]+)")], "acc", judged=judged)
     assert len(values(reader, data)) >= 6
     assert ("print it once per epoch" in reader.note()) == says
+
+
+def test_a_bar_that_is_read_bit_by_bit_is_remarked_upon_all_the_same() -> None:
+    reader = Scraper([MetricDefinition("acc", "acc=([0-9.]+)")], "acc", judged=True)
+    for part in BAR.split(b"\r")[1:-1]:
+        reader.log(part + b"\r", 0.0, final=False)
+    assert "print it once per epoch" in reader.note()
+
+
+def test_the_same_value_in_lines_of_their_own_between_bars_is_none_read_off_a_bar() -> None:
+    reader = Scraper([MetricDefinition("acc", "acc=([0-9.]+)")], "acc", judged=True)
+    for part in [b"\r10%", b"\r100%\n", b"INFO acc=0.1\n\r10%\r"] * 6:
+        reader.log(part, 0.0, final=False)
+    assert reader.note() == ""
+
+
+def test_nan_is_looked_for_in_some_lines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log with one in every line costs little."""
+    monkeypatch.setattr(metrics, "MOST_SUSPECTS", 2)
+    reader, data = scraper("acc=([0-9.]+)"), b"norm=nan acc=0.5\n" * 2 + b"acc=nan\n"
+    values(reader, data)
+    assert reader.note() == ""
+    values(reader, b"acc=nan\n")
+    assert "passed over" in reader.note()
