@@ -245,6 +245,25 @@ def test_a_detached_controller_is_called_for_what_nobody_runs(
     assert caplog.text.count("no detached controller can be started (it exited with code 1") == 1
 
 
+def test_a_deputy_that_is_killed_time_and_again_is_not_called_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[Child] = []
+
+    def start(*_: object) -> Child:
+        called.append(Child())
+        called[-1].returncode = -11
+        return called[-1]
+
+    monkeypatch.setattr(background, "_start_controller", start)
+    deputy = background.Deputy(tmp_path, dict)
+    assert deputy.sees_to("a", 0.0)
+    answers = [deputy.sees_to("a", 100.0 + second) for second in range(6)]
+    assert answers == [True] * background.MOST_KILLED + [False] * 3
+    assert len(called) == background.MOST_KILLED
+    assert caplog.text.count("it was ended by signal 11") == 1
+
+
 def test_a_hurry_ends_with_the_job(tmp_path: Path) -> None:
     site = Site(tmp_path, Disk(shortly))
     uid = site.create(replace(spec("job", jobs=3), stop_grace=30.0))

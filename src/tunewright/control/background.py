@@ -18,6 +18,8 @@ _LOG = logging.getLogger("tunewright")
 STUMBLE_SECONDS = 1.0
 PATIENCE_SECONDS = 2.0
 """How long a job is left alone before a detached controller is called for it: somebody may be about to take it."""
+MOST_KILLED = 3
+"""A detached controller that was killed so many times, be it by a fault of its own, is not called again."""
 CONTROLLER_LOG = "controller.log"
 
 
@@ -146,6 +148,7 @@ class Deputy:
         self._home, self._environment = home, environment
         self._seen: dict[str, float] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed = 0
         self._useless = ""
 
     def sees_to(self, uid: str, now: float) -> bool:
@@ -163,12 +166,15 @@ class Deputy:
     def _call(self) -> None:
         # One that was killed, or ended for it had nothing to do, is replaced; one that failed would fail again.
         code = 0 if self._process is None else self._process.returncode
+        self._killed += code < 0
         log = self._home / CONTROLLER_LOG
         try:
-            if code <= 0:
-                self._process = _start_controller(self._home, self._environment())
-            else:
+            if code > 0:
                 self._useless = f"it exited with code {code}, see {log}"
+            elif self._killed == MOST_KILLED:
+                self._useless = f"it was ended by signal {-code} the last of {MOST_KILLED} times, see {log}"
+            else:
+                self._process = _start_controller(self._home, self._environment())
         except OSError as error:
             self._useless = str(error)
         if self._useless:
