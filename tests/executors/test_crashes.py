@@ -16,6 +16,7 @@ import pytest
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel, Function, InstanceGroup, Instances, MetricDefinition, Training
 from tunewright.core.trial import Failure, Phase
+from tunewright.executors.claims import claim
 from tunewright.executors.codec import task_from_json, task_to_json
 from tunewright.testing.executor_suite import COUNTED, WAITS
 
@@ -191,6 +192,14 @@ def test_what_still_writes_to_the_log_is_ended_by_the_next_controller(bench: Ben
     bench.executor.watch(task, handle)
     assert bench.seen.exit("hidden-3").failure is Failure.INTERNAL
     assert not alive(child)
+
+
+def test_a_lost_end_is_not_put_into_the_directory_of_another_job(bench: Bench) -> None:
+    task = replace(bench.task("lost-1"), uid="one")
+    other = claim(bench.home, replace(task, uid="other"))
+    bench.executor.watch(task, "handle")
+    assert bench.seen.exit("lost-1").failure is Failure.INTERNAL
+    assert not Path(other.exit).exists()
 
 
 def test_a_lost_attempt_can_be_tried_again(bench: Bench) -> None:

@@ -43,6 +43,17 @@ def test_nothing_left_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
     processes.end_remains([], ["TUNEWRIGHT_METRICS_FILE=/nowhere"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="found through /proc")
+def test_a_process_that_looks_for_what_writes_to_a_log_does_not_find_itself(tmp_path: Path) -> None:
+    """A controller that a training program started may write to that program's log, and must not end itself."""
+    log = tmp_path / "stdout.log"
+    look = f"from tunewright.executors.processes import printing; print(printing([{str(log)!r}]))"
+    with log.open("wb") as sink, subprocess.Popen(["sleep", "600"], stdout=sink) as other:
+        subprocess.run([sys.executable, "-c", look], stdout=sink, check=True)
+        other.kill()
+    assert log.read_text() == f"[{other.pid}]\n"
+
+
 def _refused(pid: int, number: int) -> None:
     raise PermissionError(1, "Operation not permitted")
 

@@ -315,8 +315,8 @@ class LocalExecutor(News):
         try:
             if not self._finished(entry):
                 with contextlib.suppress(OSError):  # a full disk must not keep the controller from being told
-                    keep(entry.workdir, entry.task)
-                    write_exit(entry.workdir, report)
+                    if keep(entry.workdir, entry.task):
+                        write_exit(entry.workdir, report)
                 self._finish(entry, report)
         finally:
             os.close(lock)

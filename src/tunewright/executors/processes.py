@@ -135,10 +135,10 @@ def marked(markers: Sequence[str]) -> list[int]:
 
 
 def printing(logs: Sequence[str]) -> list[int]:
-    """Living processes whose standard output or error goes to one of these files; empty without /proc."""
+    """Other living processes whose standard output or error goes to one of these files; empty without /proc."""
     names = {os.path.basename(path) for path in logs}
     found = []
-    for pid in _all_pids() if logs else ():
+    for pid in set(_all_pids() if logs else ()) - {os.getpid()}:
         for stream in (f"/proc/{pid}/fd/1", f"/proc/{pid}/fd/2"):
             # By its name first, for a look at the file itself may wait for a file system that does not answer.
             with contextlib.suppress(OSError):
