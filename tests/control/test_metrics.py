@@ -243,7 +243,10 @@ def test_commas_in_numbers_are_explained(printed: bytes) -> None:
     assert reader.note().endswith("(not a number); print numbers with a point, and without commas")
 
 
-@pytest.mark.parametrize("pattern", ["acc=([0-9.]+)", r"acc=(\S+)", "^INFO acc=([0-9.]+)$", r"(?<!x)acc=([0-9.]+)"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["acc=([0-9.]+)", r"acc=(\S+)", "^INFO acc=([0-9.]+)$", r"(?<!x)acc=([0-9.]+)", "acc.*?([0-9.]+)"],
+)
 def test_colours_do_not_hide_a_value(pattern: str) -> None:
     line = b"\x1b[32m\x1b[1mINFO\x1b[0m acc=\x1b[31;1m0.5\x1b[0m\n"
     assert values(scraper(pattern), line) == [0.5]
@@ -252,6 +255,7 @@ def test_colours_do_not_hide_a_value(pattern: str) -> None:
 
 def test_a_pattern_may_name_the_colours_themselves() -> None:
     assert values(scraper(r"acc=\x1b\[31m([0-9.]+)"), b"acc=\x1b[31m0.5\x1b[0m acc=0.7") == [0.5]
+    assert values(scraper(r"acc=\x1b\[31m([0-9]+)"), b"acc=\x1b[31m5\x1b[0m acc=7") == [5.0]
 
 
 def test_the_line_that_came_closest_is_named_without_colours() -> None:

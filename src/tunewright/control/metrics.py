@@ -96,9 +96,12 @@ def plain(text: str) -> str:
 
 
 def _found(metric: str, pattern: Pattern, line: str) -> Found | None:
-    """What a pattern finds in a line as it is, else in the line without colours. Raises TimeoutError."""
+    """What a pattern finds in a line as it is, else in the line without colours. Raises TimeoutError.
+
+    Digits alone may be a colour's number, which a pattern such as `acc.*?([0-9.]+)` comes upon first.
+    """
     found = _found_as_is(metric, pattern, line)
-    if "\x1b" in line and (found is None or found.value is None):
+    if "\x1b" in line and (found is None or found.value is None or found.captured.strip().isdigit()):
         return _found_as_is(metric, pattern, plain(line)) or found
     return found
 
