@@ -137,3 +137,8 @@ def test_the_log_does_not_hold_a_webhooks_secrets(
 def test_other_addresses_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="neither a file's path nor an http"):
         targets_of("ftp://somewhere", tmp_path)
+
+
+def test_an_address_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="cannot be read as an address"):
+        targets_of("http://[::1/hook", tmp_path)

@@ -183,12 +183,16 @@ def targets_of(setting: str, home: Path) -> list[Callable[[str], None]]:
     """The files and webhooks of a setting such as `events.jsonl,http://127.0.0.1:9000/hook`.
 
     Raises:
-        Invalid: an address of another kind than http and https.
+        Invalid: an address of another kind than http and https, or one that cannot be read.
     """
     targets: list[Callable[[str], None]] = []
     for part in filter(None, (part.strip() for part in setting.split(","))):
         if part.startswith(("http://", "https://")):
-            targets.append(Webhook(part))
+            try:
+                targets.append(Webhook(part))
+            except ValueError as error:
+                text = f"{part!r} cannot be read as an address ({error}); give one such as http://127.0.0.1:9000/hook."
+                raise Invalid.one("events", text) from error
         elif "://" in part:
             raise Invalid.one("events", f"{part!r} is neither a file's path nor an http or https address.")
         else:
