@@ -317,10 +317,16 @@ def test_the_same_value_in_lines_of_their_own_between_bars_is_none_read_off_a_ba
     assert reader.note() == ""
 
 
+def test_a_nan_before_other_values_is_a_gap_and_not_remarked_upon() -> None:
+    reader = scraper("acc=([0-9.]+)")
+    assert values(reader, b"best acc=inf\n") == [] and "passed over" in reader.note()
+    assert values(reader, b"acc=nan\nacc=0.5\n") == [0.5] and reader.note() == ""
+
+
 def test_nan_is_looked_for_in_some_lines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A log with one in every line costs little."""
     monkeypatch.setattr(metrics, "MOST_SUSPECTS", 2)
-    reader, data = scraper("acc=([0-9.]+)"), b"norm=nan acc=0.5\n" * 2 + b"acc=nan\n"
+    reader, data = scraper("acc=([0-9.]+)"), b"acc=0.5\n" + b"norm=nan\n" * 2 + b"acc=nan\n"
     values(reader, data)
     assert reader.note() == ""
     values(reader, b"acc=nan\n")

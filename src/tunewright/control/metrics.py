@@ -132,7 +132,7 @@ class Scraper:
         self._defined = any(d.name == objective for d in definitions)
         self._tokens = _tokens(objective, [d.regex for d in definitions if d.name == objective])
         self._useless: dict[str, list[str]] = {}
-        self._odd = ""
+        self._odd = self._passed = ""
         self._judged = judged
         self._before: float | None = None
         self._again = 0
@@ -163,9 +163,12 @@ class Scraper:
                     shown += [(place, found.value)] if name == self._objective else []
         if not self._seen:
             self._remember(lines, observations)
-        if not self._odd and _MAYBE_NOT_FINITE.search(bare):
-            suspects = itertools.islice(filter(_NOT_FINITE.search, map(plain, lines)), MOST_SUSPECTS)
-            self._odd = next(filter(None, map(self._passed_over, suspects)), "")
+        if shown:
+            self._passed = ""  # what a value follows was a gap, whether it was read or not
+        if not self._passed and _MAYBE_NOT_FINITE.search(bare):
+            since = shown[-1][0] + 1 if shown else 0
+            suspects = itertools.islice(filter(_NOT_FINITE.search, map(plain, lines[since:])), MOST_SUSPECTS)
+            self._passed = next(filter(None, map(self._passed_over, suspects)), "")
         if self._judged and not self._odd:
             self._odd = self._redrawn(data[:consumed], shown)
         return observations, consumed
@@ -238,8 +241,9 @@ class Scraper:
 
     def note(self) -> str:
         """Why the objective has not been seen so far; once it was, what is odd about its values, or nothing."""
+        odd = self._odd or self._passed
         if self._seen or not self._objective:
-            return self._odd
+            return odd
         useless = self._useless.get(self._objective)
         if useless:
             lines = "1 line" if len(useless) == 1 else f"{len(useless)} lines"
@@ -253,8 +257,8 @@ class Scraper:
             names = ", ".join(repr(name) for name in sorted(self._names))
             return f"{self._objective!r} never seen after {sum(self._names.values())} reports; seen: {names}"
         missing = f"{self._objective!r} {NEVER}"
-        if self._odd:
-            return f"{missing}; {self._odd}"
+        if odd:
+            return f"{missing}; {odd}"
         if self._close[1]:
             return f"{missing}; the line that came closest: {self._close[1]!r}"
         return missing if self._defined else f"{missing} and was not reported with tunewright.report()"

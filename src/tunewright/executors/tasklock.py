@@ -65,8 +65,10 @@ def in_place(handle: int, workdir: Workdir) -> bool:
     """Whether the lock that is held lies where it was taken, and is not gone or elsewhere with its directory."""
     try:
         return os.path.samestat(os.stat(workdir.lock), os.fstat(handle))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:  # a file system that stumbles for a moment has lost nothing
+        return True
 
 
 def is_held(workdir: Workdir) -> bool:
