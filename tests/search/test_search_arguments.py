@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -208,3 +209,27 @@ def test_threads_that_ask_at_once_get_suggestions_of_their_own(strategy: str) ->
         thread.join()
     assert sorted(numbers) == list(range(1, 25)) == list(search.history.records)
     assert all(record.value is not None for record in search.history.records.values())
+
+
+@pytest.mark.parametrize(("look", "times"), [(lambda search: search.best, 300), (Search.importance, 30)])
+def test_results_are_looked_at_while_other_threads_ask(look: Callable[[Search], object], times: int) -> None:
+    search = Search({"x": ContinuousParameter(0, 1)}, "Random", seed=1)
+    for _ in range(300):
+        search.tell(search.ask(), 0.5)
+    looked = threading.Event()
+
+    def ask() -> None:
+        while not looked.is_set():
+            search.ask()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(times):
+            look(search)
+    finally:
+        looked.set()
+        asking.join()
+        sys.setswitchinterval(before)

@@ -237,10 +237,12 @@ class Search:
         With replicates it is the mean of the best configuration whose results have all been told.
         """
         spec = self._history.spec
-        if spec.replicates > 1:
-            return _best_mean(self._history, spec)
+        with self._lock:
+            if spec.replicates > 1:
+                return _best_mean(self._history, spec)
+            records = list(self._history.records.values())
         sign = sign_of(spec)
-        good = [r for r in self._history.records.values() if state_of(r) is State.GOOD and r.value is not None]
+        good = [r for r in records if state_of(r) is State.GOOD and r.value is not None]
         if not good:
             return None
         record = min(good, key=lambda r: (sign * r.value if r.value is not None else math.inf, r.number))
@@ -256,7 +258,9 @@ class Search:
         """Each parameter's share in the objective by the model, the largest first; zeros with too few results."""
         from tunewright.search.importance import importance
 
-        return {entry.name: entry.share for entry in importance(self._history)}
+        with self._lock:
+            seen = self._history.snapshot()
+        return {entry.name: entry.share for entry in importance(seen)}
 
     @property
     def _next(self) -> int:
