@@ -131,7 +131,7 @@ def test_init_leaves_out_what_cannot_be_passed_and_asks_for_what_must_be(
     (tmp_path / "src" / "train.py").write_text(ARGUMENTS)
     assert cli("init", "src/train.py").exit_code == 0
     text = Path("train.yaml").read_text()
-    assert "# --C cannot be given: training jobs are given it as -C. Add '-C' to its add_argument" in text
+    assert "# --C cannot be given: training jobs are given it as -C. Let it be called '-C' too" in text
     assert "# -lr cannot be given: training jobs are given it as --lr." in text
     refused = cli("validate", "train.yaml")
     assert refused.exit_code == 2 and "batch-size: is empty" in refused.stderr

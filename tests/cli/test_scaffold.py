@@ -109,6 +109,35 @@ def test_init_says_what_cannot_be_given_as_options(tmp_path: Path, text: str, sa
     assert says in " ".join(made["remarks"]) and list(made["parameters"]) == ["learning_rate"]
 
 
+ARGPARSE = """\
+import argparse, os
+p = argparse.ArgumentParser()
+p.add_argument("-v", "--verbose", action="count", default=0)
+p.add_argument("--lr", action="store", type=float, default=0.1)
+p.add_argument("--kind", choices=["a", "a", "b"])
+p.add_argument("--prompt", default="it's \\"one\\"\\nline\\tor two")
+p.add_argument("--train", default=os.environ["SM_CHANNEL_TRAIN"])
+p.add_argument("--data", default=os.environ["SM_CHANNEL_TRAIN"])
+"""
+
+
+def test_init_writes_each_field_and_value_once_and_as_it_is(tmp_path: Path) -> None:
+    made = read(tmp_path, ARGPARSE)
+    assert made["parameters"]["kind"] == {"type": "categorical", "values": ["a", "b"]} and "lr" in made["parameters"]
+    assert made["training"]["hyperparameters"] == {"prompt": 'it\'s "one"\nline\tor two'}
+    text = tuning_file(read_script(tmp_path / "t.py"), "t.py", "t")
+    assert text.count("    train: ./data/train") == 1
+    assert "--verbose takes no value" in " ".join(made["remarks"])
+
+
+def test_init_knows_which_options_of_click_take_a_value(tmp_path: Path) -> None:
+    options = '("-v", "--verbose", count=True, default=0)', '("--shuffle", default=True)', '("--up", flag_value="u")'
+    made = read(tmp_path, "".join(f"@click.option{each}\n" for each in options) + "def main(**options): pass\n")
+    assert made["training"]["hyperparameters"] == {"shuffle": True}
+    says = " ".join(made["remarks"])
+    assert "--verbose takes no value" in says and "--up takes no value" in says and "--shuffle" not in says
+
+
 def test_the_patterns_of_init_see_values_that_diverged(tmp_path: Path) -> None:
     pattern = read(tmp_path, 'print("loss: %.3f" % x)')["training"]["metrics"]["loss"]
     assert [found.value for _, found in try_pattern(pattern, b"loss: -1.5e-3\nloss: -inf\n")] == [-0.0015, -math.inf]

@@ -10,6 +10,8 @@ from tunewright.core.space import Value
 
 MISSING = object()
 _LARGEST = 2**53
+_TAKING = ("store", "append", "extend")
+"""Actions of argparse that take a value; `count`, `store_true` and the like take none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,7 @@ def _choices(node: ast.expr | None, constants: Mapping[str, object]) -> Sequence
 
 def _kind(named: Mapping[str, ast.expr], default: Value | None, choices: Sequence[Value]) -> str:
     action = named.get("action")
-    if isinstance(action, ast.Constant) and str(action.value).startswith("store_"):
-        return "flag"
-    if action is not None and not isinstance(action, ast.Constant):
+    if action is not None and not (isinstance(action, ast.Constant) and action.value in _TAKING):
         return "flag"
     given = named.get("type")
     if isinstance(given, ast.Name) and given.id in ("float", "int", "str"):

@@ -42,9 +42,17 @@ def _option(option: str, named: Mapping[str, ast.expr], constants: _Constants) -
     elif given is not None:
         name = given.attr if isinstance(given, ast.Attribute) else ast.unparse(given)
         read = replace(read, kind=_TYPES.get(name, name))
-    is_flag = slash or read.kind == "bool" or literal(named.get("is_flag"), constants) is True
+    is_flag = slash or _switches(named, constants)
     required = literal(named.get("required"), constants) is True
     return replace(read, kind="flag" if is_flag else read.kind, required=required)
+
+
+def _switches(named: Mapping[str, ast.expr], constants: _Constants) -> bool:
+    """Whether an option of Click's takes no value: a flag, or one that is counted."""
+    said = literal(named.get("is_flag"), constants)
+    return (
+        said is True or ("flag_value" in named and said is not False) or literal(named.get("count"), constants) is True
+    )
 
 
 def _typed_by(read: Argument, given: ast.Call, constants: _Constants) -> Argument:
@@ -100,7 +108,7 @@ def _parameter(
         value = members.get(default.attr)
     return Argument(
         name=option.partition("/")[0].lstrip("-"),
-        kind={"bool": "flag"}.get(kind, "str" if members else kind),
+        kind="flag" if kind == "bool" or _switches(named, constants) else "str" if members else kind,
         default=value,
         choices=tuple(members.values()),
         required=default is None,

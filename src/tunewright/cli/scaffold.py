@@ -5,6 +5,7 @@ What cannot be known is left for a person, with a comment that says so.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -72,13 +73,14 @@ def _sorted(arguments: Sequence[Argument]) -> tuple[list[str], list[str], list[s
     """Lines for what may vary, what stays fixed, inputs, and remarks."""
     tuned: list[str] = []
     fixed: list[str] = []
-    inputs: list[str] = []
+    inputs: dict[str, str] = {}
     notes: list[str] = []
     for argument in arguments:
         key = _quoted(argument.name)
         if argument.variable.startswith("SM_CHANNEL_"):
             channel = argument.variable.removeprefix("SM_CHANNEL_").lower()
-            inputs.append(f"    {_quoted(channel)}: ./data/{channel}   # where the data of --{argument.name} lies")
+            line = f"    {_quoted(channel)}: ./data/{channel}   # where the data of --{argument.name} lies"
+            inputs.setdefault(channel, line)
         elif argument.variable:
             continue
         elif unpassed := _unpassed(argument):
@@ -92,7 +94,7 @@ def _sorted(arguments: Sequence[Argument]) -> tuple[list[str], list[str], list[s
             fixed.append(f"    {key}:   # {remark}")
         else:
             notes.append(f"{argument.option} has no default that can be read; add it under hyperparameters if needed.")
-    return tuned, fixed, inputs, notes
+    return tuned, fixed, list(inputs.values()), notes
 
 
 def _unpassed(argument: Argument) -> str:
@@ -103,8 +105,8 @@ def _unpassed(argument: Argument) -> str:
         return f"{argument.option} takes no value, so it cannot be given; make it an option with one."
     if argument.option != argument.passed:
         return (
-            f"{argument.option} cannot be given: training jobs are given it as {argument.passed}. Add"
-            f" '{argument.passed}' to its add_argument, then tune {argument.name}."
+            f"{argument.option} cannot be given: training jobs are given it as {argument.passed}. Let it be called"
+            f" '{argument.passed}' too, then tune {argument.name}."
         )
     return ""
 
@@ -114,8 +116,8 @@ def _range(argument: Argument) -> str | None:
     default, choices = argument.default, argument.choices
     if isinstance(choices, range) and choices.step == 1 and choices.stop - choices.start > 1:
         return f"{{type: integer, min: {choices[0]}, max: {choices[-1]}}}"
-    if 1 < len(choices) <= MOST_CHOICES:
-        return f"{{type: categorical, values: [{', '.join(map(_scalar, choices))}]}}"
+    if 1 < len(choices) <= MOST_CHOICES and len(listed := dict.fromkeys(map(_scalar, choices))) > 1:
+        return f"{{type: categorical, values: [{', '.join(listed)}]}}"
     if isinstance(default, bool) or argument.kind not in ("int", "float") or FIXED.search(argument.name.lower()):
         return None
     guess = argument.bounds if default is None else _around(argument.name, float(default), argument.kind)
@@ -204,7 +206,10 @@ _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
 
 
 def _quoted(text: str) -> str:
-    """Text as YAML: bare where it is a plain word, else in single quotes."""
+    """Text as YAML: bare where it is a plain word, else in quotes: double ones where it is more than one line."""
+    if not text.isprintable():
+        marks = (each if each.isprintable() and each not in '"\\' else json.dumps(each)[1:-1] for each in text)
+        return f'"{"".join(marks)}"'
     bare = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in _WORDS
     return text if bare else _in_quotes(text)
 
