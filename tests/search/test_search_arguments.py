@@ -108,6 +108,7 @@ def test_numbers_of_all_kinds_are_taken_as_plain_ones() -> None:
 
 def test_a_set_of_categories_has_one_order_in_all_processes() -> None:
     assert CategoricalParameter({"b", "c", "a"}).values == ("a", "b", "c")
+    assert CategoricalParameter({"b": 1, "a": 2}.keys()).values == ("b", "a"), "keys have an order of their own"
 
 
 @pytest.mark.parametrize("value", ["abc", 10**400, 1j, [1], np.array([1.0, 2.0]), object(), {}, b"1", lambda: 10**5000])

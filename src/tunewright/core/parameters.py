@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -239,8 +239,8 @@ class CategoricalParameter:
 
     def __init__(self, values: Iterable[Value] | Value) -> None:
         listed = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
-        if isinstance(values, Set):
-            # The order of a set of texts is another one in every process.
+        if isinstance(values, set | frozenset):
+            # The order of a set of texts is another one in every process; a dictionary's keys have theirs.
             listed.sort(key=repr)
         object.__setattr__(self, "values", tuple(listed))
 
