@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tunewright.core import counting
 from tunewright.core.errors import Invalid, TunewrightWarning
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter
 from tunewright.search import Search
@@ -188,6 +189,14 @@ def test_a_copy_goes_on_by_itself(copied: Callable[[Search], Search]) -> None:
     other.report(pending, 2, 0.4)
     other.tell(pending, 0.3)
     assert search.history.records[pending.number].live and list(search.history.records[pending.number].curve) == [1]
+
+
+def test_a_space_with_rules_is_counted_once_however_many_parents_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[object] = []
+    count = counting.count
+    monkeypatch.setattr(counting, "count", lambda *of: counted.append(of) or count(*of))
+    Search(SPACE, parents=[[(POINT, 1.0)], [(POINT, 2.0)]], forbidden=["x > 0.5 and n < 3"]).ask()
+    assert len(counted) == 1
 
 
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])

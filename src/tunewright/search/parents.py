@@ -14,7 +14,7 @@ from tunewright.core.history import History, Record
 from tunewright.core.space import CategoricalParameter, Space, Value
 from tunewright.core.spec import JobSpec
 from tunewright.search.encode import Cube, Floats
-from tunewright.search.table import State, state_of
+from tunewright.search.table import State, cube_of, state_of
 
 TRANSFER = "TransferLearning"
 IDENTICAL = "IdenticalDataAndAlgorithm"
@@ -56,7 +56,7 @@ def read_parent(parent: History, cube: Cube, sign: float) -> Parent:
 def places(parent: History, space: Space) -> tuple[int, int]:
     """How many of a parent's results have a place in a new job's space, and how many have none."""
     results = sum(state_of(record) in (State.GOOD, State.BAD) for record in parent.finished())
-    used = len(read_parent(parent, Cube(space), 1.0).rows)
+    used = len(read_parent(parent, cube_of(space), 1.0).rows)
     return used, results - used
 
 

@@ -51,7 +51,7 @@ def sign_of(spec: JobSpec) -> float:
     return -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
 
 
-def _cube_of(space: Space) -> Cube:
+def cube_of(space: Space) -> Cube:
     """The cube of a space, made once: counting the points of one with rules takes long."""
     with _making:
         known = _cubes.pop(id(space), None)
@@ -74,7 +74,7 @@ class Table:
 
     def __init__(self, spec: JobSpec) -> None:
         self.spec = spec
-        self.cube = _cube_of(spec.definitions[0].space)
+        self.cube = cube_of(spec.definitions[0].space)
         self.sign = sign_of(spec)
         self.keys: dict[bytes, int] = {}
         self.lock = threading.RLock()
