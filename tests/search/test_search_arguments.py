@@ -221,7 +221,12 @@ def test_threads_that_ask_at_once_get_suggestions_of_their_own(strategy: str) ->
     assert all(record.value is not None for record in search.history.records.values())
 
 
-@pytest.mark.parametrize(("look", "times"), [(lambda search: search.best, 300), (Search.importance, 30)])
+def child(search: Search) -> None:
+    of = {"parents": [search], "warm_start_type": "IdenticalDataAndAlgorithm"}
+    Search({"x": ContinuousParameter(0, 1)}, "Random", **of).ask()
+
+
+@pytest.mark.parametrize(("look", "times"), [(lambda search: search.best, 300), (Search.importance, 30), (child, 60)])
 def test_results_are_looked_at_while_other_threads_ask(look: Callable[[Search], object], times: int) -> None:
     search = Search({"x": ContinuousParameter(0, 1)}, "Random", seed=1)
     for _ in range(300):

@@ -152,8 +152,8 @@ class History:
         return copy
 
     def finished(self) -> list[Record]:
-        """Ended trials in launch order."""
-        return [r for r in self.records.values() if not r.live]
+        """Ended trials in launch order; of a parent too to which another thread adds meanwhile."""
+        return [r for r in list(self.records.values()) if not r.live]
 
     def live(self) -> list[Record]:
         return [r for r in self.records.values() if r.live]
