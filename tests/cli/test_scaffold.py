@@ -96,7 +96,9 @@ def test_init_reads_the_parameters_of_typer(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("import click\n@click.group()\ndef main(): pass\n", "command is a positional argument"),
+        ("import click\n@click.group\ndef main(): pass\n", "command is a positional argument"),
         (TYPER + "@app.command()\ndef other(): pass\n", "command is a positional argument"),
+        (TYPER + "@app.callback()\ndef other(): pass\n", "command is a positional argument"),
         ("import hydra\n@hydra.main(config_path='conf')\ndef main(cfg): pass\n", "Hydra's key=value cannot be given"),
         (
             "import os\nos.environ['LR'], os.getenv('B', 1), os.environ.get('SM_X')",

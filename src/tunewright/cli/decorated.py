@@ -19,7 +19,7 @@ def clicked(tree: ast.Module, constants: _Constants) -> Iterator[Argument]:
     """What the decorators `click.option` and `click.argument` declare; of a group only that it wants a command."""
     decorators = [each for node in ast.walk(tree) if isinstance(node, _Function) for each in node.decorator_list]
     calls = [each for each in decorators if isinstance(each, ast.Call)]
-    if any(called(call) == "group" for call in calls):
+    if any(called(call) == "group" for call in calls) or any(ast.unparse(each) == "click.group" for each in decorators):
         yield positional("command")
         return
     for call in calls:
@@ -67,13 +67,13 @@ def _typed_by(read: Argument, given: ast.Call, constants: _Constants) -> Argumen
 
 
 def typed(tree: ast.Module, constants: _Constants) -> Iterator[Argument]:
-    """Parameters of the one function that is a Typer program; of several only that it wants a command."""
+    """Parameters of the one function that is a Typer program; of several, or with a callback, a command."""
     if not re.search(r"^(?:import|from) typer\b", ast.unparse(tree), re.MULTILINE):
         return
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.run"]
     run = {each.id for call in calls for each in call.args if isinstance(each, ast.Name)}
     functions = [node for node in tree.body if isinstance(node, _Function) and (node.name in run or _commands(node))]
-    if len(functions) != 1:
+    if len(functions) != 1 or any(called(call) == "callback" for call in _decorations(tree)):
         yield from [positional("command")] if functions else []
         return
     enums = dict(_enums(tree, constants))
@@ -83,6 +83,13 @@ def typed(tree: ast.Module, constants: _Constants) -> Iterator[Argument]:
     for parameter, default in zip([*parameters, *own.kwonlyargs], defaults, strict=True):
         if not ast.unparse(parameter.annotation or parameter).endswith("Context"):
             yield _parameter(parameter, default, enums, constants)
+
+
+def _decorations(tree: ast.Module) -> Iterator[ast.Call]:
+    """The decorators of the module's functions that are called."""
+    for node in tree.body:
+        if isinstance(node, _Function):
+            yield from (each for each in node.decorator_list if isinstance(each, ast.Call))
 
 
 def _commands(function: _Function) -> bool:
