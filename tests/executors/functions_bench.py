@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +71,14 @@ class FunctionBench:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
         return folder
+
+
+def opened(root: Path) -> Iterator[FunctionBench]:
+    """A bench whose executors are closed in the end."""
+    made = FunctionBench(root)
+    yield made
+    for executor in made.open:
+        executor.close()
 
 
 def sleeper() -> Callable[..., object]:

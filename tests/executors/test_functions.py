@@ -17,15 +17,12 @@ from tunewright.core.spec import Channel, Function, Training
 from tunewright.core.trial import Failure
 from tunewright.executors import access
 
-from .functions_bench import FunctionBench
+from .functions_bench import FunctionBench, opened
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[FunctionBench]:
-    made = FunctionBench(tmp_path)
-    yield made
-    for executor in made.open:
-        executor.close()
+    yield from opened(tmp_path)
 
 
 def values(bench: FunctionBench, name: str) -> list[tuple[str, float, int | None]]:

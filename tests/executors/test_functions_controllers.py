@@ -15,15 +15,12 @@ from tunewright.core.spec import Function, Training
 from tunewright.core.trial import Failure
 from tunewright.executors import processes
 
-from .functions_bench import FunctionBench, eventually, gone, sleeper
+from .functions_bench import FunctionBench, eventually, gone, opened, sleeper
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[FunctionBench]:
-    made = FunctionBench(tmp_path)
-    yield made
-    for executor in made.open:
-        executor.close()
+    yield from opened(tmp_path)
 
 
 CONTROLLER = """

@@ -21,15 +21,12 @@ from tunewright.executors import tasklock
 from tunewright.executors.workdir import Workdir
 from tunewright.testing.executor_suite import PATIENCE
 
-from .functions_bench import FunctionBench, eventually, gone, sleeper
+from .functions_bench import FunctionBench, eventually, gone, opened, sleeper
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[FunctionBench]:
-    made = FunctionBench(tmp_path)
-    yield made
-    for executor in made.open:
-        executor.close()
+    yield from opened(tmp_path)
 
 
 # ---- crashes ----

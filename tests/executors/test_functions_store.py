@@ -28,15 +28,12 @@ from tunewright.executors.function_store import (
     unused_functions,
 )
 
-from .functions_bench import FunctionBench
+from .functions_bench import FunctionBench, opened
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[FunctionBench]:
-    made = FunctionBench(tmp_path)
-    yield made
-    for executor in made.open:
-        executor.close()
+    yield from opened(tmp_path)
 
 
 def at_module_level(x: float) -> float:
