@@ -153,20 +153,14 @@ def truth(rule: Rule, point: Point) -> int:
 
 
 def _truth_of(one: Compare, point: Point) -> int:
-    left, right = one.left, one.right
-    if isinstance(left, Name):
-        if left.name not in point:
-            return 0
-        lesser = point[left.name]
-    else:
-        lesser = left.value
-    if isinstance(right, Name):
-        if right.name not in point:
-            return 0
-        greater = point[right.name]
-    else:
-        greater = right.value
+    lesser, greater = _side(one.left, point), _side(one.right, point)
+    if lesser is None or greater is None:
+        return 0
     return 1 if compare(lesser, one.op, greater) else -1
+
+
+def _side(side: Name | Literal, point: Point) -> Value | None:
+    return side.value if isinstance(side, Literal) else point.get(side.name)
 
 
 def comparisons(rule: Rule) -> Iterator[Compare]:
