@@ -41,8 +41,9 @@ class Invalid(TunewrightError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     @classmethod
-    def one(cls, path: str, message: str, *, extended_allows: bool = False) -> Invalid:
-        return cls([Problem(path, message, extended_allows)])
+    def one(cls, path: str, message: str) -> Invalid:
+        """The error of a single problem, which extended mode refuses too."""
+        return cls([Problem(path, message)])
 
 
 class NotFound(TunewrightError):
