@@ -207,17 +207,13 @@ def test_a_range_with_one_value_is_for_extended_mode(parameter: Parameter) -> No
 def test_a_range_that_makes_no_sense_is_refused(parameter: Parameter, word: str) -> None:
     found = problems("p", parameter)
     assert any(word in problem for problem in found), found
-    with pytest.raises(Invalid):
-        Space({"p": parameter}).check()
 
 
 def test_all_problems_come_at_once() -> None:
     space = Space(
         {"a": ContinuousParameter(1.0, 0.0), "b": CategoricalParameter([]), "c": IntegerParameter(0, 5, "Logarithmic")}
     )
-    with pytest.raises(Invalid) as caught:
-        space.check()
-    assert [problem.path for problem in caught.value.problems] == ["a", "b", "c"]
+    assert [problem.path for problem in space.problems(strict=False)] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -127,12 +127,6 @@ class Space:
                 found.append(Problem(name, text))
         return found or [Problem("", "cannot be completed: whatever the other values are, a rule forbids it.")]
 
-    def check(self, *, strict: bool = False) -> None:
-        """Raise Invalid with every problem, or return."""
-        problems = self.problems(strict=strict)
-        if problems:
-            raise Invalid(problems)
-
     def size(self) -> int | None:
         """The number of distinct points, or None when they are infinite, or too many to count."""
         return counting.count(self.parameters, self.rules)
