@@ -129,8 +129,8 @@ class Reads(Protocol):
 
     def jobs(self, query: JobQuery) -> JobPage: ...
 
-    def running(self, *, tuning: bool = True) -> int:
-        """How many tuning jobs, or plain training jobs, have not ended."""
+    def running(self) -> int:
+        """How many tuning jobs have not ended."""
         ...
 
     def trial(self, name: str) -> TrialView:

@@ -65,9 +65,9 @@ class SqlReads:
             views = [self._job_view(cursor, row) for row in rows[: query.limit]]
         return JobPage(tuple(views), _after(order, rows, query.limit))
 
-    def running(self, *, tuning: bool = True) -> int:
+    def running(self) -> int:
         with looking(self._engine) as cursor:
-            ((count,),) = self._ask.running.run(cursor, {"tuning": tuning}).fetchall()
+            ((count,),) = self._ask.running.run(cursor, {}).fetchall()
         return int(count)
 
     def _job_view(self, cursor: DBAPICursor, row: Sequence[Any]) -> JobView:

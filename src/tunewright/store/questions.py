@@ -55,7 +55,7 @@ class Questions:
         self._made = made = partial(Prepared, dialect=dialect)
         self._jobs = lru_cache(SHAPES)(self._make_jobs)
         self._trials = lru_cache(SHAPES)(self._make_trials)
-        running = and_(job.c.running == true(), job.c.tuning == bindparam("tuning"))
+        running = and_(job.c.running == true(), job.c.tuning == true())
         self.running = made(select(func.count()).select_from(job).where(running))
         mine = and_(job.c.tuning == bindparam("tuning"), job.c.name_key == bindparam("key"))
         of_job = trial.c.job_uid == bindparam("uid")
