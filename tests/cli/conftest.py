@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tunewright.cli.app import app
 
+from .files import load
 from .still import StillEngine
 
 
@@ -42,7 +43,6 @@ def request_of(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     import yaml
 
     from tunewright.cli.shelf import HomeShelf
-    from tunewright.cli.tunefile import load
 
     def made(name: str = "digits", **fields: Any) -> dict[str, Any]:
         (tmp_path / "train.py").write_text("print('acc=1')\n")

@@ -15,9 +15,10 @@ from typer.testing import Result
 from tunewright.cli.checking import checked
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
-from tunewright.cli.tunefile import load
 from tunewright.core.errors import Invalid
 from tunewright.settings import Settings
+
+from .files import load
 
 Run = Callable[..., Result]
 

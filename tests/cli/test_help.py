@@ -15,7 +15,8 @@ from typer.testing import Result
 
 from tunewright.cli.app import COMMANDS, app, run
 from tunewright.cli.check import schema
-from tunewright.cli.tunefile import load
+
+from .files import load
 
 Run = Callable[..., Result]
 DOCS = Path(__file__).parents[2] / "docs"

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from tunewright.cli.check import schema
 from tunewright.cli.document import Plain
 from tunewright.cli.shelf import BucketShelf, HomeShelf
-from tunewright.cli.tunefile import TuningFile, load, pieces
+from tunewright.cli.tunefile import TuningFile, pieces
 from tunewright.core.errors import Invalid
 from tunewright.objects.local import LocalObjects
+
+from .files import load
 
 EXAMPLE = """\
 name: digits

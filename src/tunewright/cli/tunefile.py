@@ -1,8 +1,8 @@
 """A tuning file into AMT's CreateHyperParameterTuningJob request, whole and exactly.
 
 In extended mode local names become `file://` and what AMT has no field for travels in the static
-hyperparameter `_tunewright`. In strict mode local names are put under `s3://` by whoever is handed in as
-`Uploads`, and nothing of ours is sent.
+hyperparameter `_tunewright`. In strict mode local names are put under `s3://` by the `Shelf` that is handed in,
+and nothing of ours is sent.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tunewright.cli.check import findings, told
+from tunewright.cli.check import findings
 from tunewright.cli.document import Document, Plain, read
 from tunewright.cli.names import job_name
 from tunewright.cli.places import Places, interpreter_of, missing_files
 from tunewright.cli.rules import EXTENSIONS, Finding, Sound, space, table
 from tunewright.cli.shelf import Shelf
-from tunewright.core.errors import Invalid
 from tunewright.core.space import Value, encode_value
 from tunewright.sdk.values import encode_hyperparameter, ranges_shape
 
@@ -95,8 +94,16 @@ class Draft:
     strict: bool
 
     @classmethod
-    def of(cls, path: Path, *, strict: bool, now: float, name: str | None = None) -> Draft:
-        """As `load`. Raises Invalid only when the file cannot be read."""
+    def of(cls, path: Path, *, strict: bool, now: float, name: str | None) -> Draft:
+        """Read a tuning file and look at it.
+
+        Args:
+            now: seconds since the epoch, for the name of a job that has none.
+            name: the tuning job's name, whatever the file says.
+
+        Raises:
+            Invalid: the file cannot be read.
+        """
         document = read(path)
         if name is not None:
             document.data["name"] = name
@@ -108,22 +115,6 @@ class Draft:
     def file(self, data: Mapping[str, Plain]) -> TuningFile:
         """The file with data in which nothing is wrong."""
         return TuningFile(self.document.path, data, self.name, self.strict)
-
-
-def load(path: Path, *, strict: bool, now: float, name: str | None = None) -> TuningFile:
-    """Read and check a tuning file.
-
-    Args:
-        now: seconds since the epoch, for the name of a job that has none.
-        name: the tuning job's name, whatever the file says.
-
-    Raises:
-        Invalid: with every problem of the file.
-    """
-    draft = Draft.of(path, strict=strict, now=now, name=name)
-    if draft.found:
-        raise Invalid(told(draft.document, draft.found))
-    return draft.file(draft.document.data)
 
 
 # ---- AMT's structures ----
