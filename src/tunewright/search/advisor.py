@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -32,10 +31,13 @@ from tunewright.search.initial import next_point
 from tunewright.search.median import MedianRule
 from tunewright.search.promotion import PromotionRule
 from tunewright.search.random import RandomSearch
+from tunewright.search.recent import Recent
 from tunewright.search.replicate import merged
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
 from tunewright.search.table import Tables, sign_of
 
+MOST_SPECS = 32
+"""Jobs whose derived specs are kept."""
 _IN_BRACKETS = "Hyperband, by models in two brackets"
 
 
@@ -77,8 +79,8 @@ class Engine:
     def __init__(self) -> None:
         self._tables = Tables()
         self._strategies: dict[str, Strategy] = {}
-        self._parts: OrderedDict[int, tuple[JobSpec, list[JobSpec]]] = OrderedDict()
-        self._singles: OrderedDict[int, tuple[JobSpec, JobSpec]] = OrderedDict()
+        self._parts: Recent[JobSpec, list[JobSpec]] = Recent(MOST_SPECS)
+        self._singles: Recent[JobSpec, JobSpec] = Recent(MOST_SPECS)
         self._median = MedianRule()
         self._halving = SuccessiveHalving()
         self._promotion = PromotionRule()
@@ -180,14 +182,8 @@ class Engine:
 
     def _once(self, spec: JobSpec) -> JobSpec:
         """The spec without replicates; the same object while the job's spec is the same object."""
-        with self._lock:
-            known = self._singles.get(id(spec))
-            if known is None or known[0] is not spec:
-                options = {name: text for name, text in spec.options.items() if name != "replicates"}
-                known = self._singles[id(spec)] = (spec, replace(spec, options=options))
-                while len(self._singles) > 32:
-                    self._singles.popitem(last=False)
-            return known[1]
+        options = {name: text for name, text in spec.options.items() if name != "replicates"}
+        return self._singles.of(spec, lambda: replace(spec, options=options))
 
     # ---- points that come first ----
 
@@ -246,11 +242,4 @@ class Engine:
 
     def _part_specs(self, spec: JobSpec) -> list[JobSpec]:
         """A spec for each definition; the same objects while the job's spec is the same object."""
-        with self._lock:
-            known = self._parts.get(id(spec))
-            if known is None or known[0] is not spec:
-                parts = [replace(spec, definitions=(definition,)) for definition in spec.definitions]
-                known = self._parts[id(spec)] = (spec, parts)
-                while len(self._parts) > 32:
-                    self._parts.popitem(last=False)
-            return known[1]
+        return self._parts.of(spec, lambda: [replace(spec, definitions=(each,)) for each in spec.definitions])

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right, insort
-from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import accumulate, islice
 
 from tunewright.core.history import History, Record
 from tunewright.core.spec import JobSpec
+from tunewright.search.recent import Recent
 from tunewright.search.table import State, state_of
 
 
@@ -117,19 +117,16 @@ class Curves:
 class CurveBook:
     """The curves of the histories judged most recently."""
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
-        self._known: OrderedDict[tuple[int, int], Curves] = OrderedDict()
+    def __init__(self) -> None:
+        self._known: Recent[JobSpec, dict[int, Curves]] = Recent(64)
         self._lock = threading.Lock()
 
     def of(self, history: History, definition: int) -> Curves:
-        key = (id(history.spec), definition)
+        """The up-to-date curves of one definition's trials."""
         with self._lock:
-            curves = self._known.pop(key, None)
+            book = self._known.of(history.spec, dict)
+            curves = book.get(definition)
             if curves is None or not curves.extends_to(history):
-                curves = Curves(history.spec, definition)
+                curves = book[definition] = Curves(history.spec, definition)
             curves.update(history)
-            self._known[key] = curves
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
         return curves

@@ -6,13 +6,12 @@ conditions, parameters follow those that their conditions speak of.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from tunewright.core.errors import Invalid
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
 from tunewright.search.encode import Cube, Floats
 from tunewright.search.random import Taken, fill
+from tunewright.search.recent import Recent
 from tunewright.search.table import Tables
 
 
@@ -21,7 +20,7 @@ class GridSearch:
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables()
-        self._places: OrderedDict[int, tuple[Cube, int]] = OrderedDict()
+        self._places: Recent[Cube, int] = Recent(64)
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
         """The next points.
@@ -46,9 +45,7 @@ class GridSearch:
 
     def _row(self, cube: Cube, taken: Taken) -> Floats | None:
         """The first free point. What the history holds stays taken: the place up to which all is, is kept."""
-        known, place = self._places.pop(id(cube), (cube, 0))
-        if known is not cube:
-            place = 0
+        place = self._places.get(cube) or 0
         assert cube.size is not None, "checked before"
         found = None
         at = place
@@ -60,7 +57,5 @@ class GridSearch:
             elif at == place and key in taken.known:
                 place += 1
             at += 1
-        self._places[id(cube)] = (cube, place)
-        while len(self._places) > 64:
-            self._places.popitem(last=False)
+        self._places.put(cube, place)
         return found

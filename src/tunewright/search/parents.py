@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 import threading
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from tunewright.core.history import History, Record
 from tunewright.core.space import CategoricalParameter, Space, Value
 from tunewright.core.spec import JobSpec
 from tunewright.search.encode import Cube, Floats
+from tunewright.search.recent import Recent
 from tunewright.search.table import State, cube_of, state_of
+
+T = TypeVar("T")
 
 TRANSFER = "TransferLearning"
 IDENTICAL = "IdenticalDataAndAlgorithm"
@@ -77,27 +81,39 @@ def _complete(parent: History, record: Record, space: Space) -> dict[str, Value]
     return point
 
 
-class Known:
-    """The points whose results a job has from its parents, for the jobs asked about most recently."""
+class FromParents(Generic[T]):
+    """What is worked out from a history's parents, for the jobs asked about most recently; anew when a parent grew.
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
-        self._found: OrderedDict[int, tuple[JobSpec, tuple[History, ...], list[int], frozenset[bytes]]] = OrderedDict()
+    Args:
+        most: jobs remembered.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._known: Recent[JobSpec, tuple[tuple[History, ...], list[int], T]] = Recent(most)
         self._lock = threading.Lock()
+
+    def of(self, history: History, make: Callable[[], T]) -> T:
+        """What `make` gave for the parents as they are."""
+        parents, versions = history.parents, [parent.version for parent in history.parents]
+        with self._lock:
+            known = self._known.get(history.spec)
+            # Parents are compared by identity: two of equal content would be read to the same end.
+            if known is None or known[1] != versions or not all(map(operator.is_, known[0], parents)):
+                known = (parents, versions, make())
+                self._known.put(history.spec, known)
+            return known[2]
+
+
+class Known:
+    """The points whose results a job has from its parents."""
+
+    def __init__(self) -> None:
+        self._keys: FromParents[frozenset[bytes]] = FromParents(64)
 
     def of(self, history: History, cube: Cube) -> frozenset[bytes]:
         """Their keys; none unless data and algorithm are the same."""
-        spec, parents = history.spec, history.parents
-        if spec.warm_start is None or spec.warm_start.type != IDENTICAL:
+        warm = history.spec.warm_start
+        if warm is None or warm.type != IDENTICAL:
             return frozenset()
-        versions = [parent.version for parent in parents]
-        with self._lock:
-            found = self._found.pop(id(spec), None)
-            same = found is not None and found[0] is spec and found[2] == versions
-            if found is None or not same or not all(map(operator.is_, found[1], parents)):
-                rows = (row for parent in parents for row in read_parent(parent, cube, 1.0).rows)
-                found = (spec, parents, versions, frozenset(cube.key(row) for row in rows))
-            self._found[id(spec)] = found
-            while len(self._found) > self._most:
-                self._found.popitem(last=False)
-            return found[3]
+        rows = (row for parent in history.parents for row in read_parent(parent, cube, 1.0).rows)
+        return self._keys.of(history, lambda: frozenset(cube.key(row) for row in rows))

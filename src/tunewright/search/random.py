@@ -7,7 +7,6 @@ either, be the seed theirs, while anything else is left.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from tunewright.core.history import History
 from tunewright.core.ports import Proposals
 from tunewright.search.encode import Cube, Floats, Ints
 from tunewright.search.parents import Known
+from tunewright.search.recent import Recent
 from tunewright.search.table import Table, Tables
 
 MAX_ORDERED = 1 << 17
@@ -37,7 +37,7 @@ class RandomSearch:
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables()
-        self._orders: OrderedDict[int, _Order] = OrderedDict()
+        self._orders: Recent[Cube, _Order] = Recent(16)
         self._known = Known()
 
     def propose(self, history: History, first: int, count: int) -> Proposals:
@@ -54,7 +54,7 @@ class RandomSearch:
     def _row(self, table: Table, number: int, taken: Taken) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
         if cube.size is not None and cube.size <= (MAX_ORDERED if cube.plain else MAX_WALKED):
-            return self._order(cube, seed).first_free(taken)
+            return self._orders.of(cube, lambda: _Order(cube, seed)).first_free(taken)
         if cube.size is None and cube.plain and not taken.spared:
             return random_row(cube, seed, number)
         for attempt in range(_TRIES):
@@ -62,14 +62,6 @@ class RandomSearch:
             if cube.key(row) not in taken:
                 return row
         return row if cube.size is None else next_free(cube, row, taken)
-
-    def _order(self, cube: Cube, seed: int) -> _Order:
-        found = self._orders.get(id(cube))
-        if found is None or found.cube is not cube:
-            found = self._orders[id(cube)] = _Order(cube, seed)
-            while len(self._orders) > 16:
-                self._orders.popitem(last=False)
-        return found
 
 
 class Taken:
@@ -163,7 +155,7 @@ class _Order:
 
     def __init__(self, cube: Cube, seed: int) -> None:
         assert cube.size is not None, "only finite spaces have an order"
-        self.cube = cube
+        self._cube = cube
         draws = np.random.default_rng([seed, 0]).exponential(size=cube.size)
         self._order: Ints = np.argsort(draws / cube.weights)
         self._start = {False: 0, True: 0}
@@ -172,8 +164,8 @@ class _Order:
         """The first point that is not taken. What the history holds and what is spared stays so: it is skipped once."""
         sparing = bool(taken.spared)
         for place in range(self._start[sparing], len(self._order)):
-            row = self.cube.row_at(int(self._order[place]))
-            key = self.cube.key(row)
+            row = self._cube.row_at(int(self._order[place]))
+            key = self._cube.key(row)
             if key not in taken:
                 return row
             if place == self._start[sparing] and key not in taken.new:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
 from enum import IntEnum
 from itertools import islice
 
@@ -18,10 +17,11 @@ from tunewright.core.history import History, Record
 from tunewright.core.space import Space
 from tunewright.core.spec import Direction, JobSpec
 from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.recent import Recent
 
-MOST_CUBES = 64
-_cubes: OrderedDict[int, Cube] = OrderedDict()
-_making = threading.Lock()
+MOST = 64
+"""Spaces whose cubes are kept, and jobs whose tables are."""
+_cubes: Recent[Space, Cube] = Recent(MOST)
 
 
 class State(IntEnum):
@@ -53,14 +53,7 @@ def sign_of(spec: JobSpec) -> float:
 
 def cube_of(space: Space) -> Cube:
     """The cube of a space, made once: counting the points of one with rules takes long."""
-    with _making:
-        known = _cubes.pop(id(space), None)
-        if known is None or known.space is not space:
-            known = Cube(space)
-        _cubes[id(space)] = known
-        while len(_cubes) > MOST_CUBES:
-            _cubes.popitem(last=False)
-        return known
+    return _cubes.of(space, lambda: Cube(space))
 
 
 class Table:
@@ -165,21 +158,17 @@ class Table:
 class Tables:
     """The tables of the histories asked about most recently."""
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
-        self._tables: OrderedDict[int, Table] = OrderedDict()
+    def __init__(self) -> None:
+        self._tables: Recent[JobSpec, Table] = Recent(MOST)
         self._lock = threading.Lock()
 
     def of(self, history: History) -> Table:
         """The up-to-date table of a history with one definition."""
-        key = id(history.spec)
         with self._lock:
-            table = self._tables.pop(key, None)
+            table = self._tables.get(history.spec)
             if table is None or not table.extends_to(history):
                 table = Table(history.spec)
-            self._tables[key] = table
-            while len(self._tables) > self._most:
-                self._tables.popitem(last=False)
+                self._tables.put(history.spec, table)
             with table.lock:
                 table.update(history)
         return table

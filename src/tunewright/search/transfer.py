@@ -12,9 +12,6 @@ are expected to be the parents' where the results are more probable so.
 
 from __future__ import annotations
 
-import operator
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,14 +19,13 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from tunewright.core.history import History
-from tunewright.core.spec import JobSpec
 from tunewright.search.bayesian.model import Data, fit
 from tunewright.search.bayesian.optimise import scatter
 from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube, Floats
-from tunewright.search.parents import IDENTICAL, Parent, read_parent
+from tunewright.search.parents import IDENTICAL, FromParents, Parent, read_parent
 from tunewright.search.table import sign_of
 
 MOST_ROWS = 60
@@ -103,26 +99,14 @@ def promising_row(cube: Cube, tasks: Sequence[Task], tried: Floats, rng: np.rand
 
 
 class WarmStarts:
-    """The parents of the jobs asked about most recently, read and fitted once."""
+    """The parents of jobs, read and fitted once."""
 
-    def __init__(self, most: int = 16) -> None:
-        self._most = most
-        self._known: OrderedDict[int, tuple[JobSpec, tuple[History, ...], list[int], Warm]] = OrderedDict()
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
+        self._warm: FromParents[Warm] = FromParents(16)
 
     def of(self, history: History, cube: Cube) -> Warm:
         """What the parents of a history say in its cube."""
-        versions = [parent.version for parent in history.parents]
-        with self._lock:
-            known = self._known.get(id(history.spec))
-            same = known is not None and known[0] is history.spec and known[2] == versions
-            # Parents are compared by identity: two of equal content would be read to the same end.
-            if known is None or not same or not all(map(operator.is_, known[1], history.parents)):
-                known = (history.spec, history.parents, versions, _read(history, cube))
-                self._known[id(history.spec)] = known
-                while len(self._known) > self._most:
-                    self._known.popitem(last=False)
-            return known[3]
+        return self._warm.of(history, lambda: _read(history, cube))
 
 
 def _read(history: History, cube: Cube) -> Warm:

@@ -31,6 +31,9 @@ COARSE, COARSE_LEAST = 8, 8
 FINE = 60
 """In between it is adjusted whenever they have grown by one in so many."""
 
+MOST_FITS = 64
+"""Fits that are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -135,8 +138,7 @@ def first(seen: Seen, step: int) -> Seen:
 class Fits:
     """Fits by the data they were made to. Losing the cache costs time and changes nothing."""
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._known: OrderedDict[bytes, tuple[Floats, float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -169,6 +171,6 @@ class Fits:
         found = theta, Loss(data, prior)(theta)[0]
         with self._lock:
             self._known[key] = found
-            while len(self._known) > self._most:
+            while len(self._known) > MOST_FITS:
                 self._known.popitem(last=False)
         return found
