@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
 from tunewright.search import Search
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian import pending
 from tunewright.search.bayesian.acquisition import LogEI, log_h
 from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
@@ -21,7 +22,7 @@ from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import half_rank, model_targets, unit_of
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Cube
 
 SPACE = Space(
     {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tunewright.core.lattice import Lattice
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Space
-from tunewright.search.axes import NumericAxis
-from tunewright.search.encode import MAX_LATTICE, Cube, nearest
+from tunewright.search.axes import MAX_LATTICE, NumericAxis, nearest
+from tunewright.search.encode import Cube
 
 SCALES = st.sampled_from(["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"])
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, Space
+from tunewright.search.arrays import Floats, Ints
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.optimise import Hunt
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.encode import Cube
 from tunewright.search.random import Taken
 
 

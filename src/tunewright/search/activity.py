@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from tunewright.core.conditions import Compare, Literal, Name, Rule, compare, fold, number_of
 from tunewright.core.rules import Rules
 from tunewright.core.space import Value
-from tunewright.search.axes import Axis, Floats, NumericAxis
+from tunewright.search.arrays import Bools, Floats
+from tunewright.search.axes import Axis, NumericAxis
 
-Bools: TypeAlias = NDArray[np.bool_]
 Truths: TypeAlias = NDArray[np.int8]
 
 _OPERATIONS: Mapping[str, Callable[[Floats, float], Bools]] = {

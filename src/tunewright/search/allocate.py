@@ -13,6 +13,7 @@ import numpy as np
 
 from tunewright.core.history import Record
 from tunewright.core.spec import JobSpec, Strategy
+from tunewright.search.arrays import Floats
 from tunewright.search.table import State, state_of
 
 FAIR_START = 5
@@ -44,9 +45,7 @@ def allocate(spec: JobSpec, records: Mapping[int, Record], number: int, sign: fl
     return open_to[int(rng.choice(len(open_to), p=chances))]
 
 
-def _chances(
-    records: Mapping[int, Record], sign: float, open_to: list[int]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _chances(records: Mapping[int, Record], sign: float, open_to: list[int]) -> Floats:
     """Probabilities from the rate of hits, with a hit and a miss added to each (Laplace)."""
     ended = [r for r in records.values() if not r.live]
     values = sorted(sign * r.value for r in ended if r.value is not None and state_of(r) is State.GOOD)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunewright.core.lattice import Lattice
 from tunewright.core.space import (
@@ -22,10 +21,8 @@ from tunewright.core.space import (
     Scaling,
     Value,
 )
+from tunewright.search.arrays import Floats, Ints
 from tunewright.search.stepped import Steps
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
 
 MAX_LATTICE = 4096
 """Lattices with more values than this are continuous to the model, and rounded when decoded."""

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from tunewright.core.completion import IMPROVEMENT
-from tunewright.search.encode import Floats
+from tunewright.search.arrays import Floats
 
 SMALL = 1e-3
 """Share of the distance from the best to the median that counts as nothing when the best is near 0."""

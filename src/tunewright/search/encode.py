@@ -19,10 +19,9 @@ from tunewright.core import counting
 from tunewright.core.conditions import Rule, names_in, truth
 from tunewright.core.errors import Invalid
 from tunewright.core.space import Point, Space, Value
-from tunewright.search.activity import Activity, Bools
-from tunewright.search.axes import MAX_LATTICE, Axis, CategoricalAxis, Floats, Ints, axis_of, nearest
-
-__all__ = ["MAX_LATTICE", "Axis", "CategoricalAxis", "Cube", "Floats", "Ints", "nearest"]
+from tunewright.search.activity import Activity
+from tunewright.search.arrays import Bools, Floats, Ints
+from tunewright.search.axes import Axis, CategoricalAxis, axis_of
 
 _SWEEPS = 4
 

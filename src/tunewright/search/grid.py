@@ -9,7 +9,8 @@ from __future__ import annotations
 from tunewright.core.errors import Invalid
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.arrays import Floats
+from tunewright.search.encode import Cube
 from tunewright.search.random import Taken, fill
 from tunewright.search.recent import Recent
 from tunewright.search.table import Tables

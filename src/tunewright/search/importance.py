@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunewright.core.history import History
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.evidence import FIT_MOST, subset
 from tunewright.search.bayesian.model import Data, fit
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Cube
 from tunewright.search.table import State, Table
 from tunewright.search.threads import one_blas_thread
 

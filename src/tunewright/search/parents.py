@@ -14,7 +14,8 @@ import numpy as np
 from tunewright.core.history import History, Record
 from tunewright.core.space import CategoricalParameter, Space, Value
 from tunewright.core.spec import JobSpec
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.arrays import Floats
+from tunewright.search.encode import Cube
 from tunewright.search.recent import Recent
 from tunewright.search.table import State, cube_of, state_of
 

@@ -16,7 +16,8 @@ from tunewright.core.counting import FEW
 from tunewright.core.events import Proposal
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.arrays import Floats, Ints
+from tunewright.search.encode import Cube
 from tunewright.search.parents import Known
 from tunewright.search.recent import Recent
 from tunewright.search.table import Table, Tables

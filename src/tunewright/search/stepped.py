@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunewright.core.lattice import Lattice
+from tunewright.search.arrays import Floats
 
-Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[Any]
 """Whole numbers: int64 where everything fits, else Python's own."""
 

@@ -16,7 +16,8 @@ import numpy as np
 from tunewright.core.history import History, Record
 from tunewright.core.space import Space
 from tunewright.core.spec import Direction, JobSpec
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.arrays import Floats, Ints
+from tunewright.search.encode import Cube
 from tunewright.search.recent import Recent
 
 MOST = 64

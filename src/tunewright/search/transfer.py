@@ -19,12 +19,13 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from tunewright.core.history import History
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.model import Data, fit
 from tunewright.search.bayesian.optimise import scatter
 from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Cube
 from tunewright.search.parents import IDENTICAL, FromParents, Parent, read_parent
 from tunewright.search.table import sign_of
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
+from tunewright.search.arrays import Floats, Ints
 from tunewright.search.bayesian.posterior import Posterior
-from tunewright.search.encode import Floats, Ints
 
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _FAR = -1e4

@@ -16,10 +16,10 @@ from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
 from tunewright.core.spec import Hyperband
 from tunewright.core.trial import Verdict
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.evidence import Fits
 from tunewright.search.bayesian.fidelity import FidelitySearch
 from tunewright.search.bayesian.strategy import Turn
-from tunewright.search.encode import Floats
 from tunewright.search.hyperband import SuccessiveHalving, at_the_end, every, is_long
 from tunewright.search.median import MedianRule
 from tunewright.search.random import Taken, fill

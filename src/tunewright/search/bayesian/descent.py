@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
-from tunewright.search.encode import Floats
+from tunewright.search.arrays import Floats
 
 
 def descend(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.arrays import Floats
+from tunewright.search.encode import Cube
 
 _DESIGNS = 32
 _CANDIDATES = 64

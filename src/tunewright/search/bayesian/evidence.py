@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.bayesian.kernel import Matern
 from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.encode import Cube
 from tunewright.search.parents import Parent
 from tunewright.search.table import State, Table
 
@@ -68,7 +69,7 @@ class Seen:
         )
 
     @property
-    def good(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def good(self) -> Bools:
         return np.isfinite(self.values)
 
     @property

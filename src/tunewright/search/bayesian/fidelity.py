@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunewright.core.history import History
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
@@ -21,7 +22,7 @@ from tunewright.search.bayesian.ladder import Ladder
 from tunewright.search.bayesian.optimise import Hunt
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.strategy import free_row
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Cube
 from tunewright.search.random import Taken, random_row
 from tunewright.search.table import State, Table
 

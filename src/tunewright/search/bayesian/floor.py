@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.arrays import Bools, Floats, Ints
+from tunewright.search.encode import Cube
 
 SHARE = 0.6
 LATER_SHARE = 0.2
@@ -42,7 +43,7 @@ def due_level(cube: Cube, rows: Floats, initial: int, rng: np.random.Generator) 
     target = SHARE * min(n, EARLY) + LATER_SHARE * max(0, n - EARLY)
     most, chosen = -1.0, -1
     active = cube.activity.active(rows)
-    counts: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+    counts: dict[int, Ints] = {}
     for j in cube.categorical:
         levels = int(cube.levels[j])
         if levels < 2:
@@ -60,7 +61,7 @@ def due_level(cube: Cube, rows: Floats, initial: int, rng: np.random.Generator) 
     return chosen, int(rng.choice(least))
 
 
-def barren_levels(cube: Cube, rows: Floats, good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[tuple[int, int]]:
+def barren_levels(cube: Cube, rows: Floats, good: Bools) -> list[tuple[int, int]]:
     """Categorical parameters and those of their values that failed every time, twice at least.
 
     Args:

@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from tunewright.search.encode import Floats
+from tunewright.search.arrays import Floats
 
 _ROOT3, _ROOT5 = math.sqrt(3.0), math.sqrt(5.0)
 _MANY_COLUMNS = 100

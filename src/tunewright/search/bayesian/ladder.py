@@ -9,13 +9,13 @@ import numpy as np
 
 from tunewright.core.history import History, Record
 from tunewright.core.spec import Hyperband
-from tunewright.search.activity import Bools
+from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.bayesian.evidence import subset
 from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.priors import Layout
 from tunewright.search.bayesian.transforms import model_targets, standardise
 from tunewright.search.curves import Curve
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.encode import Cube
 from tunewright.search.hyperband import ETA, rungs
 from tunewright.search.table import State, Table, state_of
 

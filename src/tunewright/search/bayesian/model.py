@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.descent import descend
 from tunewright.search.bayesian.kernel import Matern, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.priors import JITTER, Layout, Prior
-from tunewright.search.encode import Floats
 
 STEPS, FEW_STEPS = 40, 12
 """Steps of descent from the prior's start, and from a fit to nearly the same data."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunewright.search.activity import Bools
+from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.descent import descend
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.encode import Cube
 from tunewright.search.random import Taken
 
 GLOBAL, LOCAL, STARTS = 600, 300, 5

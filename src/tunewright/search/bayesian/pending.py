@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.posterior import Posterior, cholesky
-from tunewright.search.encode import Floats
 
 FANTASIES = 16
 

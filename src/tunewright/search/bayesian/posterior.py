@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
+from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.model import Data
 from tunewright.search.bayesian.priors import JITTER
-from tunewright.search.encode import Floats, Ints
 
 NOISY = 0.02
 """Share of the signal variance above which noise is taken seriously."""
@@ -103,7 +103,7 @@ class Posterior:
     def noisy(self) -> bool:
         return self.noise > NOISY * self.signal
 
-    def with_incumbent(self, among: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Posterior:
+    def with_incumbent(self, among: Bools) -> Posterior:
         """The same posterior with the incumbent taken among some of the real data (a mask of shape (m,))."""
         values = self.targets if self.noisy else self.fitted
         return self.against(float(values[among].min()))

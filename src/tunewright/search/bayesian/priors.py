@@ -13,7 +13,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from tunewright.search.encode import Cube, Floats, Ints
+from tunewright.search.arrays import Floats, Ints
+from tunewright.search.encode import Cube
 
 
 class Kind(IntEnum):

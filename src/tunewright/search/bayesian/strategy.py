@@ -9,6 +9,7 @@ import numpy as np
 
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
+from tunewright.search.arrays import Bools, Floats
 from tunewright.search.bayesian import design, floor, pending, wider
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import (
@@ -28,7 +29,7 @@ from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Kind
 from tunewright.search.bayesian.transforms import unit_of
 from tunewright.search.convergence import hopeless, stagnant
-from tunewright.search.encode import Cube, Floats
+from tunewright.search.encode import Cube
 from tunewright.search.random import Taken, fill, next_free, random_row, sparing
 from tunewright.search.table import Table, Tables
 from tunewright.search.threads import one_blas_thread
@@ -224,9 +225,7 @@ class Turn:
     def _evidence(self, seen: Seen, most: int, matern: Matern) -> Evidence:
         return Evidence.of(self._table.cube, seen, most, self._table.spec.seed, matern, self._models)
 
-    def _eligible(
-        self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _eligible(self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None) -> Bools:
         """Which observations the incumbent is taken from: successes, of a forced value where there are some."""
         among = seen.good[evidence.kept]
         if not among.any():
@@ -240,7 +239,7 @@ class Turn:
         return among
 
 
-def inside_of(cube: Cube, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def inside_of(cube: Cube, rows: Floats) -> Bools:
     """Which rows (n, d) lie within the ranges of all numeric parameters."""
     numeric = rows[:, ~cube.is_categorical]
     return np.asarray(((numeric >= -_EDGE) & (numeric <= 1.0 + _EDGE)).all(axis=1))

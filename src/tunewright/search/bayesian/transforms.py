@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import ndtri
 
-from tunewright.search.encode import Floats
+from tunewright.search.arrays import Floats
 
 _WORST = 2.0**1000
 """Beyond it nothing is told apart."""

@@ -14,8 +14,8 @@ import math
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.transforms import unit_of
-from tunewright.search.encode import Floats
 
 RADIUS = 0.1
 """Trials this close in every coordinate are one crowd."""
