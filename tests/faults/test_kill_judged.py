@@ -18,7 +18,6 @@ from tunewright.core.machine import step
 from tunewright.core.trial import StopCause, TrialStatus
 from tunewright.search.advisor import Engine
 from tunewright.search.allocate import allocate
-from tunewright.search.table import sign_of
 
 from .site import METRIC, RANGES, Site
 
@@ -139,6 +138,6 @@ def test_two_definitions(tmp_path: Path) -> None:
             if isinstance(event, Proposed) and event.proposals:
                 assert before is not None
                 [proposal] = event.proposals
-                drawn = allocate(before.spec, history.records, proposal.number, sign_of(before.spec), [0, 1])
+                drawn = allocate(before.spec, history.records, proposal.number, [0, 1])
                 assert proposal.definition == drawn
     assert configurations(killed) == configurations(calm)

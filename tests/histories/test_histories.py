@@ -24,7 +24,6 @@ from tunewright.core.spec import Strategy
 from tunewright.core.trial import Trial, TrialStatus
 from tunewright.search.advisor import Engine, proposals_by_model
 from tunewright.search.allocate import allocate
-from tunewright.search.table import sign_of
 
 from .record import HERE, Recording, names, read
 
@@ -172,7 +171,7 @@ def test_the_allocator_draws_by_trial_number(name: str) -> None:
         records = dict(history.records)
         for proposal in event.proposals:
             everyone = list(range(len(spec.definitions)))
-            drawn = allocate(spec, records, proposal.number, sign_of(spec), everyone)
+            drawn = allocate(spec, records, proposal.number, everyone)
             free = spec.definitions[drawn].space.size()
             used_up = free is not None and seen[drawn] >= free
             assert proposal.definition == drawn or used_up

@@ -97,17 +97,15 @@ class TuningOperations:
     def _overall(self, job: Job, best: Wire | None) -> Wire | None:
         """The best over a job and its parents, where data and algorithm are the same; of equal ones the earliest."""
         warm = job.spec.warm_start
-        objective = job.spec.definitions[0].objective
-        if warm is None or warm.type != IDENTICAL or objective is None:
+        if warm is None or warm.type != IDENTICAL:
             return None
         found = [(job, best)]
         for name in warm.parents:
             with contextlib.suppress(NotFound):
                 parent = self._service.reads.job(name).job
                 found.append((parent, self._summary(parent)))
-        sign = -1.0 if objective.better(1.0, 0.0) else 1.0
         ranked = [
-            (sign * each.best.value, summary["CreationTime"], {**summary, "TuningJobName": each.name})
+            (job.spec.sign * each.best.value, summary["CreationTime"], {**summary, "TuningJobName": each.name})
             for each, summary in found
             if each.best is not None and summary is not None
         ]

@@ -9,7 +9,7 @@ from tunewright.cli.names import did_you_mean
 from tunewright.core.errors import Invalid
 from tunewright.core.reads import TrialView
 from tunewright.core.space import decode_value
-from tunewright.core.spec import Direction, JobSpec
+from tunewright.core.spec import JobSpec
 from tunewright.core.trial import TrialStatus
 from tunewright.sdk.causes import cause
 from tunewright.sdk.phrases import duration
@@ -23,13 +23,11 @@ def ordered(rows: Sequence[TrialView], spec: JobSpec, sort: str) -> list[TrialVi
     """Rows by objective (best first, those without one last), number, status or length. Raises Invalid."""
     if sort not in SORTS:
         raise Invalid.one("--sort", f"{sort!r} is not one of {', '.join(SORTS)}.{did_you_mean(sort, SORTS)}")
-    objective = spec.definitions[0].objective
-    sign = -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
 
     def key(row: TrialView) -> tuple[float | str, ...]:
         trial = row.trial
         if sort == "objective":
-            return (1.0, 0.0) if trial.value is None else (0.0, sign * trial.value)
+            return (1.0, 0.0) if trial.value is None else (0.0, spec.sign * trial.value)
         if sort == "status":
             return (str(trial.status),)
         return (-seconds(row),) if sort == "time" else ()

@@ -17,7 +17,7 @@ from tunewright.core.history import Emitted, Ended, Fact, History, Restarted
 from tunewright.core.job import Job
 from tunewright.core.machine import step
 from tunewright.core.ports import Advisor
-from tunewright.core.spec import Direction, JobSpec
+from tunewright.core.spec import JobSpec
 from tunewright.core.trial import StopCause, Trial, TrialStatus, Verdict
 
 _BY_RULE = (StopCause.EARLY, StopCause.MAX_RESOURCE)
@@ -75,8 +75,7 @@ class WhatIf:
         truth, supposed = self.best_recorded, self.best_supposed
         if truth is None or supposed is None or truth.value is None or supposed.value is None:
             return None
-        loss = truth.value - supposed.value
-        return max(0.0, loss if self._maximise else -loss)
+        return max(0.0, self.spec.sign * (supposed.value - truth.value))
 
     def epochs_saved(self) -> int:
         return sum(self.recorded[n].epoch - course.epoch for n, course in self.supposed.items())
@@ -85,14 +84,10 @@ class WhatIf:
         """Never less than nothing: a program that ended by itself may have been gone before its last value was read."""
         return sum(max(0.0, self.recorded[n].seconds - course.seconds) for n, course in self.supposed.items())
 
-    @property
-    def _maximise(self) -> bool:
-        objective = self.spec.definitions[0].objective
-        return objective is not None and objective.direction is Direction.MAXIMIZE
-
     def _best(self, courses: Iterable[Course]) -> Course | None:
-        sign = -1.0 if self._maximise else 1.0
-        valued = [(sign * course.value, course.number, course) for course in courses if course.value is not None]
+        valued = [
+            (self.spec.sign * course.value, course.number, course) for course in courses if course.value is not None
+        ]
         return min(valued, key=lambda each: each[:2])[2] if valued else None
 
 

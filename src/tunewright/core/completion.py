@@ -22,9 +22,7 @@ def improves(job: Job, value: float) -> bool:
     """Whether `value` is better than the best by at least 1 % of |best| (the first value always is)."""
     if job.best is None:
         return True
-    gain = value - job.best.value
-    if not _objective(job).better(1.0, 0.0):
-        gain = -gain
+    gain = job.spec.sign * (job.best.value - value)
     return gain > 0 and gain >= IMPROVEMENT * max(abs(job.best.value), 1e-12)
 
 

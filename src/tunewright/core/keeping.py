@@ -40,10 +40,7 @@ def _sorted(job: Job, held: Mapping[int, Trial], waiting: frozenset[int]) -> Job
 
 
 def _staying(job: Job, held: Mapping[int, Trial]) -> frozenset[int]:
-    objective = job.spec.definitions[0].objective
-    assert objective is not None, "only tuning jobs keep the best"
-    sign = 1.0 if objective.better(0.0, 1.0) else -1.0
-    ranked = sorted((sign * trial.value, number) for number, trial in held.items() if trial.value is not None)
+    ranked = sorted((job.spec.sign * trial.value, number) for number, trial in held.items() if trial.value is not None)
     best = {number for _, number in ranked[: job.spec.keep_best]}
     return frozenset(best | ({job.best.number} if job.best is not None else set()))
 

@@ -264,6 +264,12 @@ class JobSpec:
         return self.strategy is not None
 
     @property
+    def sign(self) -> float:
+        """+1 when less is better, -1 when more is: sign times an objective is minimised. All definitions share it."""
+        objective = self.definitions[0].objective
+        return -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
+
+    @property
     def replicates(self) -> int:
         """How many training jobs each configuration gets."""
         told = self.options.get("replicates")

@@ -34,7 +34,7 @@ from tunewright.search.random import RandomSearch
 from tunewright.search.recent import Recent
 from tunewright.search.replicate import merged
 from tunewright.search.strategy import Judge, Strategy, chosen_name, load_installed
-from tunewright.search.table import Tables, sign_of
+from tunewright.search.table import Tables
 
 MOST_SPECS = 32
 """Jobs whose derived specs are kept."""
@@ -43,8 +43,8 @@ _IN_BRACKETS = "Hyperband, by models in two brackets"
 
 def _all_stagnant(history: History) -> bool:
     """Whether the best of all definitions has not improved for long: each alone sees a part of the results."""
-    sign, spec = sign_of(history.spec), history.spec
-    values = [math.nan if r.value is None else sign * r.value for r in history.records.values()]
+    spec = history.spec
+    values = [math.nan if r.value is None else spec.sign * r.value for r in history.records.values()]
     most = max(len(definition.space.parameters) for definition in spec.definitions)
     return stagnant(np.array(values, dtype=float), most, model=False)
 
@@ -223,7 +223,7 @@ class Engine:
         for number in range(first, first + count):
             found = None
             while open_to and found is None:
-                definition = allocate(spec, records, number, sign_of(spec), open_to)
+                definition = allocate(spec, records, number, open_to)
                 answer = self._part(spec, records, definition, number)
                 if answer.proposals:
                     found = replace(answer.proposals[0], definition=definition)

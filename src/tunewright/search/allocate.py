@@ -28,19 +28,18 @@ FLOOR = 0.1
 _SALT = 1_000_003
 
 
-def allocate(spec: JobSpec, records: Mapping[int, Record], number: int, sign: float, open_to: list[int]) -> int:
+def allocate(spec: JobSpec, records: Mapping[int, Record], number: int, open_to: list[int]) -> int:
     """The definition for trial `number`, among those in `open_to` (not used up).
 
     Args:
         records: all trials so far, of all definitions.
-        sign: +1 when less is better, -1 when more is.
     """
     turn = (number - 1) % len(spec.definitions)
     in_turn = min(open_to, key=lambda definition: (definition - turn) % len(spec.definitions))
     steady = spec.strategy is not Strategy.BAYESIAN
     if steady or number <= FAIR_START * len(spec.definitions) or len(open_to) == 1:
         return in_turn
-    chances = _chances(records, sign, open_to)
+    chances = _chances(records, spec.sign, open_to)
     rng = np.random.default_rng([spec.seed, number, _SALT])
     return open_to[int(rng.choice(len(open_to), p=chances))]
 

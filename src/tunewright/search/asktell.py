@@ -19,7 +19,6 @@ from tunewright.search.arguments import known_of, objective_of, pairs_of, point_
 from tunewright.search.asked import Asked, parents_in, spec_of
 from tunewright.search.parents import IDENTICAL, places
 from tunewright.search.replicate import merged
-from tunewright.search.table import State, sign_of, state_of
 
 
 class Exhausted(TunewrightError):
@@ -238,16 +237,13 @@ class Search:
         """
         spec = self._history.spec
         with self._lock:
-            if spec.replicates > 1:
-                return _best_mean(self._history, spec)
-            records = list(self._history.records.values())
-        sign = sign_of(spec)
-        good = [r for r in records if state_of(r) is State.GOOD and r.value is not None]
-        if not good:
+            seen = merged(self._history, spec, spec.replicates) if spec.replicates > 1 else self._history
+            values = [(spec.sign * r.value, r.number) for r in seen.records.values() if r.value is not None]
+        if not values:
             return None
-        record = min(good, key=lambda r: (sign * r.value if r.value is not None else math.inf, r.number))
-        assert record.value is not None, "good records have a value"
-        return Result(record.number, dict(record.point), record.value)
+        value, number = min(values)
+        first = (number - 1) * spec.replicates + 1
+        return Result(first, dict(seen.records[number].point), spec.sign * value)
 
     @property
     def converged(self) -> bool:
@@ -277,15 +273,6 @@ class Search:
                     f" learned from it; a result needs values of {', '.join(space.parameters)}, under these names."
                 )
                 warnings.warn(text, TunewrightWarning, stacklevel=3)
-
-
-def _best_mean(history: History, spec: JobSpec) -> Result | None:
-    sign, found = sign_of(spec), merged(history, spec, spec.replicates)
-    good = [r for r in found.records.values() if state_of(r) is State.GOOD and r.value is not None]
-    if not good:
-        return None
-    top = min(good, key=lambda r: (sign * (r.value or 0.0), r.number))
-    return Result((top.number - 1) * spec.replicates + 1, dict(top.point), top.value or 0.0)
 
 
 def _ended(number: int, value: float | None, *, stopped: bool) -> Ended:

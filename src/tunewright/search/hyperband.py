@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from tunewright.core.history import History, Record
 from tunewright.core.replicates import configuration_of
-from tunewright.core.spec import Direction, Hyperband
+from tunewright.core.spec import Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve, CurveBook
 
@@ -103,8 +103,7 @@ class SuccessiveHalving:
                 at_rung = Curve.of(other).value_at(rung)
                 if at_rung is not None:
                     running.append(at_rung)
-        objective = history.spec.definitions[definition].objective
-        maximise = objective is not None and objective.direction is Direction.MAXIMIZE
+        maximise = history.spec.sign < 0
         count = len(finished) + len(running) + 1
         if count < ETA:
             return Verdict(False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from tunewright.core.history import History
-from tunewright.core.spec import Direction
 from tunewright.core.trial import Verdict
 from tunewright.search.curves import CurveBook
 
@@ -42,9 +41,7 @@ class MedianRule:
         if len(averages) < LEAST_FINISHED:
             return Verdict(False)
         median = median_of(averages)
-        objective = history.spec.definitions[record.definition].objective
-        maximise = objective is not None and objective.direction is Direction.MAXIMIZE
-        worse = value < median if maximise else value > median
+        worse = history.spec.sign * value > history.spec.sign * median
         verb = "stopped" if worse else "goes on"
         why = f"{verb} at epoch {upto}: {value:.6g} against the median {median:.6g} of {len(averages)} jobs"
         return Verdict(worse, why, value, median)

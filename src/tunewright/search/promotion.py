@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from tunewright.core.events import Promotion
 from tunewright.core.history import History, Record
-from tunewright.core.spec import Direction, Hyperband
+from tunewright.core.spec import Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve
 from tunewright.search.hyperband import ETA, at_the_end, rungs
@@ -58,9 +58,8 @@ class Standing:
     """The trials of one definition that passed a rung, the best first; of equals the earlier one."""
 
     def __init__(self, history: History, definition: int, rung: int) -> None:
-        objective = history.spec.definitions[definition].objective
         self.rung = rung
-        self._sign = -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
+        self._sign = history.spec.sign
         self._ranked: list[tuple[float, int]] = []
         for record in history.records.values():
             if record.definition == definition and state_of(record) not in _OUT:

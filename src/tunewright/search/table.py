@@ -15,7 +15,7 @@ import numpy as np
 
 from tunewright.core.history import History, Record
 from tunewright.core.space import Space
-from tunewright.core.spec import Direction, JobSpec
+from tunewright.core.spec import JobSpec
 from tunewright.search.arrays import Floats, Ints
 from tunewright.search.encode import Cube
 from tunewright.search.recent import Recent
@@ -46,12 +46,6 @@ def state_of(record: Record) -> State:
     return State.VOID if record.ended.stopped and not record.ended.diverged else State.BAD
 
 
-def sign_of(spec: JobSpec) -> float:
-    """+1 when less is better, -1 when more is: sign times objective is minimised."""
-    objective = spec.definitions[0].objective
-    return -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
-
-
 def cube_of(space: Space) -> Cube:
     """The cube of a space, made once: counting the points of one with rules takes long."""
     return _cubes.of(space, lambda: Cube(space))
@@ -69,7 +63,6 @@ class Table:
     def __init__(self, spec: JobSpec) -> None:
         self.spec = spec
         self.cube = cube_of(spec.definitions[0].space)
-        self.sign = sign_of(spec)
         self.keys: dict[bytes, int] = {}
         self.lock = threading.RLock()
         self.begun = 0
@@ -143,7 +136,9 @@ class Table:
         state = state_of(record)
         self._records[i] = record
         self._states[i] = state
-        self._values[i] = self.sign * record.value if state is State.GOOD and record.value is not None else math.nan
+        self._values[i] = (
+            self.spec.sign * record.value if state is State.GOOD and record.value is not None else math.nan
+        )
         if state in (State.LIVE, State.PAUSED):
             self._open.append(i)
 

@@ -27,7 +27,6 @@ from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube
 from tunewright.search.parents import IDENTICAL, FromParents, Parent, read_parent
-from tunewright.search.table import sign_of
 
 MOST_ROWS = 60
 """Rows kept of each parent in transfer learning: the best half, and others at random."""
@@ -112,7 +111,7 @@ class WarmStarts:
 
 def _read(history: History, cube: Cube) -> Warm:
     spec = history.spec
-    parents = [read_parent(parent, cube, sign_of(parent.spec)) for parent in history.parents]
+    parents = [read_parent(parent, cube, parent.spec.sign) for parent in history.parents]
     empty = Parent(np.empty((0, cube.d)), np.empty(0))
     if spec.warm_start is not None and spec.warm_start.type == IDENTICAL:
         rows, values = [p.rows for p in parents], [p.values for p in parents]

@@ -60,7 +60,7 @@ class Ladder:
                 for epoch, value, seen in _observations(record, settings, most):
                     owner.append(place)
                     levels.append(level_of(epoch, most))
-                    values.append(table.sign * value)
+                    values.append(table.spec.sign * value)
                     marks.append(seen)
         places, shown = np.array(owner, dtype=np.int64), np.array(marks, dtype=bool)
         return cls(table.cube, table.rows[places], np.array(levels), np.array(values), places, shown, len(table))
