@@ -248,6 +248,12 @@ class Cube:
             index = index * axis.size + axis.place(float(unit))
         return index
 
+    def gaps(self, rows: Floats, others: Floats) -> Floats:
+        """Absolute differences by coordinate of arrays that broadcast; different categorical values are 1 apart."""
+        gaps = np.abs(rows - others)
+        gaps[..., self.is_categorical] = gaps[..., self.is_categorical] > 0
+        return gaps
+
     def key(self, row: Floats) -> bytes:
         """Equal for rows that are the same point but for rounding."""
         return (np.round(row, 9) + 0.0).tobytes()

@@ -49,6 +49,4 @@ def far_row(cube: Cube, rows: Floats, seed: int, number: int) -> Floats:
 
 def distances(cube: Cube, one: Floats, other: Floats) -> Floats:
     """Squared distances of rows, two different categorical values being 1 apart: shape (n, m)."""
-    gaps = np.abs(one[:, None, :] - other[None, :, :])
-    gaps[:, :, cube.is_categorical] = gaps[:, :, cube.is_categorical] > 0
-    return np.asarray(np.square(gaps).sum(axis=2))
+    return np.asarray(np.square(cube.gaps(one[:, None, :], other[None, :, :])).sum(axis=2))

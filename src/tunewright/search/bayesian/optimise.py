@@ -121,9 +121,7 @@ class Hunt:
 
     def _gaps(self, rows: Floats, row: Floats) -> Floats:
         """Maximum norms of differences; different categorical values are 1 apart."""
-        gaps = np.abs(rows - row)
-        gaps[:, self.cube.is_categorical] = gaps[:, self.cube.is_categorical] > 0
-        return np.asarray(gaps.max(axis=1))
+        return np.asarray(self.cube.gaps(rows, row).max(axis=1))
 
     def _starts(self, candidates: Floats, values: Floats, order: Ints) -> tuple[Floats, Floats]:
         """The best candidate and others, good and not close to one another."""

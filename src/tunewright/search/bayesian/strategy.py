@@ -137,9 +137,7 @@ class Turn:
             return None
         cube = self._table.cube
         for row in design.initial_rows(cube, self._table.spec.seed):
-            gaps = np.abs(seen.every - row)
-            gaps[:, cube.is_categorical] = gaps[:, cube.is_categorical] > 0
-            if cube.lawful(row) and gaps.max(axis=1).min() > wider.RADIUS:
+            if cube.lawful(row) and cube.gaps(seen.every, row).max(axis=1).min() > wider.RADIUS:
                 return np.asarray(row)
         return None
 
