@@ -123,7 +123,7 @@ def test_posterior_with_imagined_results_is_that_of_more_data(basis: int) -> Non
     data, models = sample(20, basis=basis), parents(basis)
     theta = fit(data, Prior.of(data.layout, 20))
     more = sample(3, 9)
-    made = Posterior.of(data, theta, models).imagine(more.features, more.targets[:, None])
+    made = Posterior.of(data, theta, models).condition_on(more.features, more.targets[:, None])
     features = np.vstack([data.features, more.features])
     told = means(models, features) if basis else None
     together = Data(features, np.r_[data.targets, more.targets], data.layout, basis=told)

@@ -14,11 +14,11 @@ from tunewright.core.space import ContinuousParameter, IntegerParameter, Space, 
 from tunewright.core.spec import Definition, Direction, Hyperband, JobSpec, Objective, Strategy, Training
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search import Engine, Exhausted, Search
-from tunewright.search.hyperband import ETA, LONG_SHARE, every, expected_epochs, is_long, rungs
+from tunewright.search.hyperband import ETA, LONG_SHARE, expected_epochs, is_long, long_interval, rungs
 
 SPACE = {"x": ContinuousParameter(0, 1), "y": ContinuousParameter(0, 1)}
 MOST = 9
-STEP = every(Hyperband(1, MOST))
+STEP = long_interval(Hyperband(1, MOST))
 
 
 def search(seed: int = 3, **settings: int) -> Search:
@@ -62,14 +62,14 @@ def test_both_brackets_get_as_many_epochs(least: int, most: int) -> None:
         spent += alive * (end - before)
         alive, before = alive / ETA, end
     assert expected_epochs(settings, most) == pytest.approx(spent)
-    short = every(settings) - 1
+    short = long_interval(settings) - 1
     share = LONG_SHARE * most / (LONG_SHARE * most + short * spent)
     assert 1 / 3 < share < 2 / 3 or short == 1
 
 
 @pytest.mark.parametrize("settings", [Hyperband(1, None), Hyperband(5, 5)])
 def test_without_rungs_below_a_known_end_there_is_one_bracket(settings: Hyperband) -> None:
-    assert every(settings) == 0
+    assert long_interval(settings) == 0
     history = History(replace(search().history.spec, hyperband=settings))
     assert not any(is_long(history, number) for number in range(1, 9))
 
@@ -91,7 +91,7 @@ def test_long_trials_are_compared_with_long_ones_by_the_median() -> None:
 
 def test_no_long_trial_is_stopped_before_the_minimum_resource() -> None:
     one = search(min_resource=4, max_resource=27)
-    step = every(Hyperband(4, 27))
+    step = long_interval(Hyperband(4, 27))
     for place in range(3):
         put(one, 1 + place * step, [0.5] * 27)
     verdicts = [put(one, 1 + (3 + n) * step, [9.0] * n, ended=False).stop for n in (3, 6, 7)]

@@ -1,4 +1,4 @@
-"""The hunt for the most promising trial, on acquisitions whose best row is known."""
+"""The maximiser, on acquisitions whose best row is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, Space
 from tunewright.search.arrays import Floats, Ints
 from tunewright.search.bayesian.acquisition import LogEI
-from tunewright.search.bayesian.optimise import Hunt
+from tunewright.search.bayesian.optimise import Maximiser
 from tunewright.search.encode import Cube
 from tunewright.search.random import Taken
 
@@ -53,8 +53,8 @@ def test_the_best_of_many_categories_is_found_without_trying_all(categories: int
         )
     )
     acquire = Additive(cube, categories)
-    hunt = Hunt(cube, cast(LogEI, acquire), cube.features, Taken({}), np.empty((0, cube.d)))
-    found = hunt.best(cube.draw(np.full((1, cube.d), 0.5)), np.empty((0, cube.d)), np.random.default_rng(1))
+    maximiser = Maximiser(cube, cast(LogEI, acquire), cube.features, Taken({}), np.empty((0, cube.d)))
+    found = maximiser.best(cube.draw(np.full((1, cube.d), 0.5)), np.empty((0, cube.d)), np.random.default_rng(1))
     assert found is not None
     best = acquire.weights[cube.is_categorical[cube.group]]
     assert found[0][:categories] == pytest.approx(best.reshape(categories, values).argmax(axis=1))

@@ -11,7 +11,7 @@ from tunewright import CategoricalParameter, ContinuousParameter, Search
 from tunewright.core.space import Space
 from tunewright.search.bayesian.floor import barren_levels
 from tunewright.search.bayesian.transforms import half_rank, unit_of
-from tunewright.search.bayesian.wider import expects_little, voices
+from tunewright.search.bayesian.wider import crowd_weights, expects_little
 from tunewright.search.encode import Cube
 
 SPACE = {"x": ContinuousParameter(0, 1, "Linear"), "kind": CategoricalParameter(["a", "b"])}
@@ -20,12 +20,12 @@ CUBE = Cube(Space(SPACE))
 
 def test_a_crowd_has_one_voice() -> None:
     rows = np.array([[0.50, 0.0], [0.55, 0.0], [0.52, 0.0], [0.52, 1.0], [0.90, 0.0]])
-    assert voices(rows) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1.0, 1.0])
+    assert crowd_weights(rows) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1.0, 1.0])
 
 
 def test_long_histories_count_crowds_in_a_sample() -> None:
     rows = np.vstack([np.full((3000, 2), [0.5, 0.0]), [[0.9, 1.0]]])
-    found = voices(rows)
+    found = crowd_weights(rows)
     assert found[:3000] == pytest.approx(1 / 3000, rel=0.01)
     assert found[3000] == 1.0
 

@@ -40,7 +40,7 @@ def expected_epochs(settings: Hyperband, most: int) -> float:
     return float(ends[0] + sum((after - before) / ETA**i for i, (before, after) in enumerate(pairwise(ends), start=1)))
 
 
-def every(settings: Hyperband) -> int:
+def long_interval(settings: Hyperband) -> int:
     """One trial in so many is of the long bracket, so that both use as many epochs; 0 when none is."""
     most = settings.max_resource
     if most is None or most <= settings.min_resource:
@@ -53,7 +53,7 @@ def is_long(history: History, number: int) -> bool:
 
     Definitions take turns: those of the first round are long, and so on, so that each has its own brackets.
     """
-    step = every(history.spec.hyperband or Hyperband())
+    step = long_interval(history.spec.hyperband or Hyperband())
     turn = configuration_of(number, history.spec.replicates) - 1
     return step > 0 and turn // history.turns % step == 0
 

@@ -42,7 +42,7 @@ class LogEI:
     def __call__(self, features: Floats) -> Floats:
         """Values (m,) at features (m, F)."""
         mean, deviation = self.posterior.predict(features)
-        each = np.log(deviation)[:, None] + log_h((self.posterior.best - mean) / deviation[:, None])
+        each = np.log(deviation)[:, None] + log_h((self.posterior.incumbent - mean) / deviation[:, None])
         return _log_mean(each)
 
     def along(self, features: Floats, columns: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
@@ -54,7 +54,7 @@ class LogEI:
 
         def values_and_slopes(moving: Floats) -> tuple[Floats, Floats]:
             mean, deviation, pull = section.predict_and_pull(moving)
-            z = (self.posterior.best - mean) / deviation[:, None]
+            z = (self.posterior.incumbent - mean) / deviation[:, None]
             height = log_h(z)
             each = np.log(deviation)[:, None] + height
             total = _log_mean(each)

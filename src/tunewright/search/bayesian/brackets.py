@@ -19,8 +19,8 @@ from tunewright.core.trial import Verdict
 from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.evidence import Fits
 from tunewright.search.bayesian.fidelity import FidelitySearch
-from tunewright.search.bayesian.strategy import Turn
-from tunewright.search.hyperband import SuccessiveHalving, at_the_end, every, is_long
+from tunewright.search.bayesian.strategy import Batch
+from tunewright.search.hyperband import SuccessiveHalving, at_the_end, is_long, long_interval
 from tunewright.search.median import MedianRule
 from tunewright.search.random import Taken, fill
 from tunewright.search.table import Table, Tables
@@ -44,7 +44,7 @@ class BracketSearch:
             short, new = self._short.chooser(table, history), list[Floats]()
             long = None
             if any(is_long(history, number) for number in range(first, first + count)):
-                long = Turn(_full_trainings(history), self._warm.of(history, table.cube), self._fits, whole=False)
+                long = Batch(_full_trainings(history), self._warm.of(history, table.cube), self._fits, whole=False)
 
             def choose(number: int, taken: Taken) -> Floats | None:
                 if long is not None and is_long(history, number):
@@ -67,7 +67,7 @@ class BracketSearch:
         if end is not None or upto < settings.min_resource:
             return end or Verdict(False)
         # By numbers, not by asking each record: a verdict is due at every emission, however many trials there are.
-        step, last = every(settings), next(reversed(history.records))
+        step, last = long_interval(settings), next(reversed(history.records))
         each = history.turns * history.spec.replicates
         numbers = (first + place for first in range(1, last + 1, step * each) for place in range(each))
         among = History(history.spec)

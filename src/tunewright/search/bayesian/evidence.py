@@ -124,7 +124,7 @@ def subset(targets: Floats, most: int, seed: int) -> Ints:
     return np.sort(np.concatenate([order[: most // 2], rng.choice(rest, most - most // 2, replace=False)]))
 
 
-def first(seen: Seen, step: int) -> Seen:
+def prefix(seen: Seen, step: int) -> Seen:
     """The first m of n observations in launch order, m a multiple of `step`; all of them when those are too few.
 
     What is fitted to such a prefix stays the same for a while, and is worked out again from the history alone.

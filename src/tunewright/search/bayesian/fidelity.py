@@ -19,7 +19,7 @@ from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
 from tunewright.search.bayesian.ladder import Ladder
-from tunewright.search.bayesian.optimise import Hunt
+from tunewright.search.bayesian.optimise import Maximiser
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.strategy import free_row
 from tunewright.search.encode import Cube
@@ -73,25 +73,25 @@ class FidelitySearch:
         elif ladder.blind:
             row = design.far_row(cube, every, seed, number)
         else:
-            found = self._hunt(table, ladder, every, taken, np.random.default_rng([seed, number, _SALT]))
+            found = self._by_model(table, ladder, every, taken, np.random.default_rng([seed, number, _SALT]))
             if found is not None:
                 return found
             row = random_row(cube, seed, number)
         return free_row(cube, seed, number, row, taken)
 
-    def _hunt(
+    def _by_model(
         self, table: Table, ladder: Ladder, every: Floats, taken: Taken, rng: np.random.Generator
     ) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
         outlook, view = self._outlook(ladder, seed), EndView(cube)
         # Nothing may have reached the full resource: the incumbent is what the model expects there.
-        posterior = outlook.posterior.against(float(outlook.means[0]))
+        posterior = outlook.posterior.with_incumbent(float(outlook.means[0]))
         live = np.vstack([table.rows[table.states == State.LIVE], every[len(table) :]])
         if len(live):
             posterior = pending.imagine(posterior, view(live), rng, categorical=len(cube.categorical) > 0)
         forced = floor.due_level(cube, every, design.initial_size(cube.d), rng)
-        hunt = Hunt(cube, LogEI(posterior), view, taken, every[-400:], forced)
-        found = hunt.best(outlook.rows, np.empty((0, cube.d)), rng)
+        maximiser = Maximiser(cube, LogEI(posterior), view, taken, every[-400:], forced)
+        found = maximiser.best(outlook.rows, np.empty((0, cube.d)), rng)
         return None if found is None else found[0]
 
     def _outlook(self, ladder: Ladder, seed: int) -> Outlook:

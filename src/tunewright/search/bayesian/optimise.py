@@ -1,4 +1,4 @@
-"""How the most valuable trial is found: many cheap starts, slopes for real numbers, exchanges for the rest."""
+"""How the acquisition is maximised: many cheap starts, slopes for real numbers, exchanges for the rest."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _FINALISTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Hunt:
-    """One search for the row with the highest acquisition.
+class Maximiser:
+    """Finds the row with the highest acquisition.
 
     Args:
         view: features of rows.

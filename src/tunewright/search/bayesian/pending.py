@@ -16,13 +16,13 @@ def imagine(posterior: Posterior, features: Floats, rng: np.random.Generator, *,
 
     Believing is as good as fantasies in numeric spaces and cheaper; with categoricals it commits too soon.
     """
-    return fantasise(posterior, features, rng) if categorical else believe(posterior, features)
+    return fantasise(posterior, features, rng) if categorical else kriging_believer(posterior, features)
 
 
-def believe(posterior: Posterior, features: Floats) -> Posterior:
+def kriging_believer(posterior: Posterior, features: Floats) -> Posterior:
     """Take the posterior mean for the result of every pending trial (Ginsbourger et al. 2010, "kriging believer")."""
     mean, _, _ = posterior.joint(features)
-    return posterior.imagine(features, mean[:, None])
+    return posterior.condition_on(features, mean[:, None])
 
 
 def fantasise(posterior: Posterior, features: Floats, rng: np.random.Generator) -> Posterior:
@@ -37,4 +37,4 @@ def fantasise(posterior: Posterior, features: Floats, rng: np.random.Generator) 
     # One draw from each of equally likely slices of every coordinate keeps 16 versions representative.
     slices = rng.permuted(np.tile(np.arange(FANTASIES), (len(mean), 1)), axis=1)
     normal = ndtri((slices + rng.random(slices.shape)) / FANTASIES)
-    return posterior.imagine(features, mean[:, None] + lower @ normal)
+    return posterior.condition_on(features, mean[:, None] + lower @ normal)

@@ -42,7 +42,7 @@ class Posterior:
         weights: K^-1 (y - mean) for each of s versions, shape (n, s).
         fitted: posterior means at the real data, shape (m,) with m <= n.
         targets: the real data's objectives, shape (m,).
-        best: the incumbent of each version, shape (s,).
+        incumbent: the best objective so far in each version, shape (s,).
         matern: how smooth the objective is taken to be.
         trend: what other models expect, as a part of the objective; None: there are none.
     """
@@ -56,7 +56,7 @@ class Posterior:
     weights: Floats
     fitted: Floats
     targets: Floats
-    best: Floats
+    incumbent: Floats
     matern: Matern
     trend: Trend | None = None
 
@@ -93,24 +93,24 @@ class Posterior:
             weights,
             fitted,
             data.targets,
-            best=np.zeros(1),
+            incumbent=np.zeros(1),
             matern=data.matern,
             trend=trend,
         )
-        return made.with_incumbent(np.ones(n, dtype=bool))
+        return made.with_incumbent_among(np.ones(n, dtype=bool))
 
     @property
     def noisy(self) -> bool:
         return self.noise > NOISY * self.signal
 
-    def with_incumbent(self, among: Bools) -> Posterior:
+    def with_incumbent_among(self, among: Bools) -> Posterior:
         """The same posterior with the incumbent taken among some of the real data (a mask of shape (m,))."""
         values = self.targets if self.noisy else self.fitted
-        return self.against(float(values[among].min()))
+        return self.with_incumbent(float(values[among].min()))
 
-    def against(self, incumbent: float) -> Posterior:
+    def with_incumbent(self, incumbent: float) -> Posterior:
         """The same posterior with this incumbent."""
-        return replace(self, best=np.array([incumbent]))
+        return replace(self, incumbent=np.array([incumbent]))
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
@@ -145,7 +145,7 @@ class Posterior:
         half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
         return self.mean + k @ self.weights[:, 0], prior - half.T @ half, half
 
-    def imagine(self, features: Floats, results: Floats) -> Posterior:
+    def condition_on(self, features: Floats, results: Floats) -> Posterior:
         """Condition on imagined results (p, s) at features (p, F), real data unchanged.
 
         A block of rows is appended to the Cholesky factor, shared by all s versions. The incumbent of each
@@ -161,9 +161,9 @@ class Posterior:
         real = np.repeat(self._real_targets(), results.shape[1], axis=1)
         weights, _ = lapack.dpotrs(lower, np.vstack([real, results]) - self.mean, lower=1)
         scaled = np.vstack([self.scaled, features * self.inverse_lengths])
-        best = np.minimum(self.best[0], results.min(axis=0))
+        incumbent = np.minimum(self.incumbent[0], results.min(axis=0))
         trend = None if self.trend is None else self.trend.with_data(features)
-        return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), best=best, trend=trend)
+        return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), incumbent=incumbent, trend=trend)
 
     def _real_targets(self) -> Floats:
         assert len(self.targets) == len(self.scaled), "results are imagined once"

@@ -21,10 +21,10 @@ from tunewright.search.bayesian.evidence import (
     Evidence,
     Fits,
     Seen,
-    first,
+    prefix,
 )
 from tunewright.search.bayesian.kernel import Matern
-from tunewright.search.bayesian.optimise import Hunt
+from tunewright.search.bayesian.optimise import Maximiser
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Kind
 from tunewright.search.bayesian.transforms import unit_of
@@ -63,9 +63,9 @@ class BayesianSearch:
         """Configurations for trials `first` to `first + count - 1`, each knowing of those before it."""
         table = self._tables.of(history)
         with table.lock, one_blas_thread():
-            turn = Turn(table, self._warm.of(history, table.cube), self._fits)
-            answer = fill(table, first, count, turn.choose)
-        return replace(answer, converged=turn.converged)
+            batch = Batch(table, self._warm.of(history, table.cube), self._fits)
+            answer = fill(table, first, count, batch.choose)
+        return replace(answer, converged=batch.converged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Found:
     noisy: bool
 
 
-class Turn:
+class Batch:
     """One call of `propose`: the rows chosen so far join those under way.
 
     Args:
@@ -125,7 +125,7 @@ class Turn:
             self.converged |= bool(seen.good.sum() > 1) and stagnant(self._own(seen), cube.d, model=False)
             row = design.far_row(cube, seen.every, seed, number)
         else:
-            found = self._hunt(seen, taken, rng, initial)
+            found = self._by_model(seen, taken, rng, initial)
             if found is not None:
                 return found
             row = random_row(cube, seed, number)
@@ -133,7 +133,7 @@ class Turn:
 
     def _unseen(self, seen: Seen, initial: int) -> Floats | None:
         """A row of the initial design where nobody has looked, while all that was told lies in a few places."""
-        if not self._whole or len(seen.every) > DESIGN_MOST or round(wider.voices(seen.every).sum()) >= initial:
+        if not self._whole or len(seen.every) > DESIGN_MOST or round(wider.crowd_weights(seen.every).sum()) >= initial:
             return None
         cube = self._table.cube
         for row in design.initial_rows(cube, self._table.spec.seed):
@@ -146,7 +146,7 @@ class Turn:
         first = len(self._warm.pooled.values)
         return seen.values[first:][inside_of(self._table.cube, seen.rows[first:])]
 
-    def _hunt(self, seen: Seen, taken: Taken, rng: np.random.Generator, initial: int) -> Floats | None:
+    def _by_model(self, seen: Seen, taken: Taken, rng: np.random.Generator, initial: int) -> Floats | None:
         cube = self._table.cube
         forced = floor.due_level(cube, seen.every, initial, rng)
         aim = Aim(taken, forced, self._smoothness(seen))
@@ -164,7 +164,7 @@ class Turn:
         """What was found, or what a wider look finds when next to nothing is to be gained by it."""
         if found.noisy or len(seen.every) % 2:
             return found
-        weights = wider.voices(seen.rows)
+        weights = wider.crowd_weights(seen.rows)
         if not wider.expects_little(found.log_gain, seen.values, weights):
             return found
         crowds = replace(seen, weights=weights)
@@ -184,7 +184,7 @@ class Turn:
         theta[: evidence.data.layout.groups][evidence.data.layout.kinds == Kind.NUMERIC] += math.log(shorter)
         posterior = Posterior.of(evidence.data, theta, self._models)
         noisy = posterior.noisy
-        posterior = posterior.with_incumbent(self._eligible(seen, evidence, aim.forced))
+        posterior = posterior.with_incumbent_among(self._eligible(seen, evidence, aim.forced))
         good = seen.rows[evidence.kept[np.argsort(posterior.fitted, kind="stable")]]
         extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(best_rows(task, 40 // len(tasks))) for task in tasks)])
         if len(seen.waiting):
@@ -192,8 +192,8 @@ class Turn:
             posterior = pending.imagine(posterior, cube.features(seen.waiting), rng, categorical=categorical)
         near = np.vstack([seen.rows[-_NEAR:], seen.waiting])
         barren = floor.barren_levels(cube, seen.rows, seen.good)
-        hunt = Hunt(cube, LogEI(posterior), cube.features, aim.taken, near, aim.forced, barren)
-        best = hunt.best(good, extra, rng)
+        maximiser = Maximiser(cube, LogEI(posterior), cube.features, aim.taken, near, aim.forced, barren)
+        best = maximiser.best(good, extra, rng)
         return None if best is None else Found(*best, noisy)
 
     def _smoothness(self, seen: Seen) -> Matern:
@@ -213,7 +213,7 @@ class Turn:
     def _fit(self, seen: Seen, matern: Matern, lengths: Floats | None) -> tuple[Floats, float]:
         """A fit from scratch now and then, adjusted in between, both to prefixes of the observations."""
         n = len(seen.values)
-        coarse, fine = first(seen, max(COARSE_LEAST, n // COARSE)), first(seen, n // FINE)
+        coarse, fine = prefix(seen, max(COARSE_LEAST, n // COARSE)), prefix(seen, n // FINE)
         start = None
         if len(coarse.values) < len(fine.values):
             data = self._evidence(coarse, FIT_MOST, matern).data

@@ -32,7 +32,7 @@ SHORTER = 0.35
 _SAMPLE = 700
 
 
-def voices(rows: Floats) -> Floats:
+def crowd_weights(rows: Floats) -> Floats:
     """One over the size of the crowd that each row (n, d) is in, itself included: shape (n,).
 
     Beyond some hundred rows crowds are counted in every so many-th of them.
@@ -50,7 +50,7 @@ def expects_little(log_gain: float, values: Floats, weights: Floats) -> bool:
     Args:
         log_gain: log of the expected improvement of the best trial in a close look, in the model's units.
         values: objectives to minimise, NaN for failures, shape (n,).
-        weights: `voices` of their rows, shape (n,).
+        weights: `crowd_weights` of their rows, shape (n,).
     """
     gain = math.exp(min(log_gain, 700.0)) * unit_of(values)
     return gain < LITTLE * unit_of(values, weights)
