@@ -69,9 +69,7 @@ class Watch:
             start: int = getattr(moved, stream)
             data = executor.read(self.task.name, self.task.attempt, stream, start, CHUNK)
             last = final and len(data) < CHUNK
-            scrape: Callable[..., tuple[list[Observation], int]]
-            scrape = self.scraper.pushed if stream == "metrics" else self.scraper.log
-            observations, consumed = scrape(data, at, final=last) if data else ([], 0)
+            observations, consumed = _scraped(self.scraper, stream, data, at, final=last)
             found += observations
             done = done and len(data) < CHUNK
             moved = replace(moved, **{stream: start + consumed})
@@ -101,13 +99,11 @@ class Watch:
         scraper = Scraper(self.task.training.metrics, self.task.objective)
         last: dict[str, Observation] = {}
         for stream in ("stdout", "stderr", "metrics"):
-            scrape: Callable[..., tuple[list[Observation], int]]
-            scrape = scraper.pushed if stream == "metrics" else scraper.log
             start, more = 0, True
             while more:
                 data = read(f"{host}/{stream}", start, CHUNK)
                 more = len(data) == CHUNK
-                observations, consumed = scrape(data, at, final=not more) if data else ([], 0)
+                observations, consumed = _scraped(scraper, stream, data, at, final=not more)
                 last.update({seen.metric: seen for seen in observations})
                 start += consumed
         return last
@@ -145,3 +141,10 @@ class Watch:
             killed=report.killed,
             started=None if report.started is None else min(report.started, at),
         )
+
+
+def _scraped(scraper: Scraper, stream: str, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
+    """The observations in a chunk of a stream, and the bytes consumed."""
+    if not data:
+        return [], 0
+    return (scraper.pushed if stream == "metrics" else scraper.log)(data, at, final=final)
