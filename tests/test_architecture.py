@@ -25,14 +25,13 @@ OURS = "tunewright"
 MIDDLE = {"search", "control", "store", "executors", "objects"}
 FACES = {"aws", "web", "plots", "testing"}
 OUTERMOST = {"sdk", "cli", "tuner", "estimator", "sagemaker", "__init__", "__main__"}
-INWARD = {"core", "settings", "script"} | MIDDLE | FACES | {"hands", "background", "assembly"}
+INWARD = {"core", "settings", "script"} | MIDDLE | FACES | {"hands", "assembly"}
 
 MAY_IMPORT: Mapping[str, set[str]] = {
     "core": set(),
     "script": set(),
     "algorithms": {"script"},
     "settings": {"core"},
-    "background": {"control"},
     **{room: {"core"} for room in MIDDLE},
     "executors": {"core", "script"},
     "hands": {"core", "executors", "objects", "settings"},
