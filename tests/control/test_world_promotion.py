@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from test_world import ALL, CALM, CrashingStore, World, refold
 
-from tunewright.control.aside import Aside
 from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
+from tunewright.control.pool import DaemonPool
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Judged, Promoted
 from tunewright.core.history import History
@@ -91,8 +91,8 @@ class Promoting(World):
         advisor = HostileAdvisor(Engine(), self.dice, self.hostility)
         owner = Owner("sim", "boot", self.crashes + 1, 0.0)
         options = LoopOptions(arn=lambda name: name, dead=lambda _: True)
-        aside: Aside = AtOnce()  # type: ignore[assignment]  # it does all that the loop asks of one
-        return Loop(Recorder(store, self.clock, lambda _: None), executor, advisor, owner, options, aside)
+        pool: DaemonPool = AtOnce()  # type: ignore[assignment]  # it does all that the loop asks of one
+        return Loop(Recorder(store, self.clock, lambda _: None), executor, advisor, owner, options, pool)
 
 
 def check(world: Promoting, job: Job) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 
-from tunewright.control.aside import Aside
 from tunewright.control.held import Held
 from tunewright.control.opinions import Opinions
 from tunewright.control.options import LoopOptions
+from tunewright.control.pool import DaemonPool
 from tunewright.control.programs import Programs
 from tunewright.control.recorder import Recorder
 from tunewright.control.watch import INLINE, Watch
@@ -44,17 +44,17 @@ class Loop:
         advisor: Advisor,
         owner: Owner,
         options: LoopOptions,
-        aside: Aside | None = None,
+        pool: DaemonPool | None = None,
     ) -> None:
-        """`aside` does what takes long; threads of its own where none is given."""
+        """`pool` does what takes long; threads of its own where none is given."""
         self.recorder = recorder
         self.executor = executor
         self.advisor = advisor
         self.owner = owner
         self.options = options
         self.held: dict[str, Held] = {}
-        self._aside = aside or Aside(2, executor.wake)
-        self._opinions = Opinions(recorder, advisor, self._aside)
+        self._pool = pool or DaemonPool(2, executor.wake)
+        self._opinions = Opinions(recorder, advisor, self._pool)
         self._programs = Programs(executor, options)
         self._refreshed = float("-inf")
         self._troubles: dict[str, tuple[str, float]] = {}
@@ -104,7 +104,7 @@ class Loop:
 
     def close(self) -> None:
         """Give the leases back. Training programs go on."""
-        self._aside.close()
+        self._pool.close()
         for held in list(self.held.values()):
             try:
                 if held.pending:
@@ -188,7 +188,7 @@ class Loop:
         elif not watch.drained:
             backlog = watch.backlog(self.executor)
             if backlog > INLINE or (watch.exit is not None and watch.task.training.hosts > 1):
-                watch.reading = self._aside.submit(watch.read, self.executor, now)
+                watch.reading = self._pool.submit(watch.read, self.executor, now)
             elif backlog or watch.exit is not None:
                 scraped = watch.read(self.executor, now)
         return watch.told(trial, scraped, now)
@@ -205,7 +205,7 @@ class Loop:
             self._opinions.take(held, now)
             if held.due(now):
                 held.commit(self.recorder, self._opinions.at_once_for(held))
-            self._act(held, now)
+            held.add(self._act(held, now), now)
             if not held.due(now):
                 break
         if held.job.status.terminal:
@@ -218,10 +218,8 @@ class Loop:
         self._troubles.pop(held.uid, None)
         self._drop(held)
 
-    def _act(self, held: Held, now: float) -> None:
-        held.add(self._acts(held, now), now)
-
-    def _acts(self, held: Held, now: float) -> list[Launched | Exited | Judged | Discarded | Promoted]:
+    def _act(self, held: Held, now: float) -> list[Launched | Exited | Judged | Discarded | Promoted]:
+        """Carry out what the job is owed; what comes of it at once."""
         events: list[Launched | Exited | Judged | Discarded | Promoted] = []
         removed = {e.number for e in held.pending if isinstance(e, Discarded)}
         told = {(e.number, e.attempt) for e in held.pending if isinstance(e, Launched | Judged | Exited)}

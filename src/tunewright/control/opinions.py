@@ -1,12 +1,12 @@
-"""What the strategies say about held jobs: at once where that takes no time, else from a thread aside."""
+"""What the strategies say about held jobs: at once where that takes no time, else from a pool of threads."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
 
-from tunewright.control.aside import Aside
 from tunewright.control.held import Held
+from tunewright.control.pool import DaemonPool
 from tunewright.control.recorder import Recorder
 from tunewright.core.effects import Propose
 from tunewright.core.errors import NotFound
@@ -24,8 +24,8 @@ MOST_RETRY_SECONDS = 30.0
 class Opinions:
     """Asks the advisor, with the history that a held job has; one question a job at a time."""
 
-    def __init__(self, recorder: Recorder, advisor: Advisor, aside: Aside) -> None:
-        self._recorder, self._advisor, self._aside = recorder, advisor, aside
+    def __init__(self, recorder: Recorder, advisor: Advisor, pool: DaemonPool) -> None:
+        self._recorder, self._advisor, self._pool = recorder, advisor, pool
 
     def ask(self, held: Held, effect: Propose, now: float) -> None:
         """Have trials proposed; a quick strategy's answer joins what the job has pending."""
@@ -37,10 +37,10 @@ class Opinions:
             held.add([answer] if answer is not None else [], now)
         else:
             propose = self._advisor.propose
-            held.proposing = self._aside.submit(propose, history.snapshot(), effect.first, effect.count)
+            held.proposing = self._pool.submit(propose, history.snapshot(), effect.first, effect.count)
 
     def take(self, held: Held, now: float) -> None:
-        """Take an answer that was computed aside; a failure is logged and asked again, later each time."""
+        """Take an answer that a thread has computed; a failure is logged and asked again, later each time."""
         if held.proposing is None or not held.proposing.done():
             return
         future, held.proposing = held.proposing, None

@@ -1,4 +1,4 @@
-"""Work done aside of the loop, in threads that never keep a process from ending.
+"""Work done beside the loop, in threads that never keep a process from ending.
 
 (`concurrent.futures` refuses work as soon as the interpreter begins to end, while the loop still has to bring
 its jobs to rest.)
@@ -16,16 +16,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Aside:
+class DaemonPool:
     """A few daemon threads that answer through futures; started with the first piece of work."""
 
     def __init__(self, threads: int, done: Callable[[], None]) -> None:
-        """`done` is called, in a thread of the pool, whenever an answer is there."""
+        """A pool of so many threads.
+
+        Args:
+            done: called, in a thread of the pool, whenever an answer is there.
+        """
         self._size, self._done = threads, done
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a call made by the next free thread; what it raises, the future raises."""
         future: Future[T] = Future()
 
         def run() -> None:
@@ -49,7 +54,7 @@ class Aside:
 
     def _start(self) -> None:
         while len(self._threads) < self._size:
-            thread = threading.Thread(target=self._serve, name="tunewright-aside", daemon=True)
+            thread = threading.Thread(target=self._serve, name="tunewright-pool", daemon=True)
             self._threads.append(thread)
             thread.start()
 
