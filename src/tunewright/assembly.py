@@ -21,8 +21,9 @@ from tunewright.aws.announce import Announcer, targets_of
 from tunewright.aws.limits import quotas_of
 from tunewright.aws.names import Arns
 from tunewright.aws.operations import Operations
-from tunewright.control.background import Background, Deputy, Rounds, spawn_controller
+from tunewright.control.background import Background, Rounds
 from tunewright.control.clock import SteadyClock, pause
+from tunewright.control.detached import DetachedController, spawn_controller
 from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
 from tunewright.control.owner import is_dead, this_process
@@ -131,11 +132,11 @@ class Host:
     stays: bool = False
     asked: set[str] = field(default_factory=set)
     background: Background = field(init=False)
-    deputy: Deputy = field(init=False)
+    detached: DetachedController = field(init=False)
 
     def __post_init__(self) -> None:
         self.background = Background(self.make_loop)
-        self.deputy = Deputy(self.settings.home, self.environment)
+        self.detached = DetachedController(self.settings.home, self.environment)
 
     @classmethod
     def open(cls, settings: Settings, *, stays: bool = False) -> Host:
@@ -173,7 +174,7 @@ class Host:
     def leave(self, job: Job, now: float) -> bool:
         """Whether a job that nobody runs is a detached controller's: functions end with the process that calls them."""
         calls = any(definition.training.function is not None for definition in job.spec.definitions)
-        return calls and not self.stays and job.uid not in self.asked and self.deputy.sees_to(job.uid, now)
+        return calls and not self.stays and job.uid not in self.asked and self.detached.sees_to(job.uid, now)
 
     def want(self, uid: str) -> None:
         """Run a job in this process, from now on."""
@@ -188,7 +189,7 @@ class Host:
         """Stop the loop; leave a detached controller behind when jobs go on."""
         if self.background.stop() and self._left():
             spawn_controller(self.settings.home, self.environment())
-        self.deputy.let_go()
+        self.detached.let_go()
         self.store.close()
 
     def _left(self) -> bool:

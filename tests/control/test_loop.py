@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_world import DrawByNumber
 
-from tunewright.control import background
+from tunewright.control import detached
 from tunewright.control.background import Background
 from tunewright.control.held import Held
 from tunewright.control.loop import Loop
@@ -230,22 +230,22 @@ def test_a_detached_controller_is_called_for_what_nobody_runs(
         called.append(Child())
         return called[-1]
 
-    monkeypatch.setattr(background, "_start_controller", start)
-    deputy = background.Deputy(tmp_path, dict)
-    late = background.PATIENCE_SECONDS
-    assert deputy.sees_to("a", 0.0) and not called, "whoever made it may be about to take it"
-    assert deputy.sees_to("a", late) and deputy.sees_to("a", late + 1.0) and len(called) == 1
-    assert deputy.sees_to("b", late) and deputy.sees_to("b", 2 * late) and len(called) == 1, "one does for all"
+    monkeypatch.setattr(detached, "_start_controller", start)
+    controller = detached.DetachedController(tmp_path, dict)
+    late = detached.PATIENCE_SECONDS
+    assert controller.sees_to("a", 0.0) and not called, "whoever made it may be about to take it"
+    assert controller.sees_to("a", late) and controller.sees_to("a", late + 1.0) and len(called) == 1
+    assert controller.sees_to("b", late) and controller.sees_to("b", 2 * late) and len(called) == 1, "one does for all"
     called[-1].returncode = 0
-    assert deputy.sees_to("a", 100.0) and len(called) == 2, "one that was idle is replaced"
+    assert controller.sees_to("a", 100.0) and len(called) == 2, "one that was idle is replaced"
     called[-1].returncode = -9
-    assert deputy.sees_to("a", 101.0) and len(called) == 3, "one that was killed is replaced"
+    assert controller.sees_to("a", 101.0) and len(called) == 3, "one that was killed is replaced"
     called[-1].returncode = 1
-    assert not deputy.sees_to("a", 102.0) and not deputy.sees_to("a", 103.0) and len(called) == 3
+    assert not controller.sees_to("a", 102.0) and not controller.sees_to("a", 103.0) and len(called) == 3
     assert caplog.text.count("no detached controller can be started (it exited with code 1") == 1
 
 
-def test_a_deputy_that_is_killed_time_and_again_is_not_called_for_ever(
+def test_a_detached_controller_that_is_killed_time_and_again_is_not_called_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     called: list[Child] = []
@@ -255,12 +255,12 @@ def test_a_deputy_that_is_killed_time_and_again_is_not_called_for_ever(
         called[-1].returncode = -11
         return called[-1]
 
-    monkeypatch.setattr(background, "_start_controller", start)
-    deputy = background.Deputy(tmp_path, dict)
-    assert deputy.sees_to("a", 0.0)
-    answers = [deputy.sees_to("a", 100.0 + second) for second in range(6)]
-    assert answers == [True] * background.MOST_KILLED + [False] * 3
-    assert len(called) == background.MOST_KILLED
+    monkeypatch.setattr(detached, "_start_controller", start)
+    controller = detached.DetachedController(tmp_path, dict)
+    assert controller.sees_to("a", 0.0)
+    answers = [controller.sees_to("a", 100.0 + second) for second in range(6)]
+    assert answers == [True] * detached.MOST_KILLED + [False] * 3
+    assert len(called) == detached.MOST_KILLED
     assert caplog.text.count("it was ended by signal 11") == 1
 
 
