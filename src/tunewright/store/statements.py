@@ -6,7 +6,20 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Dialect, Table, bindparam, delete, false, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Dialect,
+    Table,
+    bindparam,
+    delete,
+    false,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.sql.dml import Insert
 
 from tunewright.store.prepared import Prepared
@@ -53,7 +66,7 @@ class Statements:
         )
         self.spec = made(select(spec.c.body).where(spec.c.uid == bindparam("uid")))
         self.versions = made(
-            select(job.c.uid, job.c.version).where(job.c.running == bindparam("yes")).order_by(job.c.created, job.c.uid)
+            select(job.c.uid, job.c.version).where(job.c.running == true()).order_by(job.c.created, job.c.uid)
         )
         self.journal = made(select(journal.c.body).where(journal.c.job_uid == bindparam("uid")).order_by(journal.c.seq))
         self.trial_of = made(select(trial.c.job_uid, trial.c.number).where(trial.c.name_key == bindparam("key")))
@@ -117,7 +130,7 @@ def _inherit_tags() -> Insert:
 
 def _load() -> Any:
     """State, version and live trials of a job in one statement, so that they belong to one moment."""
-    mine = (trial.c.job_uid == job.c.uid) & (trial.c.live == bindparam("yes"))
+    mine = (trial.c.job_uid == job.c.uid) & (trial.c.live == true())
     return (
         select(job.c.state, job.c.version, trial.c.number, trial.c.body)
         .select_from(job.outerjoin(trial, mine))

@@ -76,7 +76,7 @@ class SqlStore:
         return Stored(job, 1)
 
     def load(self, uid: str) -> Stored:
-        rows = fetched(self.engine, self._sql.load, {"uid": uid, "yes": True})
+        rows = fetched(self.engine, self._sql.load, {"uid": uid})
         if not rows:
             raise NotFound(TUNING_JOB, uid)
         spec = self._spec(uid)
@@ -106,7 +106,7 @@ class SqlStore:
         return version + 1
 
     def versions(self) -> dict[str, int]:
-        return dict(fetched(self.engine, self._sql.versions, {"yes": True}))
+        return dict(fetched(self.engine, self._sql.versions, {}))
 
     def delete(self, uid: str, version: int | None = None) -> None:
         """Drop a job; a tuning job's training jobs stay, a plain training job goes as a whole.
@@ -144,7 +144,7 @@ class SqlStore:
         row = {"uid": uid, "number": number}
 
         def work(cursor: DBAPICursor) -> int:
-            if self._sql.load.run(cursor, {"uid": uid, "yes": True}).fetchall():
+            if self._sql.load.run(cursor, {"uid": uid}).fetchall():
                 # No name has this sign, so that the key cannot be anybody's.
                 freed = self._sql.hide_ended.run(cursor, {**row, "freed": f"#{uid}/{number}"}).rowcount
                 self._sql.drop_trial[0].run(cursor, row)
