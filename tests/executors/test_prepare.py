@@ -15,7 +15,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors import artifacts, code, inputs, prepare, reasons
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
-from tunewright.objects import LocalObjects
+from tunewright.objects.local import LocalObjects
 
 
 @pytest.fixture

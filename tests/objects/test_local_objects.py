@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.core.errors import Invalid
-from tunewright.objects import LocalObjects
 from tunewright.objects import local as module
+from tunewright.objects.local import LocalObjects
 from tunewright.objects.uri import FileName, S3Name, parse
 
 

@@ -3,7 +3,3 @@
 What lives here: implementers of `core.ports.Objects`. It knows URIs and files; it must not know training jobs,
 executors or the wire. Nothing it is given leads outside the object directory.
 """
-
-from tunewright.objects.local import LocalObjects
-
-__all__ = ["LocalObjects"]
