@@ -16,16 +16,6 @@ from tunewright.core.job import Ending, Job, JobStatus
 from tunewright.core.outcome import finish
 from tunewright.core.trial import Failure, Observation, Phase, StopCause, Trial, TrialStatus
 
-MESSAGES = {
-    Phase.STARTING: "Preparing the training job",
-    Phase.DOWNLOADING: "Downloading input data",
-    Phase.TRAINING: "Training in progress.",
-    Phase.UPLOADING: "Uploading generated training model",
-    Phase.COMPLETED: "Training job completed",
-    Phase.RESTARTING: "Restarting the training job",
-    Phase.STOPPING: "Stopping the training job",
-}
-
 MAX_INTERRUPTIONS = 30
 """As often as AMT retries at most: a program that brings its machine down, again and again, must fail some day."""
 
@@ -48,17 +38,13 @@ def launched(draft: Draft, event: Launched) -> None:
 def progressed(draft: Draft, event: Progressed) -> None:
     trial = draft.current(event.number, event.attempt)
     if trial is not None and trial.status is not TrialStatus.STOPPING and event.phase not in _entered(trial):
-        draft.put(_enter(trial, event.phase, _moment(trial, event, draft.at)))
+        draft.put(trial.entered(event.phase, _moment(trial, event, draft.at)))
 
 
 def _entered(trial: Trial) -> list[Phase]:
     """The phases of the current attempt; a controller that takes over may tell them all again."""
     phases = [transition.phase for transition in trial.transitions]
     return phases[len(phases) - 1 - phases[::-1].index(Phase.STARTING) :] if Phase.STARTING in phases else phases
-
-
-def _enter(trial: Trial, phase: Phase, at: float, message: str | None = None) -> Trial:
-    return pausing.enter(trial, phase, at, MESSAGES.get(phase, str(phase)) if message is None else message)
 
 
 def reported(draft: Draft, event: Reported) -> None:
@@ -116,7 +102,7 @@ def trial_stop_asked(draft: Draft, event: TrialStopAsked) -> None:
 
 def stopping(trial: Trial, cause: StopCause, at: float, why: str = "") -> Trial:
     trial = replace(trial, status=TrialStatus.STOPPING, cause=cause, reason=why or cause.value)
-    return _enter(trial, Phase.STOPPING, at, why or cause.value)
+    return trial.entered(Phase.STOPPING, at, why or cause.value)
 
 
 def exited(draft: Draft, event: Exited) -> None:
@@ -153,7 +139,7 @@ def _restart(draft: Draft, trial: Trial, event: Exited) -> None:
     spot = draft.job.spec.definitions[trial.definition].training.spot
     interrupted = event.failure is Failure.INTERRUPTED
     phase = Phase.INTERRUPTED if spot and interrupted else Phase.RESTARTING
-    again = _enter(_enter(trial, phase, draft.at, event.reason), Phase.STARTING, draft.at)
+    again = trial.entered(phase, draft.at, event.reason).entered(Phase.STARTING, draft.at)
     again = replace(again, ran=trial.runtime(event.at), interruptions=trial.interruptions + interrupted)
     if trial.carried:
         draft.put(replace(pausing.again(again), carried=trial.carried + 1))
@@ -181,13 +167,13 @@ def _ended(trial: Trial, event: Exited, at: float) -> Trial:
     if event.killed:
         cause = StopCause.EARLY if trial.cause is StopCause.PAUSED else trial.cause
         trial = replace(trial, status=TrialStatus.STOPPED, cause=cause)
-        return _enter(trial, _STOPPED_AS.get(trial.cause, Phase.STOPPED), at, trial.reason)
+        return trial.entered(_STOPPED_AS.get(trial.cause, Phase.STOPPED), at, trial.reason)
     if event.failure is None:
         trial = replace(trial, status=TrialStatus.COMPLETED, cause=None, reason="")
-        return _enter(trial, Phase.COMPLETED, at)
+        return trial.entered(Phase.COMPLETED, at)
     reason = f"{event.failure}: {event.reason}"[:1024]
     trial = replace(trial, status=TrialStatus.FAILED, cause=None, failure=event.failure, reason=reason)
-    return _enter(trial, Phase.FAILED, at, reason)
+    return trial.entered(Phase.FAILED, at, reason)
 
 
 def discarded(draft: Draft, event: Discarded) -> None:

@@ -45,7 +45,6 @@ from tunewright.core.space import Point
 from tunewright.core.trial import (
     Phase,
     StopCause,
-    Transition,
     Trial,
     TrialStatus,
     trial_name,
@@ -107,8 +106,7 @@ def _created(event: Created) -> Change:
 
 def _add_trial(draft: Draft, name: str, point: Point, definition: int) -> None:
     number = draft.job.next_number
-    started = (Transition(Phase.STARTING, draft.at, attempts.MESSAGES[Phase.STARTING]),)
-    draft.put(Trial(number, name, point, draft.at, definition, transitions=started))
+    draft.put(Trial(number, name, point, draft.at, definition).entered(Phase.STARTING, draft.at))
     draft.job = replace(draft.job, next_number=number + 1)
     draft.facts.append(Appeared(number, definition, point))
 

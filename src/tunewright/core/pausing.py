@@ -14,7 +14,6 @@ from tunewright.core.trial import (
     Failure,
     Phase,
     StopCause,
-    Transition,
     Trial,
     TrialStatus,
     Verdict,
@@ -31,14 +30,14 @@ def paused(trial: Trial, event: Exited, at: float) -> Trial:
     """The trial when its program is gone: nothing runs, and the time does not count."""
     trial = replace(trial, status=TrialStatus.PAUSED, ran=trial.runtime(event.at), since=None, cause=None, reason="")
     trial = replace(trial, exit_code=event.exit_code, model=event.model or trial.model)
-    return enter(trial, Phase.INTERRUPTED, at, f"Paused: {_why(trial)}")
+    return trial.entered(Phase.INTERRUPTED, at, f"Paused: {_why(trial)}")
 
 
 def resumed(trial: Trial, verdict: Verdict, at: float) -> Trial:
     """The paused trial as it is to be started again: its next attempt, on the same curve."""
     trial = replace(again(trial), resumptions=trial.resumptions + 1, carried=trial.carried + 1)
     trial = replace(trial, judged=max(trial.judged, trial.epoch), verdict=verdict)
-    return enter(trial, Phase.STARTING, at, f"Resuming the training job: {verdict.why}")
+    return trial.entered(Phase.STARTING, at, f"Resuming the training job: {verdict.why}")
 
 
 def again(trial: Trial) -> Trial:
@@ -52,13 +51,8 @@ def laid_down(trial: Trial, cause: StopCause, at: float) -> Trial:
     reason = _why(trial) if cause is StopCause.EARLY else cause.value
     trial = replace(trial, status=TrialStatus.STOPPED, cause=cause, reason=reason, ended=at)
     phase = Phase.MAX_WAIT if cause is StopCause.MAX_WAIT else Phase.STOPPED
-    return enter(trial, phase, at, reason)
+    return trial.entered(phase, at, reason)
 
 
 def _why(trial: Trial) -> str:
     return trial.verdict.why if trial.verdict is not None and trial.verdict.why else StopCause.PAUSED.value
-
-
-def enter(trial: Trial, phase: Phase, at: float, message: str) -> Trial:
-    """The trial in its next phase."""
-    return replace(trial, transitions=(*trial.transitions, Transition(phase, at, message)))

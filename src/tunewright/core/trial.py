@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tunewright.core.space import Point
@@ -57,6 +57,18 @@ class Phase(StrEnum):
     STOPPED = "Stopped"
     MAX_RUNTIME = "MaxRuntimeExceeded"
     MAX_WAIT = "MaxWaitTimeExceeded"
+
+
+MESSAGES = {
+    Phase.STARTING: "Preparing the training job",
+    Phase.DOWNLOADING: "Downloading input data",
+    Phase.TRAINING: "Training in progress.",
+    Phase.UPLOADING: "Uploading generated training model",
+    Phase.COMPLETED: "Training job completed",
+    Phase.RESTARTING: "Restarting the training job",
+    Phase.STOPPING: "Stopping the training job",
+}
+"""AMT's StatusMessage of a secondary status, where nothing more is to be said."""
 
 
 class StopCause(StrEnum):
@@ -187,6 +199,11 @@ class Trial:
     def runtime(self, now: float) -> float:
         """Seconds that its program has run, over all attempts."""
         return self.ran if self.since is None else self.ran + max(0.0, now - self.since)
+
+    def entered(self, phase: Phase, at: float, message: str | None = None) -> Trial:
+        """The trial in its next phase, with AMT's message for it unless another one is given."""
+        told = MESSAGES.get(phase, str(phase)) if message is None else message
+        return replace(self, transitions=(*self.transitions, Transition(phase, at, told)))
 
     @property
     def origin(self) -> int:
