@@ -90,6 +90,7 @@ class Background:
             loop.hurry(uid)
 
     def busy(self) -> bool:
+        """Whether the loop runs and holds any job."""
         loop = self._loop
         return loop is not None and loop.busy()
 

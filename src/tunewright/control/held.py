@@ -51,6 +51,7 @@ class Held:
         return self.stored.job.uid
 
     def add(self, events: Sequence[Event], now: float) -> None:
+        """Have events wait for the next commit."""
         if events and not self.pending:
             self.flush_at = now + LAZY_SECONDS
         self.pending += events

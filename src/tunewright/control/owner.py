@@ -40,6 +40,7 @@ def _start_time_by_ps(pid: int) -> float | None:
 
 
 def this_process() -> Owner:
+    """This process, as leases name it."""
     pid = os.getpid()
     return Owner(socket.gethostname(), _boot(), pid, start_time(pid) or 0.0)
 

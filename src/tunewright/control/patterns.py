@@ -65,9 +65,13 @@ def _count(digits: str | None) -> int:
 class Pattern(Protocol):
     """A user's regular expression, bounded."""
 
-    def first(self, line: str) -> tuple[str, str] | None: ...
+    def first(self, line: str) -> tuple[str, str] | None:
+        """What it captures in a line, and the few characters after that. Raises TimeoutError."""
+        ...
 
-    def may_match(self, text: str) -> bool: ...
+    def may_match(self, text: str) -> bool:
+        """Whether any line of a text can match; True where that takes as long to tell as to try."""
+        ...
 
 
 class _Linear:
@@ -80,12 +84,11 @@ class _Linear:
         self._anchored = any(mark in pattern for mark in ("^", "$", "\\A", "\\z"))
 
     def first(self, line: str) -> tuple[str, str] | None:
-        """What it captures in a line, and the few characters after that."""
         found = self._pattern.search(line)
         return None if found is None else _group(found)
 
     def may_match(self, text: str) -> bool:
-        """Whether any line of the text can match; without anchors a line's match is one of the whole text too."""
+        # Without anchors a line's match is one of the whole text too.
         return self._anchored or self._pattern.search(text) is not None
 
 

@@ -61,6 +61,7 @@ class Programs:
                 watch.phases.append(report)
 
     def launch(self, held: Held, trial: Trial, now: float) -> list[Launched | Exited]:
+        """Start a pending trial's program: that it was, that it cannot be, or nothing while there are no slots."""
         wish = _wish(held.job, trial)
         if wish in self._crowded:
             return []
@@ -79,6 +80,7 @@ class Programs:
         return [Launched(now, number, attempt, handle, choice)]
 
     def kill(self, held: Held, trial: Trial) -> None:
+        """End a trial's program; again only with a shorter grace than before."""
         watch = self._watch(held, trial)
         grace = 0.0 if held.uid in self._hurried else watch.task.grace
         if watch.killed is None or grace < watch.killed:
@@ -97,6 +99,7 @@ class Programs:
         return Discarded(now, trial.number)
 
     def forget(self, held: Held, number: int) -> None:
+        """Watch a trial no longer whose end is committed, and let the executor forget it too."""
         watch = held.watches.pop(number)
         self._by_name.pop((watch.task.name, watch.task.attempt), None)
         self._executor.forget(watch.task.name, watch.task.attempt)

@@ -71,10 +71,12 @@ class Draft:
         return trial if trial is not None and trial.attempt == attempt else None
 
     def end(self, ending: Ending) -> None:
+        """Decide how the job ends, unless that was decided before."""
         if self.job.ending is None:
             self.job = replace(self.job, ending=ending)
 
     def change(self, before: Job | None) -> Change:
+        """What came of it. `before` is the job as it was: while it is the same object, nothing was updated."""
         job = self.job if self.job is before else replace(self.job, updated=max(self.job.updated, self.at))
         return Change(job, tuple(self.trials.values()), tuple(self.points), tuple(self.facts))
 

@@ -40,11 +40,13 @@ def result_of(job: Job, group: Group, least: int) -> Best | None:
 
 
 def reached_target(job: Job, value: float) -> bool:
+    """Whether a finite value is as good as the target, where there is one."""
     target = job.spec.completion.target
     return target is not None and _objective(job).reaches(value, target)
 
 
 def target_ending(job: Job, trial: Trial, value: float, at: float) -> Ending:
+    """The ending that a trial brings by reaching the target; it may finish by itself."""
     why = f"target reached: {trial.name} has {value!r}, the target is {job.spec.completion.target!r}"
     return Ending(JobStatus.COMPLETED, why, at, spared=trial.number)
 

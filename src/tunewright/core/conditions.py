@@ -73,21 +73,28 @@ class Compare:
     right: Operand
 
     def names(self) -> tuple[str, ...]:
+        """The parameters that are compared."""
         return tuple(side.name for side in (self.left, self.right) if isinstance(side, Name))
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """Holds when its part does not."""
+
     part: Rule
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
+    """Holds when every part does."""
+
     parts: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
+    """Holds when one of the parts does."""
+
     parts: tuple[Rule, ...]
 
 

@@ -24,6 +24,8 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
+    """Start the program of a trial's attempt, unless it was started already."""
+
     number: int
     attempt: int
 
@@ -39,6 +41,8 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
+    """End the program of a trial's attempt, or see to it that it never starts."""
+
     number: int
     attempt: int
 

@@ -124,6 +124,7 @@ class History:
         self.version = 0
 
     def apply(self, facts: Iterable[Fact]) -> None:
+        """Take facts in, in the order in which they came to be."""
         for fact in facts:
             self.version += 1
             self._apply(fact)

@@ -55,6 +55,7 @@ class Owner:
     started: float
 
     def text(self) -> str:
+        """The same for the same process alone: what a lease is compared by."""
         return f"{self.host}/{self.boot}/{self.pid}/{self.started!r}"
 
 
@@ -141,7 +142,9 @@ class Store(Protocol):
         """Who holds a job and until when."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give up the connections."""
+        ...
 
 
 # ---- opinions ----
@@ -159,9 +162,13 @@ class Proposals:
 class Advisor(Protocol):
     """Pure functions of a history. Same history and seed, same answer."""
 
-    def propose(self, history: History, first: int, count: int) -> Proposals: ...
+    def propose(self, history: History, first: int, count: int) -> Proposals:
+        """Configurations for trials `first` to `first + count - 1`; fewer when there are no more."""
+        ...
 
-    def judge(self, history: History, number: int, upto: int) -> Verdict: ...
+    def judge(self, history: History, number: int, upto: int) -> Verdict:
+        """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""
+        ...
 
     def promote(self, history: History, places: int) -> tuple[Promotion, ...]:
         """Which paused trials go on, the most deserving first, at most `places` of them."""

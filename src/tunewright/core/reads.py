@@ -87,12 +87,16 @@ class TrialView:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
+    """Jobs in the order asked for; `after` is where the next page begins, None on the last one."""
+
     items: tuple[JobView, ...]
     after: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPage:
+    """Training jobs in the order asked for; `after` is where the next page begins, None on the last one."""
+
     items: tuple[TrialView, ...]
     after: str | None
 
@@ -127,7 +131,9 @@ class Reads(Protocol):
         """Raises NotFound."""
         ...
 
-    def jobs(self, query: JobQuery) -> JobPage: ...
+    def jobs(self, query: JobQuery) -> JobPage:
+        """A page of jobs. Raises Invalid for a sort or a position that is none."""
+        ...
 
     def running(self) -> int:
         """How many tuning jobs have not ended."""
@@ -137,7 +143,9 @@ class Reads(Protocol):
         """A training job by name, whether of a tuning job or plain. Raises NotFound."""
         ...
 
-    def trials(self, query: TrialQuery) -> TrialPage: ...
+    def trials(self, query: TrialQuery) -> TrialPage:
+        """A page of training jobs. Raises Invalid for a sort or a position that is none."""
+        ...
 
     def all_trials(self, job_uid: str, *, deleted: bool = False) -> list[TrialView]:
         """Every trial of a job in launch order; with `deleted` those too that were dropped from it."""
@@ -167,4 +175,6 @@ class Reads(Protocol):
         """The objective curves of a job's trials by number."""
         ...
 
-    def journal(self, job_uid: str) -> list[Event]: ...
+    def journal(self, job_uid: str) -> list[Event]:
+        """All events of a job in the order in which they were committed. Raises NotFound."""
+        ...

@@ -11,6 +11,8 @@ from tunewright.core.space import Point, Space
 
 
 class Strategy(StrEnum):
+    """AMT's Strategy."""
+
     BAYESIAN = "Bayesian"
     RANDOM = "Random"
     GRID = "Grid"
@@ -18,6 +20,8 @@ class Strategy(StrEnum):
 
 
 class Direction(StrEnum):
+    """AMT's type of an objective."""
+
     MAXIMIZE = "Maximize"
     MINIMIZE = "Minimize"
 
@@ -34,6 +38,7 @@ class Objective:
         return one > other if self.direction is Direction.MAXIMIZE else one < other
 
     def reaches(self, value: float, target: float) -> bool:
+        """Whether `value` is as good as `target`, or better."""
         return value >= target if self.direction is Direction.MAXIMIZE else value <= target
 
 

@@ -36,6 +36,8 @@ _LIVE = frozenset({TrialStatus.PENDING, TrialStatus.RUNNING, TrialStatus.STOPPIN
 
 
 class ObjectiveStatus(StrEnum):
+    """AMT's ObjectiveStatus: whether a training job brought a value that counts."""
+
     SUCCEEDED = "Succeeded"
     PENDING = "Pending"
     FAILED = "Failed"

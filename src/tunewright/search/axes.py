@@ -211,7 +211,7 @@ def nearest(grid: Floats, units: Floats) -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class CategoricalAxis:
-    """A categorical parameter: the coordinate is the index of the value."""
+    """A categorical parameter: the coordinate is the index of the value. Methods as in `NumericAxis`."""
 
     parameter: CategoricalParameter
     index: dict[tuple[type, Value], int] = field(default_factory=dict)
@@ -232,6 +232,7 @@ class CategoricalAxis:
         return self.parameter.values[int(unit)]
 
     def draw(self, uniforms: Floats) -> Floats:
+        """Indices of random values, each value as likely as any other."""
         return np.minimum(np.floor(uniforms * self.size), self.size - 1)
 
     @property

@@ -36,7 +36,9 @@ class Strategy(Protocol):
 class Judge(Protocol):
     """Says whether a running trial goes on, having seen its curve up to an epoch."""
 
-    def judge(self, history: History, number: int, upto: int) -> Verdict: ...
+    def judge(self, history: History, number: int, upto: int) -> Verdict:
+        """As `core.ports.Advisor.judge`."""
+        ...
 
 
 def chosen_name(spec: JobSpec) -> str:

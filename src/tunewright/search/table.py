@@ -39,6 +39,7 @@ class State(IntEnum):
 
 
 def state_of(record: Record) -> State:
+    """What a trial means to a model, by how it ended."""
     if record.ended is None:
         return State.PAUSED if record.paused else State.LIVE
     if record.ended.value is not None and math.isfinite(record.ended.value):
