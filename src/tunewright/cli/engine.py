@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from tunewright.assembly import local
+from tunewright.assembly import Local, local
 from tunewright.cli.names import did_you_mean, listed
 from tunewright.core.errors import NotFound
 from tunewright.core.job import Job, JobStatus
@@ -70,44 +70,29 @@ class Engine(Protocol):
     def log_paths(self, training_job: str, host: str = ...) -> tuple[Path, Path]: ...
 
 
-class _Joined:
+class _Own(Local):
     """`assembly`'s Local with the few things that only this face asks for."""
-
-    def __init__(self, local: Any) -> None:
-        self._local = local
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._local, name)
-
-    @property
-    def objects(self) -> Objects:
-        found: Objects = self._local.host.objects
-        return found
 
     def importance(self, name: str) -> list[tuple[str, float]]:
         """By the search engine's own model."""
         from tunewright.search.importance import importance
 
-        job = self._local.reads.job(name).job
+        job = self.reads.job(name).job
         if len(job.spec.definitions) > 1:
             return []
-        found = importance(self._local.host.store.history(job.uid))
-        return [(each.name, each.share) for each in found if each.share > 0]
+        return [(each.name, each.share) for each in importance(self.history(job.uid)) if each.share > 0]
 
     def inherited(self, job: Job) -> list[Inherited]:
-        return inherited(job, self._local.reads, self._local.history)
+        return inherited(job, self.reads, self.history)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """Raises the rooms' own errors, which the client would turn into botocore's."""
-        found: dict[str, Any] = self._local.operations.call(operation, request)
-        return found
+        return self.operations.call(operation, request)
 
 
 def connect(strict: bool = False) -> Engine:
     """This process's engine for the settings in force. Raises Invalid for a wrong setting."""
-    joined: Any = _Joined(local(strict))
-    engine: Engine = joined
-    return engine
+    return _Own(local(strict).host, strict=strict)
 
 
 def find(engine: Engine, name: str) -> JobView:
