@@ -49,7 +49,18 @@ def serve(
     from tunewright.cli import do_serve
 
     wanted = do_serve.Wanted(
-        host, port, endpoint, store, tls_cert, tls_key, keys, bucket, not extended, loop, access_log, as_json
+        host=host,
+        port=port,
+        endpoint=endpoint,
+        store=store,
+        certificate=tls_cert,
+        key=tls_key,
+        keys=keys,
+        bucket=bucket,
+        strict=not extended,
+        loop=loop,
+        access_log=access_log,
+        as_json=as_json,
     )
     return do_serve.serve(wanted)
 

@@ -98,20 +98,20 @@ class Search:
     ) -> None:
         listed = parents_in(parents)
         asked = Asked(
-            space,
-            strategy,
-            objective_type,
-            seed,
-            warm_start_type,
-            min_resource,
-            max_resource,
-            early_stopping,
-            initial_points,
-            conditions,
-            steps,
-            forbidden,
-            replicates,
-            options,
+            space=space,
+            strategy=strategy,
+            objective_type=objective_type,
+            seed=seed,
+            warm_start_type=warm_start_type,
+            min_resource=min_resource,
+            max_resource=max_resource,
+            early_stopping=early_stopping,
+            initial_points=initial_points,
+            conditions=conditions,
+            steps=steps,
+            forbidden=forbidden,
+            replicates=replicates,
+            options=options,
         )
         turned = _turned(listed, objective_type) if warm_start_type == IDENTICAL else []
         spec = spec_of(asked, len(listed), turned)
