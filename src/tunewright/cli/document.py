@@ -92,7 +92,7 @@ def _parsed(text: str, suffix: str) -> tuple[Plain, Mapping[Where, int]]:
             raise Invalid.one(
                 "", f"the suffix {suffix!r} is not known; a tuning file ends in .yaml, .yml, .toml or .json."
             )
-    return data, dict(_search(text, data))
+    return data, dict(_lines(text, data, (), 0))
 
 
 def _text(path: Path) -> str:
@@ -259,12 +259,11 @@ def _json(text: str) -> Plain:
     return value
 
 
-def _search(text: str, data: Plain) -> Iterator[tuple[Where, int]]:
-    """Lines of fields, found by looking for each key after the key around it; close enough for a message."""
-    yield from _below(text, data, (), 0)
+def _lines(text: str, data: Plain, where: Where, start: int) -> Iterator[tuple[Where, int]]:
+    """Lines of the fields of `data`, which is the value at `where` and begins after `start` in the text.
 
-
-def _below(text: str, data: Plain, where: Where, start: int) -> Iterator[tuple[Where, int]]:
+    Found by looking for each key after the key around it; close enough for a message.
+    """
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:
         at = start
@@ -274,4 +273,4 @@ def _below(text: str, data: Plain, where: Where, start: int) -> Iterator[tuple[W
             if found is not None:
                 at = found.end() - 1
                 yield (*where, key), text.count("\n", 0, found.start()) + 1
-        yield from _below(text, value, (*where, key), at)
+        yield from _lines(text, value, (*where, key), at)
