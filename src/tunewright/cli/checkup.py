@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from tunewright.cli.clearing import functions
-from tunewright.cli.engine import Engine, connect
+from tunewright.cli.engine import Engine, connect, orphans
 from tunewright.cli.names import listed
 from tunewright.cli.replaying import replayed
 from tunewright.core.errors import TunewrightError
-from tunewright.core.job import JobStatus
 from tunewright.core.reads import JobQuery
 from tunewright.executors import images, rooms
 from tunewright.executors.containers import run_quietly
@@ -182,11 +181,7 @@ def _store(settings: Settings) -> Finding:
 
 
 def _orphans(engine: Engine) -> Iterator[Finding]:
-    names = []
-    for status in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
-        page = engine.reads.jobs(JobQuery(status=status, limit=100))
-        names += [view.job.name for view in page.items if not engine.in_charge(view)]
-    if names:
+    if names := orphans(engine):
         yield Finding("note", "in charge", f"nobody runs {listed(names)}; take over with: tunewright resume {names[0]}")
     else:
         yield Finding("ok", "in charge", "every job that is not over has somebody who runs it")

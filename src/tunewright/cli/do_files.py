@@ -12,7 +12,7 @@ from tunewright.aws.warmstart_rules import Jobs
 from tunewright.cli.checking import checked
 from tunewright.cli.command import WRONG
 from tunewright.cli.engine import connect
-from tunewright.cli.names import clean
+from tunewright.cli.names import clean, counted
 from tunewright.cli.out import error_text, say, warn
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
@@ -79,13 +79,9 @@ def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_js
     config = made["HyperParameterTuningJobConfig"]
     ranges = sum(map(len, config["ParameterRanges"].values()))
     limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
-    jobs = "no fixed number of training jobs" if limit is None else _counted(limit, "training job")
-    say(f"{file} is valid: {found.name}, {config['Strategy']} over {_counted(ranges, 'parameter')}, {jobs}.")
+    jobs = "no fixed number of training jobs" if limit is None else counted(limit, "training job")
+    say(f"{file} is valid: {found.name}, {config['Strategy']} over {counted(ranges, 'parameter')}, {jobs}.")
     return None
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _settings() -> Settings:

@@ -114,7 +114,7 @@ def best_of(engine: Engine, job: Job) -> TrialView | None:
     return found if found.job_uid == job.uid else None
 
 
-def orphans(engine: Engine, but: str) -> list[str]:
+def orphans(engine: Engine, but: str = "") -> list[str]:
     """Tuning jobs under way that nobody runs, which any loop takes over, but for one."""
     found: list[str] = []
     for status in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TextIO
 
 from tunewright.aws.translate_trial import final_metrics
-from tunewright.cli.views import iso, plain
+from tunewright.cli.views import iso, plain, typed
 from tunewright.core.change import CurvePoint
 from tunewright.core.job import Job
 from tunewright.core.reads import MetricValue, Reads, TrialQuery, TrialView
 from tunewright.core.replicates import Configuration, configuration_of, configurations
-from tunewright.core.space import Value, decode_value
+from tunewright.core.space import Value
 
 PAGE = 500
 CURVES_PAGE = 50
@@ -78,11 +78,6 @@ def record(view: TrialView) -> dict[str, Value | None]:
     return dict(zip(FIXED, values, strict=True))
 
 
-def parameters(view: TrialView) -> dict[str, Value]:
-    """The tuned hyperparameters with their types."""
-    return {name: decode_value(v) if isinstance(v, str) else v for name, v in view.trial.point.items()}
-
-
 def _means(reads: Reads, job: Job) -> dict[int, Configuration]:
     """With replicates, what each configuration came to; nothing without."""
     objective = job.spec.definitions[0].objective
@@ -126,7 +121,7 @@ def write_csv(reads: Reads, job: Job, out: TextIO) -> int:
     writer.writerow([*names, *FIXED, *(REPLICATED if job.spec.replicates > 1 else ()), *others.values()])
     count = 0
     for view, metrics in rows(reads, job):
-        values = parameters(view)
+        values = typed(view.trial)
         cells: list[Value | None] = [values.get(name) for name in names]
         more = _replicated(view, job, means).values()
         last = {each.metric: each.value for each in metrics if math.isfinite(each.value)}
@@ -152,7 +147,7 @@ def write_json(reads: Reads, job: Job, out: TextIO) -> int:
             {
                 **record(view),
                 **_replicated(view, job, means),
-                "HyperParameters": parameters(view),
+                "HyperParameters": typed(view.trial),
                 "FinalMetricDataList": plain(final_metrics(view, metrics)),
             }
             for view, metrics in rows(reads, job)

@@ -10,8 +10,10 @@ from typing import Protocol
 from botocore.exceptions import ClientError
 
 from tunewright.aws.names import Arns
+from tunewright.cli.command import INTERRUPTED
 from tunewright.cli.engine import Engine, best_of
 from tunewright.cli.interrupts import Interrupts
+from tunewright.cli.names import counted
 from tunewright.cli.out import hush, warn
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
@@ -27,7 +29,6 @@ POLL_SECONDS = 0.25
 FORCED_SECONDS = 1.5
 RESULTS = 10
 """Results below which nothing is said about which parameters matter."""
-INTERRUPTED = 130
 EXIT_CODES = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1, JobStatus.STOPPED: INTERRUPTED}
 
 
@@ -244,8 +245,7 @@ class _Stopping:
         """Act on the interrupts so far; whether to leave now."""
         if count and not self.asked:
             self.asked = True
-            running = len(job.live)
-            text = f"stopping {running} {'job' if running == 1 else 'jobs'}, again to force"
+            text = f"stopping {counted(len(job.live), 'job')}, again to force"
             self.note = f"{text} (they have {job.spec.stop_grace:g} s to end by themselves)"
             self._teller.remark(text)
             stop(self._engine, self._name)

@@ -40,6 +40,11 @@ def clean(stem: str) -> str:
     return re.sub(r"[^a-zA-Z0-9]+", "-", stem).strip("-")[:MAX_NAME].rstrip("-") or "tuning"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 training job`, `2 training jobs`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def listed(names: Iterable[str], limit: int = 12) -> str:
     """`a, b and 3 more` for a message."""
     found = list(names)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tunewright.cli.engine import Engine
 from tunewright.cli.names import did_you_mean
+from tunewright.cli.views import typed
 from tunewright.core.errors import Invalid
 from tunewright.core.reads import TrialView
-from tunewright.core.space import decode_value
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import TrialStatus
 from tunewright.sdk.causes import cause
@@ -43,7 +43,7 @@ def seconds(row: TrialView) -> float:
 def columns(row: TrialView, parameters: Sequence[str]) -> list[str]:
     """A training job's cells, then one for each of these parameters."""
     trial = row.trial
-    texts = {name: short(decode_value(v) if isinstance(v, str) else v) for name, v in trial.point.items()}
+    texts = {name: short(value) for name, value in typed(trial).items()}
     value = trial.value if trial.value is not None else trial.last if trial.status.live else None
     took = duration(seconds(row)) if trial.ended is not None and trial.started is not None else "-"
     status = trial.status.shown
@@ -64,8 +64,8 @@ def remark(row: TrialView) -> str:
     return _cut(trial.reason if trial.cause is not None else gone or trial.objective_reason)
 
 
-def _cut(text: str, limit: int = 50) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def _cut(text: str) -> str:
+    return text if len(text) <= 50 else text[:49] + "…"
 
 
 def model_path(engine: Engine, uri: str) -> str:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from tunewright.aws.patterns import pattern_problem
 from tunewright.aws.rules import MAX_RESOURCE_KEYS, inferred_max_resource
 from tunewright.cli.document import Plain, Where
-from tunewright.cli.names import nearest
+from tunewright.cli.names import did_you_mean, nearest
 from tunewright.core.replicates import budget_problem
 from tunewright.core.space import (
     CategoricalParameter,
@@ -152,8 +152,7 @@ def _objective(sound: Sound) -> Iterator[Finding]:
         return
     metric = str(objective["metric"])
     if metrics and metric not in metrics:
-        near = nearest(metric, metrics)
-        hint = f" Did you mean {near!r}?" if near else ""
+        hint = did_you_mean(metric, metrics)
         names = ", ".join(map(repr, metrics))
         yield ("objective", "metric"), f"{metric!r} is not among training.metrics, which define {names}.{hint}", False
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from tunewright.aws.rules import MAX_RESOURCE_KEYS, inferred_max_resource
+from tunewright.cli.names import counted
 from tunewright.cli.out import table
 from tunewright.cli.story import direction
 from tunewright.control.whatif import Course, WhatIf, what_if
@@ -98,10 +99,10 @@ class Supposed:
     # ---- words ----
 
     def lines(self) -> list[str]:
-        stopped, count = self.found.stopped, len(self.found.recorded)
+        stopped, jobs = self.found.stopped, counted(len(self.found.recorded), "training job")
         cut = sum(course.verdict is not None for course in self.found.recorded.values())
         head = (
-            f"{self.job.name} under {self.rule}: {len(stopped)} of {_jobs(count)} would have been stopped "
+            f"{self.job.name} under {self.rule}: {len(stopped)} of {jobs} would have been stopped "
             f"(it ran under {self.in_force}, which stopped {cut})."
         )
         return [head, *self._table(), self._saved(), *self._lost(), *self.notes()]
@@ -202,10 +203,6 @@ class Supposed:
 
     def _best(self, course: Course | None) -> dict[str, object] | None:
         return None if course is None else {"TrainingJobName": self.found.names[course.number], "Value": course.value}
-
-
-def _jobs(count: int) -> str:
-    return f"{count} training job{'' if count == 1 else 's'}"
 
 
 def _share(part: float, whole: float) -> str:
