@@ -32,7 +32,7 @@ def engine(tmp_path: Path, laid_out: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("TUNEWRIGHT_HOME", str(home))
     for name in ("files", "jobs", "look", "tools"):
         monkeypatch.setattr(f"tunewright.cli.do_{name}.connect", lambda strict=False: made)
-    monkeypatch.setattr("tunewright.cli.checkup.connect", lambda strict=False: made)
+    monkeypatch.setattr("tunewright.cli.diagnosis.connect", lambda strict=False: made)
     yield made
     made.store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunewright.cli.check import told
+from tunewright.cli.schema_check import told
 from tunewright.cli.tunefile import Draft, TuningFile
 from tunewright.core.errors import Invalid
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import Result
 
-from tunewright.cli.checking import checked
+from tunewright.cli.preflight import checked
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
 from tunewright.core.errors import Invalid

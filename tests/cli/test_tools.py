@@ -18,7 +18,7 @@ from typer.testing import Result
 
 import tunewright
 from tunewright.assembly import Host
-from tunewright.cli.checkup import Finding, _where
+from tunewright.cli.diagnosis import Finding, _where
 from tunewright.cli.replaying import replayed
 from tunewright.cli.tailing import _last_lines
 from tunewright.cli.trying import tried
@@ -304,7 +304,7 @@ def test_doctor_of_wrong_settings_and_a_store_that_does_not_open(
     def broken(strict: bool = False) -> None:
         raise OSError("file is not a database")
 
-    monkeypatch.setattr("tunewright.cli.checkup.connect", broken)
+    monkeypatch.setattr("tunewright.cli.diagnosis.connect", broken)
     assert "does not open: file is not a database" in cli("doctor").stdout
     monkeypatch.setenv("TUNEWRIGHT_LEASE_SECONDS", "soon")
     result = cli("doctor")

@@ -15,8 +15,8 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunewright.cli.check import schema
 from tunewright.cli.document import Plain
+from tunewright.cli.schema_check import schema
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.tunefile import TuningFile, pieces
 from tunewright.core.errors import Invalid

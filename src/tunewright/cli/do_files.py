@@ -9,11 +9,11 @@ from typing import Any
 
 from tunewright.assembly import check_settings
 from tunewright.aws.warmstart_rules import Jobs
-from tunewright.cli.checking import checked
 from tunewright.cli.command import WRONG
 from tunewright.cli.engine import connect
 from tunewright.cli.names import clean, counted
 from tunewright.cli.out import error_text, say, warn
+from tunewright.cli.preflight import checked
 from tunewright.cli.reading import read_script
 from tunewright.cli.scaffold import tuning_file
 from tunewright.cli.tunefile import Request, TuningFile

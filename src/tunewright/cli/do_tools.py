@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tunewright.cli.checkup import checkup
 from tunewright.cli.command import FAILED, INTERRUPTED
+from tunewright.cli.diagnosis import checkup
 from tunewright.cli.engine import connect, find
 from tunewright.cli.interrupts import Interrupts
 from tunewright.cli.out import print_table, say

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tunewright.cli.check import findings
 from tunewright.cli.document import Document, Plain, read
 from tunewright.cli.names import job_name
 from tunewright.cli.places import Places, interpreter_of, missing_files
 from tunewright.cli.rules import EXTENSIONS, Finding, Sound, space, table
+from tunewright.cli.schema_check import findings
 from tunewright.cli.shelf import Shelf
 from tunewright.core.space import Value, encode_value
 from tunewright.sdk.values import encode_hyperparameter, ranges_shape

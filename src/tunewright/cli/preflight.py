@@ -1,4 +1,7 @@
-"""All that can be known to be wrong with a tuning file before anything is made, the service's rules included."""
+"""All that can be known to be wrong with a tuning file before anything is made.
+
+It is checked by itself, by this machine, and by the service's rules.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from tunewright.aws.protocol import has_structure, read_request
 from tunewright.aws.rules import tuning_problems
 from tunewright.aws.translate_request import Manner, tuning_spec
 from tunewright.aws.warmstart_rules import Jobs, find_parents, inherited_metrics, warm_start_problems
-from tunewright.cli.ahead import unready
-from tunewright.cli.check import cut_out, told
 from tunewright.cli.document import Plain, Where
 from tunewright.cli.fields import field_of
+from tunewright.cli.machine_check import unready
 from tunewright.cli.rules import Finding, table
+from tunewright.cli.schema_check import cut_out, told
 from tunewright.cli.shelf import BucketShelf, HomeShelf
 from tunewright.cli.tunefile import Draft, Request, TuningFile
 from tunewright.core.errors import Invalid, NotFound, Problem

@@ -1,4 +1,4 @@
-"""What this machine would refuse of a tuning file once it runs, found out before anything is made."""
+"""Checking a tuning file by this machine: what it would refuse once the file runs, before anything is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking a tuning file before anything starts: by its JSON Schema, and by the rules that a schema cannot say.
+"""Checking a tuning file by itself: by its JSON Schema, and by the rules that a schema cannot say.
 
 Every problem is found at once: the rules are tried on whatever has its shape. A message names the field and its line,
 the value, the rule and the remedy.
