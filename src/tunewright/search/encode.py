@@ -43,9 +43,12 @@ class Cube:
     Attributes:
         axes: one per parameter, in the order of the space.
         levels: number of values of each categorical, 0 for numeric parameters, shape (d,).
-        categorical, lattice, continuous: index arrays of the three kinds of axes (lattice: small integer ranges).
+        categorical, lattice, continuous: index arrays of the three kinds of axes (lattice: small stepped ranges).
+        numeric: index array of all axes but the categorical ones.
         group: which parameter each feature column belongs to, shape (F,).
         column: the first feature column of each parameter, shape (d,).
+        rest: where each parameter lies that is not active, shape (d,).
+        size: number of distinct points, or None when they are infinite, or too many to count.
     """
 
     def __init__(self, space: Space) -> None:
@@ -62,15 +65,12 @@ class Cube:
         self.numeric = np.flatnonzero(~self.is_categorical)
         self.lattice = np.flatnonzero(gridded & ~self.is_categorical)
         self.continuous = np.flatnonzero(~gridded)
-        self.widths = np.where(self.is_categorical, self.levels, 1)
-        self.group: Ints = np.repeat(np.arange(self.d), self.widths)
-        self.column: Ints = np.concatenate([[0], np.cumsum(self.widths)[:-1]]).astype(np.int64)
-        self.rest: Floats = self._each(np.where(self.is_categorical, 0.0, 0.5)[None], lambda a, column: a.snap(column))[
-            0
-        ]
-        """Where a parameter that is not active rests, shape (d,)."""
+        widths = np.where(self.is_categorical, self.levels, 1)
+        self.group: Ints = np.repeat(np.arange(self.d), widths)
+        self.column: Ints = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.int64)
+        middle = np.where(self.is_categorical, 0.0, 0.5)[None]
+        self.rest: Floats = self._each(middle, lambda axis, column: axis.snap(column))[0]
         self.size = space.size()
-        """Number of distinct points, or None when they are infinite, or too many to count."""
         self._walking, self._walked = self.walk(), list[Floats]()
 
     @property

@@ -79,11 +79,8 @@ class Table:
         return len(self._numbers)
 
     @property
-    def numbers(self) -> list[int]:
-        return self._numbers
-
-    @property
     def records(self) -> list[Record]:
+        """The trials as they were last seen."""
         return self._records
 
     @property
