@@ -256,7 +256,7 @@ class Local:
             done = self.host.recorder.record(view.job.uid, [Resumed(self.host.recorder.clock.now(), add_jobs)])
             if not done.changed:
                 text = f"The tuning job {name!r} is {done.job.status}: somebody has resumed it. Try when it has ended."
-                raise WrongState("tuning job", name, done.job.status, text)
+                raise WrongState(text)
         self.host.asked.add(view.job.uid)
         self.start()
         self.host.background.wake()

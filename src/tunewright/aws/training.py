@@ -17,8 +17,6 @@ from tunewright.core.events import TrialStopAsked
 from tunewright.core.reads import TrialQuery, TrialView
 from tunewright.core.trial import TrialStatus
 
-KIND = "training job"
-
 
 class TrainingOperations:
     """CreateTrainingJob and its kin."""
@@ -87,7 +85,7 @@ class TrainingOperations:
         if not view.trial.status.live:
             status = wire_status(view.trial)
             text = f"The request was rejected because the training job is in status {status}."
-            raise WrongState(KIND, view.trial.name, status, text)
+            raise WrongState(text)
         self._service.recorder.record(view.job_uid, [TrialStopAsked(self._service.now(), view.trial.number)])
         self._service.wake(view.job_uid)
         return {}

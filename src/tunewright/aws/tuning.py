@@ -24,7 +24,6 @@ from tunewright.core.reads import JobQuery, JobView, TrialQuery
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import TrialStatus
 
-KIND = "tuning job"
 IDENTICAL = "IdenticalDataAndAlgorithm"
 
 
@@ -160,7 +159,7 @@ class TuningOperations:
         job = self._view(request).job
         if job.status is not JobStatus.IN_PROGRESS:
             text = f"The request was rejected because the tuning job {job.name} is already in status {job.status}."
-            raise WrongState(KIND, job.name, job.status, text)
+            raise WrongState(text)
         self._service.recorder.record(job.uid, [StopAsked(self._service.now())])
         self._service.wake(job.uid)
         return {}
@@ -174,7 +173,7 @@ class TuningOperations:
                     f"The tuning job {job.name} is not in a terminal state (it is {job.status});"
                     " stop it and wait until it has stopped."
                 )
-                raise WrongState(KIND, job.name, job.status, text)
+                raise WrongState(text)
             try:
                 self._service.store.delete(job.uid, view.version)
             except StaleVersion:  # somebody wrote meanwhile: it may have been resumed

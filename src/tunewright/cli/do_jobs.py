@@ -26,7 +26,6 @@ from tunewright.sdk.phrases import onward
 from tunewright.sdk.resuming import cannot_resume
 
 STOP_SECONDS = 0.25
-KIND = "tuning job"
 
 
 def run(file: Path, name: str | None, voice: Voice, *, detach: bool, strict: bool) -> int | None:
@@ -103,7 +102,7 @@ def stop(name: str, *, wait: bool, as_json: bool) -> int | None:
     view = find(engine, name)
     job = view.job
     if job.status.terminal:
-        raise WrongState(KIND, job.name, job.status, f"The tuning job {job.name!r} is {job.status} already.")
+        raise WrongState(f"The tuning job {job.name!r} is {job.status} already.")
     orphan = not engine.in_charge(view)
     if orphan:
         _tell_of_orphans(engine, job.name)
@@ -128,7 +127,7 @@ def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | Non
     view = find(engine, name)
     job = view.job
     if refusal := cannot_resume(job, add_jobs):
-        raise WrongState(KIND, job.name, job.status, refusal)
+        raise WrongState(refusal)
     elsewhere = not job.status.terminal and engine.in_charge(view)
     if not elsewhere:
         _tell_of_orphans(engine, job.name)
@@ -151,7 +150,7 @@ def delete(name: str, *, as_json: bool) -> int | None:
     job = find(engine, name).job
     if not job.status.terminal:
         text = f"The tuning job {job.name!r} is {job.status}; stop it first: tunewright stop {job.name}"
-        raise WrongState(KIND, job.name, job.status, text)
+        raise WrongState(text)
     engine.call("DeleteHyperParameterTuningJob", HyperParameterTuningJobName=job.name)
     if as_json:
         emit({"HyperParameterTuningJobName": job.name, "Deleted": True})

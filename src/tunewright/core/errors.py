@@ -63,11 +63,7 @@ class AlreadyExists(TunewrightError):
 
 
 class WrongState(TunewrightError):
-    """The operation is not possible in the state that the job is in."""
-
-    def __init__(self, kind: str, name: str, status: str, message: str) -> None:
-        self.kind, self.name, self.status = kind, name, status
-        super().__init__(message)
+    """The operation is not possible in the state that the job is in; the text says which, and what to do."""
 
 
 class LimitExceeded(TunewrightError):

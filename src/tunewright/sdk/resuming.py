@@ -24,16 +24,16 @@ def resume(session: Session, name: str, add_jobs: int) -> bool:
     if problems := whole_problems({"add_jobs": (add_jobs, 0)}):
         raise InvalidArguments(problems)
     if session.local is None:
-        status = session.describe(name)["HyperParameterTuningJobStatus"]
+        session.describe(name)  # a job that is not there is told of first
         text = (
             f"The tuning job {name!r} is a server's, and its API knows no resuming; start a new tuning job with a warm"
             " start from it, such as tuner.identical_dataset_and_algorithm_tuner(), or resume it on the server's"
             f" machine: tunewright resume {name}"
         )
-        raise WrongState("tuning job", name, status, text)
+        raise WrongState(text)
     view = session.local.reads.job(name)
     if refusal := cannot_resume(view.job, add_jobs):
-        raise WrongState("tuning job", name, view.job.status, refusal)
+        raise WrongState(refusal)
     if not view.job.status.terminal and session.local.in_charge(view):
         return False
     session.local.resume(name, int(add_jobs))
