@@ -10,7 +10,7 @@ from drive import Drive, spec
 
 from tunewright.core.effects import Judge
 from tunewright.core.events import Reported
-from tunewright.core.history import Appeared, Ended, History
+from tunewright.core.history import Ended
 from tunewright.core.job import JobStatus
 from tunewright.core.spec import Direction
 from tunewright.core.trial import (
@@ -178,15 +178,6 @@ def test_snapshots_share_what_has_ended() -> None:
     records = history.snapshot().records
     assert records[1] is history.records[1]
     assert records[2] is not history.records[2]
-
-
-def test_what_a_strategy_may_see_includes_the_parents() -> None:
-    parent = Drive(spec()).history()
-    child = History(spec(), (parent,))
-    before = child.fingerprint()
-    assert History(spec(), (parent,)).fingerprint() == before
-    parent.apply([Appeared(1, 0, {"x": 0.5})])
-    assert child.fingerprint() != before
 
 
 def test_other_metrics_are_kept_and_decide_nothing() -> None:

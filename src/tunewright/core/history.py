@@ -6,7 +6,6 @@ time; the loop keeps one per job in memory and may lose it.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -158,12 +157,3 @@ class History:
 
     def live(self) -> list[Record]:
         return [r for r in self.records.values() if r.live]
-
-    def fingerprint(self) -> str:
-        """A digest of all that a strategy can see: two histories with the same one look alike to it."""
-        digest = hashlib.sha256(repr((self.spec.name, self.spec.seed, self.spec.strategy)).encode())
-        for record in self.records.values():
-            digest.update(repr(record).encode())
-        for parent in self.parents:
-            digest.update(parent.fingerprint().encode())
-        return digest.hexdigest()

@@ -197,9 +197,9 @@ class StrategySuite:
     def test_asking_changes_nothing(self) -> None:
         history = History(self.spec(self.space()))
         self.play(history, [3, 3])
-        before = history.fingerprint()
+        before = repr(history.records)
         self.make().propose(history, 7, 2)
-        assert history.fingerprint() == before
+        assert repr(history.records) == before
 
     def test_seeds_differ(self) -> None:
         if self.finite_only:
