@@ -97,7 +97,8 @@ class Promoting(World):
 
 def check(world: Promoting, job: Job) -> None:
     reads = SqlReads(world.store.engine)
-    trials = [view.trial for view in reads.all_trials(job.uid)]
+    views = reads.all_trials(job.uid)
+    trials = [view.trial for view in views]
     assert todo(job) == [] and not job.unfinished
     assert world.disk.live(world.clock.now()) == 0
     assert set(world.disk.starts.values()) <= {1}, "an attempt was started twice"
@@ -105,9 +106,9 @@ def check(world: Promoting, job: Job) -> None:
     assert len(trials) == job.launched <= (world.spec.limits.max_jobs or 0)
     assert job.counters.ended == len(trials)
     assert refold(world.store, job.uid) == job
-    curves = reads.curves(job.uid)
+    points = reads.points(views)
     for trial in trials:
-        check_curve(world, trial, [(p.epoch or 0, p.value) for p in curves[trial.number]])
+        check_curve(world, trial, [(p.epoch or 0, p.value) for p in points.get(trial.number, []) if p.objective])
     history = world.store.history(job.uid)
     assert [r.value for r in history.finished()] == [t.value for t in trials]
     promotions(world, job.uid)

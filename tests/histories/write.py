@@ -196,8 +196,9 @@ def journal_of(case: Case, folder: Path) -> Recording:
     reads = SqlReads(store.engine)
     job = store.load(uid).job
     assert job.status in (JobStatus.COMPLETED, JobStatus.STOPPED), job
-    trials = tuple(view.trial for view in reads.all_trials(uid))
-    curves = {n: [(p.epoch or 0, p.value) for p in points] for n, points in sorted(reads.curves(uid).items())}
+    views = reads.all_trials(uid)
+    trials, points = tuple(view.trial for view in views), reads.points(views)
+    curves = {t.number: [(p.epoch or 0, p.value) for p in points.get(t.number, []) if p.objective] for t in trials}
     found = Recording(case.spec.name, case.parents, tuple(store.journal(uid)), job, trials, curves)
     loop.close()
     store.close()

@@ -53,9 +53,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqlStore, 
 def test_case_32_everything_is_exported(large: tuple[SqlStore, str]) -> None:
     store, uid = large
     reads = SqlReads(store.engine)
-    assert [view.trial.number for view in reads.all_trials(uid)] == list(range(1, MANY + 1))
-    curves = reads.curves(uid)
-    assert len(curves) == MANY and [point.value for point in curves[MANY]] == [float(MANY)]
+    views = reads.all_trials(uid)
+    assert [view.trial.number for view in views] == list(range(1, MANY + 1))
+    points = reads.points(views)
+    assert len(points) == MANY and [point.value for point in points[MANY]] == [float(MANY)]
     history = store.history(uid)
     assert len(history.finished()) == MANY and history.records[MANY].curve == {1: float(MANY)}
 

@@ -171,10 +171,6 @@ class Reads(Protocol):
         """The points of a training job, of one metric or of all, in order of emission (its latest attempt)."""
         ...
 
-    def curves(self, job_uid: str) -> dict[int, list[CurvePoint]]:
-        """The objective curves of a job's trials by number."""
-        ...
-
     def journal(self, job_uid: str) -> list[Event]:
         """All events of a job in the order in which they were committed. Raises NotFound."""
         ...

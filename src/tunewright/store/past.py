@@ -13,7 +13,7 @@ from tunewright.core.history import Appeared, Emitted, Fact, History, Weighed
 from tunewright.core.outcome import end_of
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial, TrialStatus
-from tunewright.store.rows import BRIEF, metric_out, value_out
+from tunewright.store.rows import BRIEF, value_out
 from tunewright.store.tables import curve, trial
 
 CHUNK = 1000
@@ -23,9 +23,9 @@ _NONE: tuple[int, list[Seen]] = (0, [])
 def read_history(connection: Connection, uid: str, spec: JobSpec) -> History:
     """All trials of a job with the objective curves of their latest attempts."""
     history = History(spec)
-    curves = stream_curves(connection, uid)
+    curves = _curves(connection, uid)
     number, seen = next(curves, _NONE)
-    for one in stream_trials(connection, uid):
+    for one in _trials(connection, uid):
         if number != one.number:
             history.apply(_facts(one, (), spec))
             continue
@@ -34,7 +34,7 @@ def read_history(connection: Connection, uid: str, spec: JobSpec) -> History:
     return history
 
 
-def stream_trials(connection: Connection, uid: str) -> Iterator[Trial]:
+def _trials(connection: Connection, uid: str) -> Iterator[Trial]:
     """Every trial of a job in launch order, with what a history needs of it."""
     statement = select(trial.c.body).where(trial.c.job_uid == uid).order_by(trial.c.number)
     for (body,) in connection.execution_options(yield_per=CHUNK).execute(statement):
@@ -42,30 +42,19 @@ def stream_trials(connection: Connection, uid: str) -> Iterator[Trial]:
 
 
 class Seen(NamedTuple):
-    """A row of a curve."""
+    """What a history needs of a row of a curve."""
 
     number: int
     attempt: int
     epoch: int
     seq: int
     value: float
-    metric: str
-    at: float
 
 
-_CURVE = (
-    curve.c.number,
-    curve.c.attempt,
-    curve.c.epoch,
-    curve.c.seq,
-    curve.c.value,
-    curve.c.mark,
-    curve.c.metric,
-    curve.c.at,
-)
+_CURVE = (curve.c.number, curve.c.attempt, curve.c.epoch, curve.c.seq, curve.c.value, curve.c.mark)
 
 
-def stream_curves(connection: Connection, uid: str) -> Iterator[tuple[int, list[Seen]]]:
+def _curves(connection: Connection, uid: str) -> Iterator[tuple[int, list[Seen]]]:
     """Number and objective values of every attempt, trial by trial, each in order of emission."""
     statement = select(*_CURVE).where(curve.c.job_uid == uid)
     in_key_order = statement.order_by(curve.c.number, curve.c.attempt, curve.c.epoch)
@@ -76,8 +65,8 @@ def stream_curves(connection: Connection, uid: str) -> Iterator[tuple[int, list[
 
 
 def _seen(row: Row[Any]) -> Seen:
-    number, attempt, epoch, seq, value, mark, metric, at = row
-    return Seen(number, attempt, epoch, seq, value_out(value, mark), metric_out(metric), at)
+    number, attempt, epoch, seq, value, mark = row
+    return Seen(number, attempt, epoch, seq, value_out(value, mark))
 
 
 def _facts(one: Trial, points: Sequence[Seen], spec: JobSpec) -> list[Fact]:

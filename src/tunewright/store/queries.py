@@ -18,7 +18,6 @@ from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial
 from tunewright.store.database import looking, reading
 from tunewright.store.paging import Order
-from tunewright.store.past import stream_curves
 from tunewright.store.questions import Questions, job_order, trial_order
 from tunewright.store.rows import (
     EVENT,
@@ -34,7 +33,7 @@ from tunewright.store.rows import (
     metric_out,
     value_out,
 )
-from tunewright.store.tables import curve, journal, point, trial
+from tunewright.store.tables import curve, journal, point
 
 _GAP = 32
 """Training jobs that may lie unasked for between two of one range."""
@@ -177,19 +176,6 @@ class SqlReads:
                 rows = self._ask.points[table, metric is not None].run(cursor, asked).fetchall()
                 found += [(seq, _curve_point(row, table is curve)) for seq, *row in rows]
         return [seen for _, seen in sorted(found, key=itemgetter(0))]
-
-    def curves(self, job_uid: str) -> dict[int, list[CurvePoint]]:
-        attempts = select(trial.c.number, trial.c.attempt).where(trial.c.job_uid == job_uid).order_by(trial.c.number)
-        with reading(self._engine) as connection:
-            latest: dict[int, int] = {number: attempt for number, attempt in connection.execute(attempts)}
-            curves: dict[int, list[CurvePoint]] = {number: [] for number in latest}
-            for number, seen in stream_curves(connection, job_uid):
-                curves[number] = [
-                    CurvePoint(number, one.attempt, one.metric, one.epoch, one.value, one.at, True)
-                    for one in seen
-                    if one.attempt == latest[number]
-                ]
-        return curves
 
     # ---- pieces ----
 
