@@ -82,7 +82,6 @@ class TrialView:
     job_name: str
     spec: JobSpec
     modified: float
-    job_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

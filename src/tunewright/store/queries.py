@@ -115,8 +115,8 @@ class SqlReads:
     def _trial_views(self, cursor: DBAPICursor, rows: Sequence[Sequence[Any]]) -> list[TrialView]:
         specs = self._read_specs(cursor, [row[3] for row in rows])
         return [
-            TrialView(TRIAL.loads(body), uid, specs[uid].name, specs[uid], modified, job_deleted=present is None)
-            for body, _, modified, uid, present, *_ in rows
+            TrialView(TRIAL.loads(body), uid, specs[uid].name, specs[uid], modified)
+            for body, _, modified, uid, *_ in rows
         ]
 
     # ---- curves ----

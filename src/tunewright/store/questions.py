@@ -30,7 +30,7 @@ _TRIAL_SORTS: dict[str, ColumnElement[Any]] = {
     "FinalObjectiveMetricValue": trial.c.final,
 }
 _JOB_COLUMNS = (job.c.uid, job.c.state, job.c.version, job.c.running, lease.c.body.label("owner"), lease.c.expires)
-_TRIAL_COLUMNS = (trial.c.body, trial.c.status, trial.c.modified, trial.c.job_uid, job.c.uid.label("present"))
+_TRIAL_COLUMNS = (trial.c.body, trial.c.status, trial.c.modified, trial.c.job_uid)
 
 
 def job_order(query: JobQuery) -> Order:
@@ -119,7 +119,7 @@ def _jobs(*columns: ColumnElement[Any]) -> Select[Any]:
 
 
 def _trials(*columns: ColumnElement[Any], deleted: bool = False) -> Select[Any]:
-    found = select(*columns).select_from(trial.outerjoin(job, job.c.uid == trial.c.job_uid))
+    found = select(*columns)
     return found if deleted else found.where(trial.c.status != DELETED)
 
 
