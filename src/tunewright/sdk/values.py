@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tunewright.core.coercion import normalised
 from tunewright.core.errors import Invalid, Problem
-from tunewright.core.given import normalised
 from tunewright.core.parameters import plain
 from tunewright.core.space import (
     CategoricalParameter,

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, SupportsIndex
 
+from tunewright.core.coercion import normalised
 from tunewright.core.errors import Invalid, Problem
-from tunewright.core.given import normalised
 from tunewright.core.parameters import plain, shown
 from tunewright.core.rules import near
 from tunewright.core.space import (
