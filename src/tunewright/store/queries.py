@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from tunewright.core.change import CurvePoint
@@ -16,9 +16,9 @@ from tunewright.core.job import Job, standing
 from tunewright.core.reads import JobPage, JobQuery, JobView, MetricValue, TrialPage, TrialQuery, TrialView
 from tunewright.core.spec import JobSpec
 from tunewright.core.trial import Trial
-from tunewright.store.database import looking, reading
+from tunewright.store.database import looking
 from tunewright.store.paging import Order
-from tunewright.store.questions import Questions, job_order, trial_order
+from tunewright.store.read_statements import ReadStatements, job_order, trial_order
 from tunewright.store.rows import (
     EVENT,
     MOST_SPECS,
@@ -33,7 +33,7 @@ from tunewright.store.rows import (
     metric_out,
     value_out,
 )
-from tunewright.store.tables import curve, journal, point
+from tunewright.store.tables import curve, point
 
 _GAP = 32
 """Training jobs that may lie unasked for between two of one range."""
@@ -44,21 +44,21 @@ class SqlReads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ask = Questions(engine.dialect)
+        self._sql = ReadStatements(engine.dialect)
         self._specs: dict[str, JobSpec] = {}
 
     # ---- jobs ----
 
     def job(self, name: str, *, tuning: bool = True) -> JobView:
         with looking(self._engine) as cursor:
-            rows = self._ask.job.run(cursor, {"tuning": tuning, "key": key_of(name)}).fetchall()
+            rows = self._sql.job.run(cursor, {"tuning": tuning, "key": key_of(name)}).fetchall()
             if not rows:
                 raise NotFound(TUNING_JOB if tuning else TRAINING_JOB, name)
             return self._job_view(cursor, rows[0])
 
     def jobs(self, query: JobQuery) -> JobPage:
         order = job_order(query)
-        statement, asked = self._ask.jobs(query, order)
+        statement, asked = self._sql.jobs(query, order)
         with looking(self._engine) as cursor:
             rows = statement.run(cursor, asked).fetchall()
             views = [self._job_view(cursor, row) for row in rows[: query.limit]]
@@ -66,37 +66,36 @@ class SqlReads:
 
     def running(self) -> int:
         with looking(self._engine) as cursor:
-            ((count,),) = self._ask.running.run(cursor, {}).fetchall()
+            ((count,),) = self._sql.running.run(cursor, {}).fetchall()
         return int(count)
 
     def _job_view(self, cursor: DBAPICursor, row: Sequence[Any]) -> JobView:
         uid, state, version, running, owner, expires = row[:6]
         spec = self._read_specs(cursor, [uid])[uid]
-        found = self._ask.live.run(cursor, {"uid": uid}).fetchall() if running else []
+        found = self._sql.live.run(cursor, {"uid": uid}).fetchall() if running else []
         one: Job = STATE.loads(state, uid=uid, spec=spec, **standing(TRIAL.loads(body) for _, body in found))
         return JobView(one, version, None if owner is None else OWNER.loads(owner), expires)
 
     def journal(self, job_uid: str) -> list[Event]:
         """Raises NotFound."""
-        statement = select(journal.c.body).where(journal.c.job_uid == job_uid).order_by(journal.c.seq)
-        with reading(self._engine) as connection:
-            events = [EVENT.loads(body) for (body,) in connection.execute(statement)]
-        if not events:
+        with looking(self._engine) as cursor:
+            rows = self._sql.journal.run(cursor, {"uid": job_uid}).fetchall()
+        if not rows:
             raise NotFound(TUNING_JOB, job_uid)
-        return events
+        return [EVENT.loads(body) for (body,) in rows]
 
     # ---- training jobs ----
 
     def trial(self, name: str) -> TrialView:
         with looking(self._engine) as cursor:
-            rows = self._ask.trial.run(cursor, {"key": key_of(name)}).fetchall()
+            rows = self._sql.trial.run(cursor, {"key": key_of(name)}).fetchall()
             if not rows:
                 raise NotFound(TRAINING_JOB, name)
             return self._trial_views(cursor, rows)[0]
 
     def trials(self, query: TrialQuery) -> TrialPage:
         order = trial_order(query)
-        statement, asked = self._ask.trials(query, order)
+        statement, asked = self._sql.trials(query, order)
         wanted = None if query.status is None else query.status.shown.value
         with looking(self._engine) as cursor:
             rows = statement.run(cursor, asked).fetchall()
@@ -109,7 +108,7 @@ class SqlReads:
         with looking(self._engine) as cursor:
             if job_uid not in self._read_specs(cursor, [job_uid]):
                 raise NotFound(TUNING_JOB, job_uid)
-            ask = self._ask.all_trials[deleted]
+            ask = self._sql.all_trials[deleted]
             return self._trial_views(cursor, ask.run(cursor, {"uid": job_uid}).fetchall())
 
     def _trial_views(self, cursor: DBAPICursor, rows: Sequence[Sequence[Any]]) -> list[TrialView]:
@@ -137,9 +136,9 @@ class SqlReads:
         found: dict[int, list[tuple[int, MetricValue]]] = {}
         for low, high in spans(last):
             asked = {"uid": uid, "low": low, "high": high}
-            for number, first, *row in self._ask.last_points.run(cursor, asked).fetchall():
+            for number, first, *row in self._sql.last_points.run(cursor, asked).fetchall():
                 found.setdefault(number, []).append((first, _metric_value(row)))
-            for number, first, metric, at in self._ask.last_objective.run(cursor, asked).fetchall():
+            for number, first, metric, at in self._sql.last_objective.run(cursor, asked).fetchall():
                 # A repeated epoch replaces in place, so that the last row need not be the last that was emitted.
                 if (value := last.get(number)) is not None:
                     found.setdefault(number, []).append((first, MetricValue(metric_out(metric), value, at)))
@@ -151,7 +150,7 @@ class SqlReads:
 
     def metric_names(self, job_uid: str) -> list[str]:
         with looking(self._engine) as cursor:
-            rows = self._ask.metric_names.run(cursor, {"uid": job_uid}).fetchall()
+            rows = self._sql.metric_names.run(cursor, {"uid": job_uid}).fetchall()
         return sorted(metric_out(metric) for (metric,) in rows)
 
     def points(self, views: Sequence[TrialView]) -> dict[int, list[CurvePoint]]:
@@ -160,7 +159,7 @@ class SqlReads:
         with looking(self._engine) as cursor:
             for low, high in spans(wanted):
                 asked = {"uid": views[0].job_uid, "low": low, "high": high}
-                for table, statement in self._ask.range_points.items():
+                for table, statement in self._sql.range_points.items():
                     for seq, *row in statement.run(cursor, asked).fetchall():
                         if row[0] in wanted:
                             found.setdefault(row[0], []).append((seq, _curve_point(row, table is curve)))
@@ -173,7 +172,7 @@ class SqlReads:
             if metric is not None:
                 asked["metric"] = metric_in(metric)
             for table in (curve, point):
-                rows = self._ask.points[table, metric is not None].run(cursor, asked).fetchall()
+                rows = self._sql.points[table, metric is not None].run(cursor, asked).fetchall()
                 found += [(seq, _curve_point(row, table is curve)) for seq, *row in rows]
         return [seen for _, seen in sorted(found, key=itemgetter(0))]
 
@@ -181,7 +180,7 @@ class SqlReads:
 
     def _attempt(self, cursor: DBAPICursor, name: str) -> tuple[Trial, dict[str, object]]:
         """A training job, and what statements on the curve that counts take. Raises NotFound."""
-        rows = self._ask.attempt.run(cursor, {"key": key_of(name)}).fetchall()
+        rows = self._sql.attempt.run(cursor, {"key": key_of(name)}).fetchall()
         if not rows:
             raise NotFound(TRAINING_JOB, name)
         one = TRIAL.loads(rows[0][1])
@@ -192,7 +191,7 @@ class SqlReads:
         known, specs, fresh = self._specs, {}, {}
         for uid in dict.fromkeys(uids):
             if (spec := known.get(uid)) is None:
-                rows = self._ask.spec.run(cursor, {"uid": uid}).fetchall()
+                rows = self._sql.spec.run(cursor, {"uid": uid}).fetchall()
                 if not rows:
                     continue
                 spec = fresh[uid] = SPEC.loads(rows[0][0])

@@ -15,7 +15,7 @@ from tunewright.core.job import Job, standing
 from tunewright.core.ports import Owner, Stored
 from tunewright.core.spec import JobSpec
 from tunewright.store.database import fetched, open_database, reading, writing
-from tunewright.store.past import read_history
+from tunewright.store.history import read_history
 from tunewright.store.rows import (
     EVENT,
     MOST_SPECS,

@@ -1,4 +1,4 @@
-"""Every statement of the read models: made once for the shape of a question, run with what is asked."""
+"""Every statement of the read models: made once for the shape of a query, run with what it asks for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tunewright.core.reads import JobQuery, TrialQuery
 from tunewright.store.paging import Order, unknown_sort
 from tunewright.store.prepared import Prepared
 from tunewright.store.rows import key_of
-from tunewright.store.tables import DELETED, curve, job, lease, point, spec, trial
+from tunewright.store.tables import DELETED, curve, job, journal, lease, point, spec, trial
 
 SHAPES = 512
-"""Shapes of questions whose statements are kept."""
+"""Shapes of queries whose statements are kept."""
 _ESCAPE = "/"
 
 _JOB_SORTS: dict[str, ColumnElement[Any]] = {
@@ -48,8 +48,8 @@ def trial_order(query: TrialQuery) -> Order:
     return Order(query.sort, _TRIAL_SORTS[query.sort], trial.c.name_key, query.descending, earliest=by_value)
 
 
-class Questions:
-    """The statements by what they ask for."""
+class ReadStatements:
+    """The read models' statements by what they ask for."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._made = made = partial(Prepared, dialect=dialect)
@@ -60,6 +60,7 @@ class Questions:
         mine = and_(job.c.tuning == bindparam("tuning"), job.c.name_key == bindparam("key"))
         of_job = trial.c.job_uid == bindparam("uid")
         self.job = made(_jobs(*_JOB_COLUMNS).where(mine))
+        self.journal = made(select(journal.c.body).where(journal.c.job_uid == bindparam("uid")).order_by(journal.c.seq))
         self.trial = made(_trials(*_TRIAL_COLUMNS).where(trial.c.name_key == bindparam("key")))
         self.all_trials = {
             deleted: made(_trials(*_TRIAL_COLUMNS, deleted=deleted).where(of_job).order_by(trial.c.number))
