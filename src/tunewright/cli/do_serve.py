@@ -23,10 +23,10 @@ from tunewright.aws.gate import is_loopback
 from tunewright.aws.keys import Key, load_keys
 from tunewright.aws.listening import make_server
 from tunewright.aws.protocol import service
+from tunewright.cli.log_writer import LogHandler, LogWriter
 from tunewright.cli.out import say, warn
 from tunewright.cli.programs import let_in
 from tunewright.cli.proxies import without_proxy
-from tunewright.cli.speaker import Speaker, Spoken
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
 from tunewright.objects.choose import is_endpoint
@@ -72,15 +72,15 @@ def serve(wanted: Wanted) -> int | None:
         listening = _listen(wanted.host, wanted.port)
         ending.callback(listening.close)
         endpoint = _endpoint(wanted, listening)
-        speaker = _speak_up(wanted.access_log)
-        ending.callback(speaker.close)
+        writer = _start_logs(wanted.access_log)
+        ending.callback(writer.close)
         ending.callback(host.background.stop)
         local = Local(host, strict=wanted.strict)
         ports = Ports(
             host.recorder, host.store, host.reads, host.objects, local.log_paths, lambda _: host.background.wake()
         )
         admitted = let_in(settings, endpoint, keys, wanted.certificate) if wanted.loop else keys
-        options = Options(wanted.strict, wanted.bucket, admitted, endpoint=endpoint, dropped=lambda: speaker.dropped)
+        options = Options(wanted.strict, wanted.bucket, admitted, endpoint=endpoint, dropped=lambda: writer.dropped)
         app = make_app(ports, settings, options)
         server = make_server(app, wanted.certificate, wanted.key)
         if wanted.loop:
@@ -163,18 +163,18 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _speak_up(access_log: bool) -> Speaker:
+def _start_logs(access_log: bool) -> LogWriter:
     """Logs on standard error: what went wrong as text, requests as lines of JSON."""
-    speaker = Speaker(sys.stderr.fileno())
-    told = Spoken(speaker, "%(asctime)s %(levelname)s %(name)s %(message)s")
+    writer = LogWriter(sys.stderr.fileno())
+    told = LogHandler(writer, "%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.basicConfig(level=logging.INFO, handlers=[told])
     logging.captureWarnings(True)
     access = logging.getLogger("tunewright.access")
     access.propagate = False
     access.disabled = not access_log
     if access_log and not access.handlers:
-        access.addHandler(Spoken(speaker))
-    return speaker
+        access.addHandler(LogHandler(writer))
+    return writer
 
 
 def env(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tunewright.cli.speaker import Speaker, Spoken
+from tunewright.cli.log_writer import LogHandler, LogWriter
 
 LINE = "x" * 1000
 TOLD = re.compile("tunewright: ([0-9]+) log lines were dropped because standard error was not read fast enough")
@@ -32,22 +32,22 @@ def read_all(reader: int) -> list[str]:
 
 def test_lines_come_in_their_order(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    speaker = Speaker(writer)
+    logs = LogWriter(writer)
     for number in range(50):
-        speaker.say(f"line {number}")
-    speaker.close()
+        logs.say(f"line {number}")
+    logs.close()
     os.close(writer)
-    assert read_all(reader) == [f"line {number}" for number in range(50)] and speaker.dropped == 0
+    assert read_all(reader) == [f"line {number}" for number in range(50)] and logs.dropped == 0
 
 
 @pytest.mark.parametrize("blocking", [True, False])
 def test_what_nobody_reads_is_dropped_and_told_of_later(pipe: tuple[int, int], blocking: bool) -> None:
     reader, writer = pipe
     os.set_blocking(writer, blocking)
-    speaker = Speaker(writer, waiting=20)
+    logs = LogWriter(writer, waiting=20)
     for _ in range(1000):
-        speaker.say(LINE)
-    dropped = speaker.dropped
+        logs.say(LINE)
+    dropped = logs.dropped
     assert 1000 - 20 - 66 <= dropped < 1000, "what the pipe and the queue hold is kept"
     kept = told = 0
     text = ""
@@ -60,39 +60,39 @@ def test_what_nobody_reads_is_dropped_and_told_of_later(pipe: tuple[int, int], b
             else:
                 assert line == LINE
                 kept += 1
-    speaker.say("after")
+    logs.say("after")
     assert os.read(reader, 65536) == b"after\n"
 
 
 def test_a_reader_that_is_gone_is_nobodys_error(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     os.close(reader)
-    speaker = Speaker(writer)
+    logs = LogWriter(writer)
     for _ in range(10):
-        speaker.say(LINE)
-    speaker.close()
-    assert speaker.dropped == 10
+        logs.say(LINE)
+    logs.close()
+    assert logs.dropped == 10
 
 
 def test_the_end_does_not_wait_for_a_reader(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunewright.cli.speaker.FAREWELL_SECONDS", 0.01)
-    speaker = Speaker(pipe[1], waiting=5)
+    monkeypatch.setattr("tunewright.cli.log_writer.FAREWELL_SECONDS", 0.01)
+    logs = LogWriter(pipe[1], waiting=5)
     for _ in range(200):
-        speaker.say(LINE)
-    speaker.close()
-    assert speaker.dropped > 0
+        logs.say(LINE)
+    logs.close()
+    assert logs.dropped > 0
 
 
 def test_records_of_the_log_are_said_with_their_tracebacks(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    speaker = Speaker(writer)
+    logs = LogWriter(writer)
     log = logging.Logger("mine")
-    log.addHandler(Spoken(speaker, "%(levelname)s %(message)s"))
+    log.addHandler(LogHandler(logs, "%(levelname)s %(message)s"))
     try:
         raise ValueError("here")
     except ValueError:
         log.exception("failed with %s", "\udcff")
-    speaker.close()
+    logs.close()
     os.close(writer)
     first, *rest = read_all(reader)
     assert first == "ERROR failed with \\udcff" and rest[-1] == "ValueError: here"

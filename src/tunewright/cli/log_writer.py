@@ -14,7 +14,7 @@ FAREWELL_SECONDS = 1.0
 """How long the last lines may take when the server ends."""
 
 
-class Speaker:
+class LogWriter:
     """Writes lines to a file descriptor in a thread of its own; `say` never waits.
 
     Args:
@@ -28,7 +28,7 @@ class Speaker:
         self._lock = threading.Lock()
         self._dropped = self._owed = 0
         # A daemon: one that waits for a reader who never comes must not keep the process.
-        self._thread = threading.Thread(target=self._work, name="tunewright-speaker", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="tunewright-logs", daemon=True)
         self._thread.start()
 
     @property
@@ -82,16 +82,16 @@ class Speaker:
                 select.select((), (self._handle,), ())
 
 
-class Spoken(logging.Handler):
-    """Log records through a speaker."""
+class LogHandler(logging.Handler):
+    """Log records as lines of a `LogWriter`."""
 
-    def __init__(self, speaker: Speaker, form: str = "%(message)s") -> None:
+    def __init__(self, writer: LogWriter, form: str = "%(message)s") -> None:
         super().__init__()
-        self._speaker = speaker
+        self._writer = writer
         self.setFormatter(logging.Formatter(form))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._speaker.say(self.format(record))
+            self._writer.say(self.format(record))
         except Exception:  # as logging's own handlers do: what cannot be said must not end who says it
             self.handleError(record)
