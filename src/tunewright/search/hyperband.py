@@ -66,6 +66,13 @@ def at_the_end(settings: Hyperband, record: Record, upto: int) -> Verdict | None
     return Verdict(True, why, Curve.of(record).value_at(upto), cause=StopCause.MAX_RESOURCE)
 
 
+def without_value(upto: int, rung: int, others: int) -> Verdict:
+    """The verdict on a trial that passed a rung without a finite value: it is behind all others, that had one."""
+    if others + 1 < ETA:
+        return Verdict(False)
+    return Verdict(True, f"stopped at epoch {upto}: no finite value up to rung {rung}, which {others} jobs passed")
+
+
 class SuccessiveHalving:
     """Judges one emission at a time; as many as `ETA` trials must have passed a rung before anything is stopped."""
 
@@ -79,19 +86,13 @@ class SuccessiveHalving:
         end = at_the_end(settings, record, upto)
         if end is not None:
             return end
-        own = Curve.of(record)
         passed = rungs(settings, upto)
-        value = own.value_at(passed[-1]) if passed else None
-        if value is None:
-            return self._without_value(history, number, upto, passed[-1]) if passed else Verdict(False)
-        return self._compare(history, number, upto, passed[-1], value)
-
-    def _without_value(self, history: History, number: int, upto: int, rung: int) -> Verdict:
-        """A trial that passed a rung and never had a finite value is behind all that had one."""
-        others = len(self._book.of(history, history.records[number].definition).values(rung))
-        if others + 1 < ETA:
+        if not passed:
             return Verdict(False)
-        return Verdict(True, f"stopped at epoch {upto}: no finite value up to rung {rung}, which {others} jobs passed")
+        value = Curve.of(record).value_at(passed[-1])
+        if value is None:
+            return without_value(upto, passed[-1], len(self._book.of(history, record.definition).values(passed[-1])))
+        return self._compare(history, number, upto, passed[-1], value)
 
     def _compare(self, history: History, number: int, upto: int, rung: int, value: float) -> Verdict:
         """The trial's value at a rung against all that passed it, its own included."""

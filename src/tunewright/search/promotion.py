@@ -16,7 +16,7 @@ from tunewright.core.history import History, Record
 from tunewright.core.spec import Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve
-from tunewright.search.hyperband import ETA, at_the_end, rungs
+from tunewright.search.hyperband import ETA, at_the_end, rungs, without_value
 from tunewright.search.table import State, state_of
 
 _OUT = (State.BAD, State.VOID)
@@ -37,7 +37,7 @@ class PromotionRule:
             return Verdict(False)
         standing = Standing(history, record.definition, passed[-1])
         if value_at(record, passed[-1]) is None:
-            return standing.without_value(upto)
+            return without_value(upto, passed[-1], standing.count)
         place = standing.place(record)
         fit = place <= standing.places
         why = standing.words(f"{'goes on' if fit else 'paused'} at epoch {upto}", place)
@@ -69,9 +69,14 @@ class Standing:
         self._ranked.sort()
 
     @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self._ranked)
+
+    @property
     def places(self) -> int:
         """How many of them go on."""
-        return len(self._ranked) // ETA
+        return self.count // ETA
 
     @property
     def best(self) -> Sequence[int]:
@@ -93,19 +98,10 @@ class Standing:
         assert value is not None, "only trials that passed the rung have a place"
         return bisect_left(self._ranked, (self._sign * value, record.number)) + 1
 
-    def without_value(self, upto: int) -> Verdict:
-        """The verdict on a trial that passed the rung without a finite value: it is behind all that had one."""
-        others = len(self._ranked)
-        if others + 1 < ETA:
-            return Verdict(False)
-        why = f"stopped at epoch {upto}: no finite value up to rung {self.rung}, which {others} jobs passed"
-        return Verdict(True, why)
-
     def words(self, what: str, place: int) -> str:
         """The numbers that were compared."""
-        count = len(self._ranked)
         up_to = f"the best {self.places} go on (up to {self.bar:.6g})" if self.places else f"{ETA} are needed"
-        return f"{what}: {self.value(place):.6g} at rung {self.rung} is number {place} of {count} jobs, {up_to}"
+        return f"{what}: {self.value(place):.6g} at rung {self.rung} is number {place} of {self.count} jobs, {up_to}"
 
 
 def value_at(record: Record, rung: int) -> float | None:
