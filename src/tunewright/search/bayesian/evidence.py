@@ -102,8 +102,8 @@ class Evidence:
         seen: Seen,
         most: int,
         seed: int,
-        matern: Matern = Matern.THREE_HALVES,
-        models: Sequence[Posterior] = (),
+        matern: Matern,
+        models: Sequence[Posterior],
     ) -> Evidence:
         """At most `most` observations of a job, and what the models of its parents expect of them."""
         targets = model_targets(seen.values, seen.weights)

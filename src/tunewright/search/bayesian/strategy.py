@@ -42,7 +42,7 @@ DESIGN_MOST = 100
 """With more trials than these a search is past its beginning."""
 
 TEST = 1
-"""The trial of a job with parents, by its place from 0, that is the first of a job without."""
+"""By its place from 0, the one trial of a job with parents that is the first of the initial design: the centre."""
 
 FEW = 3
 """With fewer results of its own a job with parents goes where these were best."""
@@ -114,13 +114,16 @@ class Batch:
         seen, tasks = Seen.of(self._table, self._new, self._warm.pooled), self._warm.tasks
         place, initial = len(seen.every), design.initial_size(cube.d)
         pooled = len(self._warm.pooled.rows) > 0 and not seen.blind
+        cold = not tasks and not pooled
         rng = np.random.default_rng([seed, number, _SALT])
-        if (not tasks and not pooled and place < initial) or (tasks and place == TEST):
-            row = design.initial_rows(cube, seed)[place - TEST if tasks else place]
+        if cold and place < initial:
+            row = design.initial_rows(cube, seed)[place]
+        elif tasks and place == TEST:
+            row = design.initial_rows(cube, seed)[0]
         elif tasks and seen.good.sum() < FEW and place < 2 * initial:
             row = promising_row(cube, tasks, seen.every, rng)
-        elif not tasks and not pooled and (spread := self._unseen(seen, initial)) is not None:
-            row = spread
+        elif cold and (unseen := self._unseen(seen, initial)) is not None:
+            row = unseen
         elif seen.blind:
             self.converged |= bool(seen.good.sum() > 1) and stagnant(self._own(seen), cube.d, model=False)
             row = design.far_row(cube, seen.every, seed, number)
