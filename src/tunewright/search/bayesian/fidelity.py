@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from tunewright.search.bayesian import design, floor, pending
 from tunewright.search.bayesian.acquisition import LogEI
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
 from tunewright.search.bayesian.ladder import Ladder
-from tunewright.search.bayesian.optimise import Maximiser
+from tunewright.search.bayesian.optimise import NEAR, Maximiser
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.strategy import free_row
 from tunewright.search.encode import Cube
@@ -83,27 +84,27 @@ class FidelitySearch:
         self, table: Table, ladder: Ladder, every: Floats, taken: Taken, rng: np.random.Generator
     ) -> Floats | None:
         cube, seed = table.cube, table.spec.seed
-        outlook, view = self._outlook(ladder, seed), EndView(cube)
+        outlook, view = self._outlook(ladder, seed), partial(end_features, cube)
         # Nothing may have reached the full resource: the incumbent is what the model expects there.
         posterior = outlook.posterior.with_incumbent(float(outlook.means[0]))
         live = np.vstack([table.rows[table.states == State.LIVE], every[len(table) :]])
         if len(live):
             posterior = pending.imagine(posterior, view(live), rng, categorical=len(cube.categorical) > 0)
         forced = floor.due_level(cube, every, design.initial_size(cube.d), rng)
-        maximiser = Maximiser(cube, LogEI(posterior), view, taken, every[-400:], forced)
+        maximiser = Maximiser(cube, LogEI(posterior), view, taken, every[-NEAR:], forced)
         found = maximiser.best(outlook.rows, np.empty((0, cube.d)), rng)
         return None if found is None else found[0]
 
     def _outlook(self, ladder: Ladder, seed: int) -> Outlook:
-        """Kept, since verdicts ask for it again."""
+        """What the model expects; kept, since every trial of a batch asks for it."""
         parts = (ladder.rows, ladder.levels, ladder.values, ladder.owner, ladder.shown, np.array([seed, ladder.trials]))
         key = hashlib.sha256(b"".join(part.tobytes() for part in parts)).digest()
         known = self._latest
         if known is None or known.key != key:
             data, kept = ladder.data(KEEP_MOST, seed)
-            posterior, view = Posterior.of(data, self._theta(ladder, seed)), EndView(ladder.cube)
+            posterior = Posterior.of(data, self._theta(ladder, seed))
             rows = np.unique(ladder.rows[kept], axis=0)
-            means = posterior.predict(view(rows))[0][:, 0]
+            means = posterior.predict(end_features(ladder.cube, rows))[0][:, 0]
             order = np.argsort(means, kind="stable")
             known = Outlook(key, posterior, rows[order], means[order])
             self._latest = known
@@ -125,11 +126,6 @@ class FidelitySearch:
         return self._fits.theta(data, len(kept), start)
 
 
-class EndView:
-    """Features of rows at the full resource, where the column of the epoch is 0."""
-
-    def __init__(self, cube: Cube) -> None:
-        self._cube = cube
-
-    def __call__(self, rows: Floats) -> Floats:
-        return np.hstack([self._cube.features(rows), np.zeros((len(rows), 1))])
+def end_features(cube: Cube, rows: Floats) -> Floats:
+    """Features of rows (n, d) at the full resource, where the column of the epoch is 0: shape (n, F + 1)."""
+    return np.hstack([cube.features(rows), np.zeros((len(rows), 1))])

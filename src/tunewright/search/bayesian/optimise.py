@@ -17,6 +17,8 @@ from tunewright.search.random import Taken
 GLOBAL, LOCAL, STARTS = 600, 300, 5
 ENUMERABLE = 2048
 """Finite spaces up to this size are looked through whole."""
+NEAR = 400
+"""Latest trials that a continuous proposal keeps a distance from."""
 
 _SLOPE_STEPS = 30
 _EXCHANGES = 8

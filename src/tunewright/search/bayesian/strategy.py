@@ -24,7 +24,7 @@ from tunewright.search.bayesian.evidence import (
     prefix,
 )
 from tunewright.search.bayesian.kernel import Matern
-from tunewright.search.bayesian.optimise import Maximiser
+from tunewright.search.bayesian.optimise import NEAR, Maximiser
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Kind
 from tunewright.search.bayesian.transforms import unit_of
@@ -36,7 +36,6 @@ from tunewright.search.threads import one_blas_thread
 from tunewright.search.transfer import Warm, WarmStarts, best_rows, promising_row
 
 _SALT = 3_000_017
-_NEAR = 400
 _EDGE = 1e-9
 DESIGN_MOST = 100
 """With more trials than these a search is past its beginning."""
@@ -193,7 +192,7 @@ class Batch:
         if len(seen.waiting):
             categorical = len(cube.categorical) > 0
             posterior = pending.imagine(posterior, cube.features(seen.waiting), rng, categorical=categorical)
-        near = np.vstack([seen.rows[-_NEAR:], seen.waiting])
+        near = np.vstack([seen.rows[-NEAR:], seen.waiting])
         barren = floor.barren_levels(cube, seen.rows, seen.good)
         maximiser = Maximiser(cube, LogEI(posterior), cube.features, aim.taken, near, aim.forced, barren)
         best = maximiser.best(good, extra, rng)
