@@ -197,24 +197,7 @@ def env(
     except OSError as error:
         text = f"{path} cannot be written: {error.strerror or error}. Name another file."
         raise Invalid.one("--output", text) from error
-    access, secret = _credentials(*keys)
-    variables = {
-        "AWS_ENDPOINT_URL": endpoint.rstrip("/"),
-        "AWS_DEFAULT_REGION": settings.region,
-        "AWS_REGION": settings.region,
-        "AWS_ACCESS_KEY_ID": access,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(path),
-        "NO_PROXY": without_proxy(),
-    }
-    if is_endpoint(settings.objects):
-        # One pair of keys has to serve both; without keys of ours the user's own are left in force.
-        variables["AWS_ENDPOINT_URL_S3"] = settings.objects
-        if not keys[0]:
-            del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
-    if ca is not None:
-        variables |= {"AWS_CA_BUNDLE": str(ca.absolute()), "REQUESTS_CA_BUNDLE": str(ca.absolute())}
+    variables = _variables(settings, endpoint, keys, ca, path)
     if as_json:
         emit(variables)
     else:
@@ -224,6 +207,31 @@ def env(
             say(f"export {name}={shlex.quote(value)}")
         warn(f'Wrote {path}. Use this as: eval "$(tunewright env)"')
     return None
+
+
+def _variables(
+    settings: Settings, endpoint: str, keys: tuple[Path | None, str | None], ca: Path | None, configuration: Path
+) -> dict[str, str]:
+    """What AWS's clients read from the environment."""
+    access, secret = _credentials(*keys)
+    variables = {
+        "AWS_ENDPOINT_URL": endpoint.rstrip("/"),
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(configuration),
+        "NO_PROXY": without_proxy(),
+    }
+    if is_endpoint(settings.objects):
+        # One pair of keys has to serve both; without keys of ours the user's own are left in force.
+        variables["AWS_ENDPOINT_URL_S3"] = settings.objects
+        if not keys[0]:
+            del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
+    if ca is not None:
+        variables |= {"AWS_CA_BUNDLE": str(ca.absolute()), "REQUESTS_CA_BUNDLE": str(ca.absolute())}
+    return variables
 
 
 def _configuration(settings: Settings, bucket: str) -> dict[str, object]:
