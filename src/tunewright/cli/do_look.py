@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from tunewright.cli.exporting import curves_csv, curves_json, write_csv, write_j
 from tunewright.cli.out import print_table, say
 from tunewright.cli.portrait import portrait
 from tunewright.cli.ranking import HEADERS, columns, model_path, ordered
-from tunewright.cli.views import described, emit, spread_of, training_job, tuning_job, typed
+from tunewright.cli.views import Shape, described, emit, spread_of, training_job, tuning_job, typed
 from tunewright.control.clock import SteadyClock
 from tunewright.core.errors import Invalid
 from tunewright.core.job import Job, JobStatus
-from tunewright.core.reads import JobQuery, JobView
+from tunewright.core.reads import JobQuery, JobView, MetricValue, TrialView
 from tunewright.sdk.facts import mean_text
 from tunewright.sdk.inherited import line as warm_line
 
@@ -114,21 +114,30 @@ def best(name: str, *, as_json: bool) -> int | None:
         else:
             say(text)
         return FAILED
-    values = typed(found.trial)
     path = model_path(engine, found.trial.artifacts)
     metrics = engine.reads.metrics(found.trial.name)
     if as_json:
-        shape = training_job(found, Arns.of(engine.settings), metrics)
-        artifacts = {"S3ModelArtifacts": found.trial.artifacts} if found.trial.artifacts else None
-        model = {"ModelArtifacts": artifacts, "ModelPath": path or None}
-        odd = {"ObjectiveReason": found.trial.objective_reason} if found.trial.objective_reason else {}
-        emit({**shape, "HyperParameters": values, **model, **odd, **_mean_shape(view.job)})
-        return None
+        emit(_best_shape(view.job, found, metrics, path, Arns.of(engine.settings)))
+    else:
+        _say_best(view.job, found, metrics, path)
+    return None
+
+
+def _best_shape(job: Job, found: TrialView, metrics: Sequence[MetricValue], path: str, arns: Arns) -> Shape:
+    trial = found.trial
+    artifacts = {"S3ModelArtifacts": trial.artifacts} if trial.artifacts else None
+    model = {"ModelArtifacts": artifacts, "ModelPath": path or None}
+    odd = {"ObjectiveReason": trial.objective_reason} if trial.objective_reason else {}
+    shape = training_job(found, arns, metrics)
+    return {**shape, "HyperParameters": typed(trial), **model, **odd, **_mean_shape(job)}
+
+
+def _say_best(job: Job, found: TrialView, metrics: Sequence[MetricValue], path: str) -> None:
     objective = found.spec.definitions[found.trial.definition].objective
     say(f"{found.trial.name}  {objective.metric if objective else 'value'} {found.trial.value!r}")
-    if (top := view.job.best) is not None and top.runs > 1:
+    if (top := job.best) is not None and top.runs > 1:
         say(f"  the best of its configuration, whose value is {mean_text(top.value, top.spread, top.runs)}")
-    _say_values(values)
+    _say_values(typed(found.trial))
     others = {each.metric: each.value for each in metrics if objective is None or each.metric != objective.metric}
     if others:
         say("Other metrics:")
@@ -136,7 +145,6 @@ def best(name: str, *, as_json: bool) -> int | None:
     say(f"Model: {path or 'none was written'}")
     if found.trial.objective_reason:
         say(f"Note: {found.trial.objective_reason}.")
-    return None
 
 
 def _say_values(values: Mapping[str, object]) -> None:
