@@ -1,16 +1,18 @@
-"""A task as JSON, for the journey to the process that runs it."""
+"""Tasks and their ends as JSON: between the processes of this room, and on record in a training job's directory."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from typing import Any
 
-from tunewright.core.ports import Task
+from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Channel, Function, InstanceGroup, Instances, MetricDefinition, Training
+from tunewright.core.trial import Failure
 
 _TASK = tuple(field.name for field in fields(Task))
 _TRAINING = tuple(field.name for field in fields(Training))
 _CHANNEL = tuple(field.name for field in fields(Channel))
+_EXIT = tuple(field.name for field in fields(ExitReport))
 _TUPLES = ("entrypoint", "arguments")
 
 
@@ -49,3 +51,14 @@ def task_from_json(values: dict[str, Any]) -> Task:
 def _channel(values: list[Any]) -> Channel:
     given = dict(zip(_CHANNEL, values, strict=True))
     return Channel(**{**given, "groups": tuple(given["groups"]), "attributes": tuple(given["attributes"])})
+
+
+def exit_to_json(report: ExitReport) -> dict[str, Any]:
+    """An end as plain JSON values; `exit_from_json` gives back an equal one."""
+    return {name: getattr(report, name) for name in _EXIT}
+
+
+def exit_from_json(values: dict[str, Any]) -> ExitReport:
+    """The end that `exit_to_json` was given. Raises KeyError, TypeError or ValueError for anything else."""
+    failure = values["failure"]
+    return ExitReport(**{**values, "failure": None if failure is None else Failure(failure)})

@@ -18,8 +18,8 @@ from tunewright.core.trial import Failure, Phase
 from tunewright.executors import functions_end, processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.claims import claim
-from tunewright.executors.codec import task_to_json
-from tunewright.executors.functions_call import Call, handle, release, report_of
+from tunewright.executors.codec import exit_from_json, task_to_json
+from tunewright.executors.functions_call import Call, handle, release
 from tunewright.executors.functions_pool import Pool
 from tunewright.executors.listener import Listener
 from tunewright.executors.news import News
@@ -246,7 +246,7 @@ class FunctionExecutor(News):
             worker.sources.update(message.get("sources", {}))
             worker.ending = bool(message.get("last"))
             self._give_back(worker)
-            self._tell_end(call, report_of(message["exit"]))
+            self._tell_end(call, exit_from_json(message["exit"]))
 
     def _give_back(self, worker: WorkerProcess[Call]) -> None:
         """A worker is idle again; it ends when it stays so for long."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fcntl
 from dataclasses import dataclass
-from typing import Any
 
 from tunewright.core.ports import ExitReport, Task
-from tunewright.core.trial import Failure
 from tunewright.executors.slots import Held
 from tunewright.executors.workdir import Workdir
 from tunewright.executors.worker_process import WorkerProcess
@@ -56,9 +54,3 @@ def release(held: Held) -> None:
 def handle(task: Task) -> str:
     """What a launched task is known by."""
     return f"function:{task.name}/{task.attempt}"
-
-
-def report_of(record: dict[str, Any]) -> ExitReport:
-    """The report that a worker sent."""
-    failure = record["failure"]
-    return ExitReport(**{**record, "failure": None if failure is None else Failure(failure)})

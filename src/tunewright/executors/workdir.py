@@ -21,7 +21,8 @@ from pathlib import Path
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import FIRST_HOST, ExitReport
-from tunewright.core.trial import Cursor, Failure
+from tunewright.core.trial import Cursor
+from tunewright.executors.codec import exit_from_json, exit_to_json
 
 STREAMS = ("stdout", "stderr", "metrics")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
@@ -187,17 +188,14 @@ def _write_all(handle: int, data: bytes) -> None:
 
 def write_exit(workdir: Workdir, report: ExitReport) -> None:
     """Record for good how an attempt ended. Its directory is made when missing."""
-    record = {name: getattr(report, name) for name in ExitReport.__slots__}
     make_directory(workdir.base)
-    write_whole(workdir.exit, json.dumps(record))
+    write_whole(workdir.exit, json.dumps(exit_to_json(report)))
 
 
 def read_exit(workdir: Workdir) -> ExitReport | None:
     """How an attempt ended, or None while it has not."""
     try:
         with open(workdir.exit, encoding="utf-8") as file:
-            record = json.load(file)
+            return exit_from_json(json.load(file))
     except FileNotFoundError:
         return None
-    failure = record.pop("failure")
-    return ExitReport(**record, failure=None if failure is None else Failure(failure))

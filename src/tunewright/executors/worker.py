@@ -26,7 +26,7 @@ from typing import Any
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import artifacts, inputs, prepare, tasklock
-from tunewright.executors.codec import task_from_json
+from tunewright.executors.codec import exit_to_json, task_from_json
 from tunewright.executors.environment import environment
 from tunewright.executors.packing import is_empty
 from tunewright.executors.reasons import DISPLACED, LIMIT, Refused
@@ -94,11 +94,11 @@ class Worker:
             return {"taken": True}, None
         except OSError as error:
             reason = f"The training job's directory could not be made: {error}"[:LIMIT]
-            return {"exit": _record(ExitReport(task.name, task.attempt, None, Failure.INTERNAL, reason))}, None
+            return {"exit": exit_to_json(ExitReport(task.name, task.attempt, None, Failure.INTERNAL, reason))}, None
         report = self._run(place, task, devices)
         with contextlib.suppress(OSError):  # a full disk: the controller is told all the same
             place.conclude(report)
-        answer = {"exit": _record(report), "last": self._terminator.broke_in, "sources": self._sources.fresh()}
+        answer = {"exit": exit_to_json(report), "last": self._terminator.broke_in, "sources": self._sources.fresh()}
         if report.failure is None and not answer["last"]:
             return answer, place
         place.close()
@@ -200,10 +200,6 @@ class Worker:
             os.set_inheritable(handle, False)
         message: dict[str, Any] = json.loads(line)
         return message, slots
-
-
-def _record(report: ExitReport) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in ExitReport.__slots__}
 
 
 def die_with(life: int) -> None:

@@ -18,6 +18,7 @@ from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
 from tunewright.executors import processes, tasklock
 from tunewright.executors.claims import own
+from tunewright.executors.codec import exit_to_json
 from tunewright.executors.contract import write_config
 from tunewright.executors.packing import is_empty
 from tunewright.executors.workdir import Workdir
@@ -59,8 +60,7 @@ class Place:
 
     def conclude(self, report: ExitReport) -> None:
         """Put the end on record, whole or not at all. Raises OSError."""
-        record = {name: getattr(report, name) for name in ExitReport.__slots__}
-        os.write(self.end, json.dumps(record).encode())
+        os.write(self.end, json.dumps(exit_to_json(report)).encode())
         os.rename(self.workdir.at(END), self.workdir.exit)
 
     def close(self) -> None:
