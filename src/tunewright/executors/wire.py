@@ -8,15 +8,20 @@ import struct
 from collections.abc import Sequence
 
 MAX_DESCRIPTORS = 250
+"""How many go along with one piece of a message; Linux takes 253."""
 _LENGTH = struct.Struct("!I")
 
 
 def send(line: socket.socket, data: bytes, handles: Sequence[int] = ()) -> None:
     """Send a message whole. Raises OSError when the other end is gone."""
-    framed = _LENGTH.pack(len(data)) + data
-    sent = socket.send_fds(line, [framed], list(handles)) if handles else line.send(framed)
-    if sent < len(framed):
-        line.sendall(framed[sent:])
+    rest = _LENGTH.pack(len(data)) + data
+    for first in range(0, len(handles), MAX_DESCRIPTORS):
+        some = handles[first : first + MAX_DESCRIPTORS]
+        more = first + len(some) < len(handles)
+        rest = rest[socket.send_fds(line, [rest[:1] if more else rest], some) :]
+    # Even nothing cannot be sent to a process that has the whole message and has crashed on it already.
+    if rest:
+        line.sendall(rest)
 
 
 def receive(line: socket.socket) -> tuple[bytes, list[int]] | None:

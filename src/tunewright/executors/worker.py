@@ -1,6 +1,6 @@
 """A warm process that calls training functions, one at a time: `main` is what the pool starts.
 
-A task and the descriptors of its slots come on a socket; phases and how it ended go back, one JSON object a line.
+A task and the descriptors of its slots come on a socket (`wire`); phases and its end go back, a JSON object a line.
 The worker ends as soon as its controller does. On Linux the kernel sees to that: a pipe that carries nothing but
 the controller's life sends SIGKILL to the worker's whole group when it breaks.
 """
@@ -25,7 +25,7 @@ from typing import Any
 
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure, Phase
-from tunewright.executors import artifacts, inputs, prepare, tasklock
+from tunewright.executors import artifacts, inputs, prepare, tasklock, wire
 from tunewright.executors.codec import exit_to_json, task_from_json
 from tunewright.executors.environment import environment
 from tunewright.executors.packing import is_empty
@@ -35,7 +35,6 @@ from tunewright.executors.worker_modules import Sources
 from tunewright.executors.worker_place import Place, Spares, Taken
 from tunewright.executors.worker_streams import Streams, Surroundings
 
-MAX_DESCRIPTORS = 250
 INTERRUPTED = (
     "the function's process got SIGTERM from somebody else: the machine or its service manager is ending everything,"
     " or the function signals itself."
@@ -63,15 +62,14 @@ class Worker:
         self._surroundings = Surroundings()
         self._terminator = Terminator()
         self._sources = Sources()
-        self._received = b""
 
     def serve(self) -> None:
         """Call functions; returns when the controller wants no more, or when a call was broken off."""
         # Outside a call SIGTERM is remembered and nothing else.
         signal.signal(signal.SIGTERM, self._terminator)
         self._say({"ready": True})
-        while (request := self._receive()) is not None:
-            message, slots = request
+        while (request := wire.receive(self._control)) is not None:
+            message, slots = json.loads(request[0]), request[1]
             task = task_from_json(message["task"])
             answer, used = self._attempt(task, message["devices"])
             for slot in slots:
@@ -185,21 +183,6 @@ class Worker:
 
     def _say(self, message: Mapping[str, Any]) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
-
-    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        """The next request with the descriptors that came along; None when there will be no more."""
-        slots: list[int] = []
-        while b"\n" not in self._received:
-            data, handles, _, _ = socket.recv_fds(self._control, 1 << 16, MAX_DESCRIPTORS)
-            slots += handles
-            if not data:
-                return None
-            self._received += data
-        line, _, self._received = self._received.partition(b"\n")
-        for handle in slots:
-            os.set_inheritable(handle, False)
-        message: dict[str, Any] = json.loads(line)
-        return message, slots
 
 
 def die_with(life: int) -> None:

@@ -14,18 +14,17 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from tunewright.core.ports import Objects, Task
-from tunewright.executors import processes
+from tunewright.executors import processes, wire
 
 C = TypeVar("C")
 
-MAX_DESCRIPTORS = 200
 SEND_SECONDS = 10
 END_SECONDS = 2.0
 _THREADS = (
@@ -153,17 +152,9 @@ class WorkerProcess(Generic[C]):
         """The descriptor on which the worker is heard."""
         return self._control.fileno()
 
-    def send(self, message: Mapping[str, Any], handles: Iterable[int]) -> None:
+    def send(self, message: Mapping[str, Any], handles: Sequence[int]) -> None:
         """Give a request and descriptors to a worker that waits for one. Raises OSError when it is gone."""
-        waiting = list(handles)
-        while len(waiting) > MAX_DESCRIPTORS:
-            socket.send_fds(self._control, [b" "], waiting[:MAX_DESCRIPTORS])
-            del waiting[:MAX_DESCRIPTORS]
-        data = json.dumps(message).encode() + b"\n"
-        sent = socket.send_fds(self._control, [data], waiting) if waiting else 0
-        # Even nothing cannot be sent to a worker that has the whole request and has crashed on it already.
-        if sent < len(data):
-            self._control.sendall(data[sent:])
+        wire.send(self._control, json.dumps(message).encode(), handles)
 
     def hear(self) -> tuple[list[dict[str, Any]], bool]:
         """Messages that have come without waiting for any, and whether there may be more."""
