@@ -57,9 +57,6 @@ NUMBERS_LIVE_IN = {"search", "plots"}
 OWNS_A_CLOCK: Mapping[str, str] = {
     "tunewright.control.clock": "the loop's clock and its pause",
     "tunewright.executors.clock": "the hands' clock: stamps for the record, and a pause for what no system tells",
-    "tunewright.executors.functions": "stamps when a call began or was ended",
-    "tunewright.executors.functions_end": "stamps when a call was ended",
-    "tunewright.executors.worker": "stamps phases, beginning and end inside the worker",
     "tunewright.script": "stamps what a training program reports; imports nothing of ours",
     "tunewright.store.database": "pauses before a transaction that another one was in the way of is tried again",
 }

@@ -18,6 +18,7 @@ from tunewright.core.trial import Failure, Phase
 from tunewright.executors import functions_end, processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.claims import claim
+from tunewright.executors.clock import now
 from tunewright.executors.codec import exit_from_json, task_to_json
 from tunewright.executors.functions_call import Call, handle, release
 from tunewright.executors.functions_pool import Pool
@@ -181,7 +182,7 @@ class FunctionExecutor(News):
 
     def _send(self, worker: WorkerProcess[Call], call: Call) -> None:
         assert call.held is not None, "a call that is not over has its slots"
-        call.started = time.time()
+        call.started = now()
         worker.job = call.task.job
         worker.send({"task": task_to_json(call.task), "devices": worker.kind.devices}, call.held.fds)
         if not call.task.training.channels and call.task.checkpoint_uri is None:
@@ -193,7 +194,7 @@ class FunctionExecutor(News):
         """Take back a call that its worker has not been given yet."""
         worker.call = call.worker = None
         tasklock.write_tombstone(call.workdir, call.task.grace)
-        report = ExitReport(call.task.name, call.task.attempt, None, killed=True, ended=time.time())
+        report = ExitReport(call.task.name, call.task.attempt, None, killed=True, ended=now())
         self._conclude(call, report)
 
     def _signal(self, call: Call, number: int) -> None:
@@ -337,10 +338,10 @@ class FunctionExecutor(News):
 
     def _looked(self) -> bool:
         with self._guard:
-            now = time.monotonic()
+            at = time.monotonic()
             waiting = [call for call in self._calls.values() if not call.over]
             for call in waiting:
-                if call.kill_at is not None and call.kill_at <= now:
+                if call.kill_at is not None and call.kill_at <= at:
                     call.kill_at = None
                     self._signal(call, signal.SIGKILL)
                 if call.foreign:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from dataclasses import dataclass
 
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure
 from tunewright.executors import artifacts, processes, tasklock
+from tunewright.executors.clock import now
 from tunewright.executors.packing import is_empty
 from tunewright.executors.reasons import LIMIT, Refused, tail
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
@@ -54,7 +54,7 @@ def conclude(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
 
 
 def _report(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
-    name, attempt, at = lost.task.name, lost.task.attempt, time.time()
+    name, attempt, at = lost.task.name, lost.task.attempt, now()
     if lost.started is None:
         if lost.killed:
             return ExitReport(name, attempt, None, killed=True, ended=at)
@@ -118,8 +118,8 @@ def _abandoned(task: Task, workdir: Workdir) -> ExitReport:
         # The worker's group went with it; programs that left the group still carry the call's variables.
         processes.end_remains((), [f"TUNEWRIGHT_METRICS_FILE={workdir.stream('metrics')}"])
     if tasklock.read_tombstone(workdir) is not None:
-        return ExitReport(task.name, task.attempt, None, killed=True, ended=time.time())
-    return ExitReport(task.name, task.attempt, None, Failure.INTERRUPTED, INTERRUPTED, ended=time.time())
+        return ExitReport(task.name, task.attempt, None, killed=True, ended=now())
+    return ExitReport(task.name, task.attempt, None, Failure.INTERRUPTED, INTERRUPTED, ended=now())
 
 
 def begun(workdir: Workdir) -> bool:

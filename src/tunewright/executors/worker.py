@@ -17,7 +17,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 from tunewright.core.ports import ExitReport, Objects, Task
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import artifacts, inputs, prepare, tasklock, wire
+from tunewright.executors.clock import now
 from tunewright.executors.codec import exit_to_json, task_from_json
 from tunewright.executors.environment import environment
 from tunewright.executors.packing import is_empty
@@ -111,7 +111,7 @@ class Worker:
                     self._surroundings.enter(environment(task, place.workdir, before, devices=devices))
                     self._check(place)
                     self._bring(task, place)
-                    started = time.time()
+                    started = now()
                     outcome = self._caller.call(task, place.workdir)
             except Stopped:
                 outcome = Outcome(None if started is None else -signal.SIGTERM, stopped=True)
@@ -124,7 +124,7 @@ class Worker:
             if not outcome.stopped and not tasklock.in_place(place.lock, place.workdir):
                 outcome = Outcome(outcome.code, Failure.ALGORITHM, DISPLACED.format(place.workdir.base)[:LIMIT])
             # A signal that comes from here on comes too late: the call has its own end.
-            told, ended = self._terminator.came or outcome.stopped, time.time()
+            told, ended = self._terminator.came or outcome.stopped, now()
             model, outcome = self._keep(task, place, outcome)
         failure, reason, killed = outcome.failure, outcome.reason, False
         if told or self._terminator.replaced:
@@ -179,7 +179,7 @@ class Worker:
     # ---- the controller ----
 
     def _phase(self, phase: Phase) -> None:
-        self._say({"phase": phase, "at": time.time()})
+        self._say({"phase": phase, "at": now()})
 
     def _say(self, message: Mapping[str, Any]) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
