@@ -161,7 +161,7 @@ class ContainerStage(Stage):
         name = container_name(self._home, self.task)
         run_quietly([self._engine, "rm", "--force", name], self._client)
         self.command = [self._engine, *self._arguments(name)]
-        logs = self._open("stdout"), self._open("stderr")
+        logs = self.workdir.append("stdout"), self.workdir.append("stderr")
         try:
             return Container(self._engine, name, self.command, self._client, self.workdir.base, logs)
         except OSError as error:

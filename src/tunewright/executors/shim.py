@@ -335,9 +335,8 @@ class _Shim:
 
     def _say(self, text: str) -> None:
         """Leave a word in the job's log, where people look first."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
-            handle = os.open(self._workdir.stream("stderr"), flags, 0o644)
+            handle = self._workdir.append("stderr")
         except OSError:
             return
         with contextlib.suppress(OSError):  # nobody is helped by an end that is lost over it

@@ -102,7 +102,7 @@ class Stage:
             self.command = plan.command
             # A script runs where a person finds it too; an entry point's shell may split a path with blanks.
             directory = plan.directory if self.task.training.entrypoint else self.workdir.code
-            logs = self._open("stdout"), self._open("stderr")
+            logs = self.workdir.append("stdout"), self.workdir.append("stderr")
             try:
                 return Program(plan.command, self._variables, directory, logs)
             except OSError as error:
@@ -143,10 +143,6 @@ class Stage:
         if self._base not in (self.workdir.base, rooms.OPT_ML):
             prepare.drop_alias(self._base)
             self._base = self.workdir.base
-
-    def _open(self, stream: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return os.open(self.workdir.stream(stream), flags, 0o644)
 
 
 def _advice(error: OSError) -> str:

@@ -25,6 +25,7 @@ from tunewright.core.trial import Cursor
 from tunewright.executors.codec import exit_from_json, exit_to_json
 
 STREAMS = ("stdout", "stderr", "metrics")
+APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl", "hosts": "hosts/ended"}
 _HOST = re.compile(r"algo-[1-9][0-9]{0,5}")
@@ -109,6 +110,10 @@ class Workdir:
         """
         host, _, name = name.rpartition("/")
         return f"{self.of_host(host or FIRST_HOST).base}/{_FILES[name]}"
+
+    def append(self, name: str) -> int:
+        """A descriptor that adds to the file of a stream, which is made when it is missing. Raises OSError."""
+        return os.open(self.stream(name), APPENDING, 0o644)
 
     def of_host(self, host: str) -> Workdir:
         """The directory of one host of a training job that has several. Raises KeyError for another name."""

@@ -21,7 +21,7 @@ from tunewright.executors.claims import own
 from tunewright.executors.codec import exit_to_json
 from tunewright.executors.contract import write_config
 from tunewright.executors.packing import is_empty
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import APPENDING, Workdir
 
 LOCK_PATIENCE = 0.2
 END = "exit.json.tmp"
@@ -147,13 +147,13 @@ class Spares:
         tasklock.note(lock, self._me)
         workdir.make()
         write_config(workdir, task)
-        logs = _append(workdir.stream("stdout")), _append(workdir.stream("stderr"))
+        logs = workdir.append("stdout"), workdir.append("stderr")
         return _place(workdir, task.training, lock, logs, _values(workdir))
 
 
 def _place(workdir: Workdir, training: Training, lock: int, logs: tuple[int, int], values: int) -> Place:
-    os.close(_append(workdir.stream("metrics")))
-    return Place(workdir, training, lock, logs, values, _append(workdir.at(END)))
+    os.close(workdir.append("metrics"))
+    return Place(workdir, training, lock, logs, values, os.open(workdir.at(END), APPENDING, 0o644))
 
 
 def _remade(workdir: Workdir, used: Place, like: Task) -> Place:
@@ -180,7 +180,7 @@ def _log(name: str, log: int, old: Workdir, new: Workdir) -> int:
     if os.fstat(log).st_size == 0 and _move(old.stream(name), new.stream(name)):
         return log
     os.close(log)
-    return _append(new.stream(name))
+    return new.append(name)
 
 
 def _values(workdir: Workdir) -> int:
@@ -199,10 +199,6 @@ def _move(old: str, new: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _append(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
 def sweep(home: str) -> None:
