@@ -12,7 +12,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors import artifacts, processes, tasklock
 from tunewright.executors.clock import now
 from tunewright.executors.packing import is_empty
-from tunewright.executors.reasons import LIMIT, Refused, tail
+from tunewright.executors.reasons import LIMIT, Refused, signal_name, tail
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 from tunewright.executors.worker_place import END
 
@@ -77,12 +77,8 @@ def _report(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
 def _how(code: int) -> str:
     if code >= 0:
         return f"it exited with code {code} without returning (os._exit, or a library that ends the process)"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
     hint = " (likely out of memory)" if -code == signal.SIGKILL else ""
-    return f"it was ended by {name}{hint}"
+    return f"it was ended by {signal_name(-code)}{hint}"
 
 
 def record(workdir: Workdir, report: ExitReport) -> None:

@@ -53,13 +53,15 @@ def program_failed(code: int, workdir: Workdir, command: Sequence[str]) -> str:
 def _hint(code: int) -> str:
     if code in (-signal.SIGKILL, _KILLED):
         return ": killed (likely out of memory)"
-    if code >= 0:
-        return ""
+    return "" if code >= 0 else f": ended by {signal_name(-code)}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV`; `signal 64` for one that has no name."""
     try:
-        name = signal.Signals(-code).name
+        return signal.Signals(number).name
     except ValueError:
-        name = f"signal {-code}"
-    return f": ended by {name}"
+        return f"signal {number}"
 
 
 def written(workdir: Workdir) -> str:
