@@ -175,8 +175,9 @@ class FunctionExecutor(News):
         self._notice_end(worker)
 
     def _notice_end(self, worker: WorkerProcess[Call]) -> None:
-        if hasattr(os, "pidfd_open"):
-            self._listener.watch(os.pidfd_open(worker.pid), lambda: self._ended(worker))
+        pidfd = processes.open_process(worker.pid)
+        if pidfd is not None:
+            self._listener.watch(pidfd, lambda: self._ended(worker))
         else:
             self._listener.look(lambda: self._ended(worker))
 
