@@ -292,14 +292,13 @@ class LocalExecutor(News):
             self._conclude_unheld(entry)
         return entry.done
 
-    def _settle(self, entry: Entry) -> bool:
-        """A shim is gone, or says that it is done. Answers False: nothing more is to be heard of it."""
+    def _settle(self, entry: Entry) -> None:
+        """A shim is gone, or says that it is done."""
         if not entry.done and not self._finished(entry, over=True):
             if looked_after(entry):
                 self._adopt(entry)
             else:
                 self._conclude_unheld(entry)
-        return False
 
     def _conclude_unheld(self, entry: Entry) -> None:
         """End an attempt that no shim holds: it was lost, or it is told to end before it began."""
