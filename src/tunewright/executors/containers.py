@@ -126,7 +126,7 @@ class ContainerStage(Stage):
         objects: Objects,
         inherited: Mapping[str, str],
         devices: Sequence[str] | None,
-        shares: Mapping[str, str] | None = None,
+        shares: Mapping[str, str] | None,
     ) -> None:
         """Bring everything into place."""
         task, workdir = self.task, self.workdir

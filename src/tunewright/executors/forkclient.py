@@ -40,11 +40,9 @@ class ForkClient:
         runtime: how programs are run.
     """
 
-    def __init__(
-        self, home: Path, objects: str, report: int, died: Callable[[int], None], runtime: Runtime | None = None
-    ) -> None:
+    def __init__(self, home: Path, objects: str, report: int, died: Callable[[int], None], runtime: Runtime) -> None:
         self._home = home
-        self._runtime = runtime or Runtime()
+        self._runtime = runtime
         self._objects = objects
         self._report = report
         self._died = died
@@ -58,12 +56,8 @@ class ForkClient:
         """The fork server's process id while one is running."""
         return None if self._process is None else self._process.pid
 
-    def start(self) -> None:
-        """Start the fork server if there is none; does not wait until it is ready. Raises OSError."""
-        with self._guard:
-            self._start()
-
     def _start(self) -> socket.socket:
+        """The line to the fork server, which is started if there is none, and not waited for. Raises OSError."""
         if self._control is not None:
             return self._control
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -73,10 +73,6 @@ class LocalExecutor(News):
         """The fork server's process id, for tests."""
         return self._server.pid
 
-    def prepare(self) -> None:
-        """Start the fork server ahead of the first launch, without waiting for it."""
-        self._server.start()
-
     # ---- core.ports.Executor ----
 
     def launch(self, task: Task) -> str | None:

@@ -125,7 +125,7 @@ class Slots:
         setting: the text that `capacity` reads.
     """
 
-    def __init__(self, directory: Path | str, setting: str = "") -> None:
+    def __init__(self, directory: Path | str, setting: str) -> None:
         self._directory = os.fspath(directory)
         self._setting = setting
         self._capacity: Capacity | None = None

@@ -54,12 +54,12 @@ class Stage:
         objects: Objects,
         inherited: Mapping[str, str],
         devices: Sequence[str] | None,
-        shares: Mapping[str, str] | None = None,
+        shares: Mapping[str, str] | None,
     ) -> None:
         """Bring everything into place.
 
         Args:
-            shares: where this host's share of a channel lies (`inputs.shard`).
+            shares: where this host's shares of channels lie, by the channel's name (`inputs.shard`).
             inherited: variables that the program gets besides its own.
             devices: the GPUs it may see, or None.
 
