@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunewright.aws.extension import pack
 
 from .test_aws_rules import CATEGORICAL, CREATE, continuous, listed, of_ranges, of_static, several
 from .world import World, changed
@@ -52,6 +56,15 @@ EXTENSIONS = {
 def test_extensions_are_checked(world: World, text: str, words: str) -> None:
     _, message = world.refused(CREATE, of_static({"_tunewright": text}), strict=False)
     assert words in message
+
+
+@settings(max_examples=25)
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=900), max_size=12))
+def test_an_extension_is_packed_into_pieces_that_fit(extension: dict[str, str]) -> None:
+    found = pack(extension)
+    assert all(len(piece) <= 2500 for piece in found.values())
+    assert list(found) == ["_tunewright", *(f"_tunewright_{n}" for n in range(2, len(found) + 1))][: len(found)]
+    assert json.loads("".join(found.values()) or "{}") == extension
 
 
 def test_an_extension_is_joined_from_pieces(world: World) -> None:

@@ -15,10 +15,9 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunewright.cli.document import Plain
 from tunewright.cli.schema_check import schema
 from tunewright.cli.shelf import BucketShelf, HomeShelf
-from tunewright.cli.tunefile import TuningFile, pieces
+from tunewright.cli.tunefile import TuningFile
 from tunewright.core.errors import Invalid
 from tunewright.objects.local import LocalObjects
 
@@ -250,15 +249,6 @@ def test_a_function_and_what_amt_has_no_field_for_travel_as_an_extension(place: 
         "function": {"reference": "mine.train:run", "pickled": False, "path": [str(place)]},
     }
     assert len(refused(place, change, strict=True)) == 4
-
-
-@settings(max_examples=25)
-@given(st.dictionaries(st.text(max_size=20), st.text(max_size=900), min_size=1, max_size=12))
-def test_pieces_are_joined_in_order(extension: dict[str, Plain]) -> None:
-    found = pieces(extension)
-    assert all(len(piece) <= 2500 for piece in found.values())
-    assert list(found) == ["_tunewright", *(f"_tunewright_{n}" for n in range(2, len(found) + 1))]
-    assert json.loads("".join(found.values())) == extension
 
 
 def test_details_of_inputs_checkpoints_and_the_rest(place: Path) -> None:

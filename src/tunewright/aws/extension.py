@@ -69,11 +69,11 @@ def plain(static: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in static.items() if not is_piece(key)}
 
 
-def pack(extension: Mapping[str, Any]) -> dict[str, str]:
-    """An extension as static hyperparameters, in pieces that fit."""
+def pack(extension: Mapping[str, object]) -> dict[str, str]:
+    """An extension as static hyperparameters, in pieces that fit. Raises ValueError for NaN and infinity."""
     if not extension:
         return {}
-    text = json.dumps(extension, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(dict(extension), allow_nan=False, sort_keys=True, separators=(",", ":"))
     pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
     return {KEY if n == 1 else f"{KEY}_{n}": piece for n, piece in enumerate(pieces, start=1)}
 

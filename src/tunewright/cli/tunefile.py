@@ -7,13 +7,12 @@ and nothing of ours is sent.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tunewright.aws.extension import pack
 from tunewright.cli.document import Document, Plain, read
 from tunewright.cli.names import job_name
 from tunewright.cli.places import Places, interpreter_of, missing_files
@@ -21,16 +20,14 @@ from tunewright.cli.rules import EXTENSIONS, Finding, Sound, space, table
 from tunewright.cli.schema_check import findings
 from tunewright.cli.shelf import Shelf
 from tunewright.core.space import Value, encode_value
+from tunewright.sdk.estimators import ROLE
+from tunewright.sdk.functions import FUNCTION_IMAGE
+from tunewright.sdk.scripts import SCRIPT_IMAGE
 from tunewright.sdk.values import encode_hyperparameter, ranges_shape
 
 Request: TypeAlias = dict[str, Any]
 """AMT's request as botocore takes it."""
 
-SCRIPT_IMAGE = "tunewright/script"
-FUNCTION_IMAGE = "tunewright/function"
-ROLE = "arn:aws:iam::000000000000:role/tunewright"
-PIECE = 2500
-"""Characters of one static hyperparameter; a longer `_tunewright` value is continued in further ones."""
 DAY = 86_400
 
 
@@ -221,7 +218,7 @@ def _static(file: TuningFile, places: Places) -> dict[str, str]:
     if "entry_point" in training:
         static["sagemaker_program"] = places.program()
         static["sagemaker_submit_directory"] = places.submit_directory()
-    return static | pieces(_extensions(file, places))
+    return static | pack(_extensions(file, places))
 
 
 def _extensions(file: TuningFile, places: Places) -> dict[str, Plain]:
@@ -236,15 +233,6 @@ def _extensions(file: TuningFile, places: Places) -> dict[str, Plain]:
         path: list[Plain] = [str(places.source)] if places.source is not None else []
         found["function"] = {"reference": training["function"], "pickled": False, "path": path}
     return found
-
-
-def pieces(extensions: Mapping[str, Plain]) -> dict[str, str]:
-    """The static hyperparameters that carry our extensions: `_tunewright`, `_tunewright_2`, ..."""
-    if not extensions:
-        return {}
-    text = json.dumps(extensions, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    parts = re.findall(f"(?s).{{1,{PIECE}}}", text)
-    return {f"_tunewright{f'_{place}' if place > 1 else ''}": part for place, part in enumerate(parts, start=1)}
 
 
 def _text(value: Plain) -> str:

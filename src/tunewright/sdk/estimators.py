@@ -8,13 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
+from tunewright.aws.extension import pack
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Value, decode_value
 from tunewright.sdk import inputs as channels
 from tunewright.sdk.analytics import TrainingJobAnalytics
 from tunewright.sdk.arguments import pairs, whole_problems
 from tunewright.sdk.errors import InvalidArguments, NotStarted
-from tunewright.sdk.extensions import join_extension, split_extension
+from tunewright.sdk.extensions import join_extension
 from tunewright.sdk.inputs import Inputs
 from tunewright.sdk.names import check_name, fresh_name
 from tunewright.sdk.session import Client, Session
@@ -198,7 +199,7 @@ class EstimatorBase(ABC):
         if self.metric_definitions:
             algorithm["MetricDefinitions"] = self.metric_definitions
         shape: Shape = {
-            "StaticHyperParameters": {**texts, **hyperparameters, **split_extension(extension)},
+            "StaticHyperParameters": {**texts, **hyperparameters, **pack(extension)},
             "AlgorithmSpecification": algorithm,
             "RoleArn": self.role,
             "OutputDataConfig": {"S3OutputPath": self._output(session)},

@@ -5,17 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-KEY = "_tunewright"
-PIECE = 2500
-
-
-def split_extension(extension: Mapping[str, object]) -> dict[str, str]:
-    """The hyperparameters that carry our extensions: `_tunewright`, `_tunewright_2`, ... of 2,500 characters each."""
-    if not extension:
-        return {}
-    text = json.dumps(dict(extension), allow_nan=False, sort_keys=True, separators=(",", ":"))
-    pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
-    return {KEY if index == 0 else f"{KEY}_{index + 1}": piece for index, piece in enumerate(pieces)}
+from tunewright.aws.extension import KEY
 
 
 def join_extension(texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, object]]:

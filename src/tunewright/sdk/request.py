@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tunewright.aws.extension import PART_KEYS, pack
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.replicates import budget_problem
 from tunewright.core.space import Parameter, Space
@@ -21,10 +22,10 @@ from tunewright.sdk.configs import (
     WarmStartConfig,
 )
 from tunewright.sdk.estimators import EstimatorBase, first_tags
-from tunewright.sdk.extensions import join_extension, split_extension
+from tunewright.sdk.extensions import join_extension
 from tunewright.sdk.inputs import Inputs
 from tunewright.sdk.names import check_name
-from tunewright.sdk.rules import RULES, extended_problems, orphans, rules_of_part
+from tunewright.sdk.rules import extended_problems, orphans, rules_of_part
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.values import nearest, ranges_shape, space_of
@@ -289,8 +290,8 @@ def _definition(plan: Plan, part: Part, session: Session, inputs: Inputs, name: 
     fixed = _static(plan, part, shape["StaticHyperParameters"])
     texts, extension = join_extension(fixed)
     mine = rules_of_part(space_of(part.ranges), plan.extensions, alone=not plan.listed)
-    whole = {name: value for name, value in plan.extensions.items() if name not in RULES}
-    shape["StaticHyperParameters"] = {**texts, **split_extension({**extension, **whole, **mine})}
+    whole = {name: value for name, value in plan.extensions.items() if name not in PART_KEYS}
+    shape["StaticHyperParameters"] = {**texts, **pack({**extension, **whole, **mine})}
     if part.instance_configs:
         configs = [config.to_input_req() for config in part.instance_configs]
         shape["HyperParameterTuningResourceConfig"] = {"InstanceConfigs": configs}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tunewright.aws.extension import TRAINING_KEYS
 from tunewright.core.space import Parameter, Value, decode_value
 from tunewright.core.spec import Function
 from tunewright.sdk.configs import InstanceConfig, StrategyConfig, TuningJobCompletionCriteriaConfig, WarmStartConfig
@@ -21,7 +22,6 @@ from tunewright.sdk.training import TrainingJob
 from tunewright.sdk.values import natives, ranges_from
 
 ADDED_METRIC = "ObjectiveMetric"
-TRAINING_KEYS = ("python", "function", "cpus", "gpus")
 _NUMBERED = re.compile(r"-\d{3,}-[0-9a-f]{8}$")
 _FRESH = re.compile(r"-\d{6}-\d{4,6}(-[0-9a-f]{4})?$")
 

@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tunewright.aws.extension import PART_KEYS
 from tunewright.core.conditions import comparisons, parse
 from tunewright.core.errors import Problem
 from tunewright.core.space import CategoricalParameter, Space, with_rules
 
-RULES = ("initial_points", "conditions", "steps", "forbidden")
-
 
 def rules_of_part(space: Space, extensions: Mapping[str, object], *, alone: bool) -> dict[str, object]:
-    """The features of `RULES` that travel with a definition; the steps of its ranges are among them.
+    """The features of `PART_KEYS` that travel with a definition; the steps of its ranges are among them.
 
     Args:
         space: of the definition, with the steps that its ranges have themselves.
         alone: whether there is no other definition; then nothing is left out.
     """
-    given: dict[str, Any] = {name: extensions[name] for name in RULES if name in extensions}
+    given: dict[str, Any] = {name: extensions[name] for name in PART_KEYS if name in extensions}
     if not alone:
         given = _own(space, given)
     own = {
@@ -39,7 +38,7 @@ def orphans(spaces: Sequence[Space], extensions: Mapping[str, object]) -> list[P
     """Features that speak of no estimator's parameters, where there are several."""
     found: list[Problem] = []
     shared = [rules_of_part(space, extensions, alone=False) for space in spaces]
-    for feature in RULES:
+    for feature in PART_KEYS:
         value = extensions.get(feature)
         if not isinstance(value, Mapping | list):
             continue
@@ -60,9 +59,9 @@ def merged(extensions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for mine in extensions:
         for name, value in mine.items():
-            if name in RULES and isinstance(value, dict):
+            if name in PART_KEYS and isinstance(value, dict):
                 found[name] = {**found.get(name, {}), **value}
-            elif name in RULES:
+            elif name in PART_KEYS:
                 known = found.setdefault(name, [])
                 known += [each for each in value if each not in known]
             else:
