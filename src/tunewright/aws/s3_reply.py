@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import formatdate
 from typing import Any
 
 from tunewright.aws.call import Call
@@ -10,7 +11,7 @@ from tunewright.aws.faults import Answer
 from tunewright.aws.s3_faults import S3Fault
 from tunewright.aws.s3_store import DEFAULT_TYPE, Found
 from tunewright.aws.s3_uploads import MAX_PARTS
-from tunewright.aws.s3_xml import document, http_date
+from tunewright.aws.s3_xml import document
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _KEPT = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires")
@@ -64,7 +65,8 @@ def looks(found: Found, call: Call) -> dict[str, str]:
     for name in ("content-type", "content-disposition", "content-encoding", "content-language", "cache-control"):
         if (value := call.query.get(f"response-{name}")) and value.isascii() and value.isprintable():
             headers[name] = value
-    told = {"ETag": found.facts.etag, "Last-Modified": http_date(found.modified), "Accept-Ranges": "bytes"}
+    modified = formatdate(int(found.modified), usegmt=True)
+    told = {"ETag": found.facts.etag, "Last-Modified": modified, "Accept-Ranges": "bytes"}
     return {**headers, **told, **STRANGERS}
 
 

@@ -22,14 +22,6 @@ def stamp(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000)) + f".{millis % 1000:03d}Z"
 
 
-def http_date(at: float) -> str:
-    days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    t = time.gmtime(at)
-    clock = f"{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
-    return f"{days[t.tm_wday]}, {t.tm_mday:02d} {months[t.tm_mon - 1]} {t.tm_year} {clock} GMT"
-
-
 def document(name: str, content: Tree, namespace: str = NAMESPACE) -> bytes:
     """A document; a list in it becomes the same element several times."""
     head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name} xmlns="{namespace}">'
