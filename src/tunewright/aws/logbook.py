@@ -101,10 +101,6 @@ class Book:
         with self._lock:
             return next((segment.first for segment in self._segments if segment.at >= at), self.length)
 
-    def until(self, at: int) -> int:
-        """The index behind the last event that is older than a time."""
-        return self.since(at)
-
     def span(self) -> tuple[int, int] | None:
         """The times of the first and of the last event."""
         with self._lock:

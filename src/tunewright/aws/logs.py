@@ -30,7 +30,8 @@ class Logs:
 
     Args:
         paths: where the streams of a training job's host lie, by the names of both.
-        arn: the ARN of the group for a region.
+        account: whose ARNs are told.
+        now: seconds since the epoch.
     """
 
     def __init__(
@@ -173,8 +174,9 @@ def stream_of(view: TrialView, host: str = FIRST_HOST) -> str:
 
 
 def _window(request: Wire, book: Book) -> tuple[int, int]:
+    """The events that a request's times leave: the index of the first, and the one behind the last."""
     low = book.since(_number(request, "startTime", 0, 0, 1 << 53))
-    high = book.until(_number(request, "endTime", 1 << 53, 0, 1 << 53))
+    high = book.since(_number(request, "endTime", 1 << 53, 0, 1 << 53))
     return low, max(low, high)
 
 
