@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from tunewright.aws.faults import Answer, Fault
 
@@ -84,7 +84,7 @@ class Call:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        return {plain(name): plain(value) for name, value in self.raw_query}
+        return {unquote_plus(name): unquote_plus(value) for name, value in self.raw_query}
 
     @property
     def host(self) -> str:
@@ -124,11 +124,6 @@ class Call:
                 raise Fault("RequestEntityTooLargeException", f"The body is larger than {limit} bytes.", 413)
             found += data
         return bytes(found)
-
-
-def plain(text: str) -> str:
-    """A part of a query without its encoding."""
-    return unquote(text.replace("+", " "))
 
 
 def region_of(text: str, default: str) -> str:
