@@ -78,7 +78,7 @@ class S3:
 
     def _named(self, call: Call) -> tuple[str, str]:
         path = call.raw_path.lstrip("/")
-        if call.host.endswith(".localhost") and call.host.count(".") >= 1:
+        if call.host.endswith(".localhost"):
             return call.host.removesuffix(".localhost"), unquote(path)
         bucket, _, key = path.partition("/")
         return unquote(bucket), unquote(key)

@@ -13,13 +13,11 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import stat
 import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from tunewright.aws.s3_faults import S3Fault, no_bucket, no_key
@@ -290,9 +288,6 @@ def _prune_below(path: str) -> None:
 
 
 def remove(path: str) -> None:
+    """Remove a file that may be gone already."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def remove_tree(path: str | Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)

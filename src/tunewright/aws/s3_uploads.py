@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunewright.aws.s3_faults import S3Fault, no_upload
-from tunewright.aws.s3_store import Facts, S3Store, remove, remove_tree
+from tunewright.aws.s3_store import Facts, S3Store, remove
 
 MAX_PARTS = 10_000
 FORGOTTEN_SECONDS = 7 * 86_400.0
@@ -118,11 +118,12 @@ class Uploads:
             self._store.put(upload.bucket, upload.key, target, facts)
         finally:
             remove(target)
-        remove_tree(os.path.join(self._root, upload.id))
+        self.abort(upload)
         return facts
 
     def abort(self, upload: Upload) -> None:
-        remove_tree(os.path.join(self._root, upload.id))
+        """Remove an upload and its parts; nothing happens when it is gone."""
+        shutil.rmtree(os.path.join(self._root, upload.id), ignore_errors=True)
 
     def all(self, bucket: str) -> list[Upload]:
         found = [self._load(name) for name in os.listdir(self._root)]
@@ -136,7 +137,10 @@ class Uploads:
         for folder in (self._root, os.path.join(self._store.own, "incoming")):
             for entry in os.scandir(folder):
                 if entry.stat().st_mtime < now - FORGOTTEN_SECONDS:
-                    remove_tree(entry.path) if entry.is_dir(follow_symlinks=False) else remove(entry.path)
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        remove(entry.path)
 
     def _load(self, name: str) -> Upload | None:
         if not _ID.fullmatch(name):
