@@ -23,7 +23,8 @@ from tunewright.aws.s3_store import S3Store
 from tunewright.aws.s3_tags import Tags
 from tunewright.aws.s3_xml import document, parse, stamp, texts, url, yes
 
-Method: TypeAlias = Callable[..., Awaitable[Answer | int]]
+Method: TypeAlias = Callable[..., Awaitable[Answer | None]]
+"""Answers one operation; None for one that has sent its answer itself."""
 
 _OTHER = """accelerate acl analytics cors encryption intelligent-tiering inventory legal-hold lifecycle logging metrics
 notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment restore
@@ -51,8 +52,8 @@ class S3:
     def close(self) -> None:
         self._desk.close()
 
-    async def handle(self, call: Call, send: Send, key: ChunkKey | None = None) -> int:
-        """Answer one request; the status.
+    async def handle(self, call: Call, send: Send, key: ChunkKey | None = None) -> None:
+        """Answer one request.
 
         Args:
             key: to verify signed chunks with, where keys are configured.
@@ -63,16 +64,14 @@ class S3:
         try:
             if method is None:
                 raise S3Fault("NotImplemented", f"{call.method} {operation} is not supported here.", 501)
-            answer: Answer | int = await method(call, bucket, name, send, key)
+            answer = await method(call, bucket, name, send, key)
         except S3Fault as fault:
             call.note.error = fault.code
             answer = error_answer(fault, call.request_id)
-        if isinstance(answer, int):
-            return answer
-        status, headers, body = answer
-        headers = {"x-amz-request-id": call.request_id, **headers}
-        await send_answer(send, (status, headers, body), head_only=call.method == "HEAD")
-        return status
+        if answer is not None:
+            status, headers, body = answer
+            headers = {"x-amz-request-id": call.request_id, **headers}
+            await send_answer(send, (status, headers, body), head_only=call.method == "HEAD")
 
     # ---- what is asked ----
 

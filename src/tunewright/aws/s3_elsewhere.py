@@ -23,10 +23,9 @@ class Elsewhere:
     def close(self) -> None:
         """Nothing is held."""
 
-    async def handle(self, call: Call, send: Send, key: ChunkKey | None = None) -> int:
-        """Refuse one request; the status."""
+    async def handle(self, call: Call, send: Send, key: ChunkKey | None = None) -> None:
+        """Refuse one request."""
         call.note.service, call.note.error = "s3", "NotImplemented"
         text = f"Objects lie at {self._endpoint}; set AWS_ENDPOINT_URL_S3={self._endpoint} (see tunewright env)."
-        status, headers, body = error_answer(S3Fault("NotImplemented", text, 501), call.request_id)
-        await send_answer(send, (status, headers, body), head_only=call.method == "HEAD")
-        return status
+        answer = error_answer(S3Fault("NotImplemented", text, 501), call.request_id)
+        await send_answer(send, answer, head_only=call.method == "HEAD")

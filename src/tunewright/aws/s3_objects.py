@@ -36,7 +36,7 @@ class Objects:
         asked = {f"x-amz-checksum-{given}": value for given, value in digests.given.items()}
         return 200, {"ETag": facts.etag, **asked, **encryption(call)}, b""
 
-    async def get(self, call: Call, bucket: str, name: str, send: Send, *_: Any) -> Answer | int:
+    async def get(self, call: Call, bucket: str, name: str, send: Send, *_: Any) -> Answer | None:
         await self._desk.do(self._desk.store.bucket, bucket)
         if call.method == "HEAD":
             status, headers, _span = _head(call, await self._desk.do(self._desk.store.find, bucket, name))
@@ -50,7 +50,7 @@ class Objects:
             raw = [(k.lower().encode(), v.encode("utf-8")) for k, v in lines.items()]
             await send({"type": "http.response.start", "status": status, "headers": raw})
             await self._send_file(send, file, start, end)
-        return status
+        return None
 
     async def _send_file(self, send: Send, file: BinaryIO, at: int, end: int) -> None:
         while at < end:

@@ -33,11 +33,8 @@ class Parts:
         return await self._desk.do(self._desk.uploads.find, call.query.get("uploadId", ""), bucket, name)
 
     async def part(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
-        found, number, target = (
-            await self._upload(call, bucket, name),
-            read_part_number(call),
-            self._desk.store.incoming(),
-        )
+        found = await self._upload(call, bucket, name)
+        number, target = read_part_number(call), self._desk.store.incoming()
         try:
             digests = await self._desk.gather(call, target, key)
             await self._desk.do(self._desk.uploads.add, found, number, target, digests.md5.hexdigest())
@@ -47,11 +44,8 @@ class Parts:
         return 200, {"ETag": f'"{digests.md5.hexdigest()}"', **asked}, b""
 
     async def part_copy(self, call: Call, bucket: str, name: str, *_: Any) -> Answer:
-        upload, number, target = (
-            await self._upload(call, bucket, name),
-            read_part_number(call),
-            self._desk.store.incoming(),
-        )
+        upload = await self._upload(call, bucket, name)
+        number, target = read_part_number(call), self._desk.store.incoming()
         try:
             async with self._desk.source(call) as (found, file):
                 span = read_span(call.headers.get("x-amz-copy-source-range", ""), found.size) or (0, found.size)
