@@ -9,8 +9,7 @@ from typing import Any
 from tunewright.core.spec import Direction, MetricDefinition, Objective
 
 _NUMBER = r"[-+]?(?:[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
-_MAXIMISED = frozenset({"accuracy", "auc", "aucpr", "f1", "f1_binary", "f1_macro", "map", "ndcg", "r2", "recall"})
-_MAXIMISED_MORE = frozenset({"balanced_accuracy", "precision", "precision_macro", "precision_micro", "recall_macro"})
+ALGORITHMS = ("xgboost",)
 XGBOOST_METRICS = (
     "accuracy",
     "auc",
@@ -30,6 +29,7 @@ XGBOOST_METRICS = (
     "rmse",
     "rmsle",
 )
+XGBOOST_MAXIMISED = frozenset({"accuracy", "auc", "aucpr", "f1", "map", "ndcg", "r2"})
 XGBOOST_RANGES = {
     "IntegerParameterRanges": (("max_depth", "2", "10", "Linear"), ("num_round", "10", "1000", "Logarithmic")),
     "ContinuousParameterRanges": (
@@ -66,10 +66,6 @@ def metrics_of(algorithm: str) -> tuple[MetricDefinition, ...]:
     )
 
 
-def names() -> tuple[str, ...]:
-    return ("xgboost",)
-
-
 def default_ranges(algorithm: str, static: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     """What an algorithm is tuned over when Autotune leaves the choice to us: what is given as a static stays so."""
     if algorithm != "xgboost":
@@ -93,15 +89,5 @@ def default_objective(static: Mapping[str, str]) -> Objective:
     if metric not in XGBOOST_METRICS:
         by_kind = {"binary": "logloss", "multi": "mlogloss", "rank": "ndcg", "count": "poisson-nloglik"}
         metric = by_kind.get(kind.split(":")[0], "rmse")
-    return Objective(f"validation:{metric}", direction_of(f"validation:{metric}") or Direction.MINIMIZE)
-
-
-def direction_of(metric: str) -> Direction | None:
-    """The direction that a metric's name speaks for, or None when it says nothing."""
-    words = set(re.split(r"[^a-z0-9]+", metric.lower()))
-    name = metric.lower().split(":")[-1]
-    if name in _MAXIMISED | _MAXIMISED_MORE or words & {"accuracy", "acc", "auc", "f1", "r2", "precision", "recall"}:
-        return Direction.MAXIMIZE
-    if words & {"loss", "logloss", "mlogloss", "rmse", "rmsle", "mse", "mae", "mape", "error", "merror", "perplexity"}:
-        return Direction.MINIMIZE
-    return None
+    direction = Direction.MAXIMIZE if metric in XGBOOST_MAXIMISED else Direction.MINIMIZE
+    return Objective(f"validation:{metric}", direction)

@@ -56,7 +56,7 @@ def _algorithm(path: str, body: Wire, static: dict[str, str]) -> Iterator[Proble
     elif not image and not name:
         yield Problem(path, "needs TrainingImage or AlgorithmName.")
     elif name and builtin.algorithm_of(body, static) is None:
-        known = ", ".join(builtin.names())
+        known = ", ".join(builtin.ALGORITHMS)
         yield Problem(f"{path}.algorithmName", f"{name!r} is not an algorithm known here; known are {known}.")
     elif name and body.get("MetricDefinitions"):
         text = f"the metric definitions of {name!r} can't be overridden; retry without them."
