@@ -56,6 +56,19 @@ class Part:
     def algorithm(self) -> str | None:
         return algorithm_of(self.body["AlgorithmSpecification"], self.static)
 
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The extended features by name, each as JSON text; none when they cannot be read, which is told elsewhere."""
+        try:
+            return unpack(self.static).options
+        except Invalid:
+            return {}
+
+    @property
+    def extension_path(self) -> str:
+        """Where the extended features stand, in the wire's words."""
+        return f"{self.path}.staticHyperParameters.{KEY}"
+
     def metrics(self) -> tuple[MetricDefinition, ...]:
         """The metric definitions given, or those that a built-in algorithm brings."""
         return metrics_in(self.body["AlgorithmSpecification"], self.static)
@@ -108,11 +121,8 @@ def space_problems(part: Part, *, strict: bool) -> list[Problem]:
 
 
 def _options(part: Part) -> dict[str, Any]:
-    """The extended features that speak of a definition's parameters; none when they cannot be read."""
-    try:
-        options = unpack(part.static).options
-    except Invalid:
-        return {}
+    """The extended features that speak of a definition's parameters."""
+    options = part.options
     return {name: json.loads(options[name]) for name in PART_KEYS if name in options}
 
 
@@ -126,7 +136,7 @@ def _placed(part: Part, problem: Problem) -> Problem:
     """A problem of the rules under the path of the extension; a range's stays under its name."""
     if problem.path.partition(".")[0].partition("[")[0] not in PART_KEYS:
         return problem
-    return Problem(f"{part.path}.staticHyperParameters.{KEY}.{problem.path}", problem.message)
+    return Problem(f"{part.extension_path}.{problem.path}", problem.message)
 
 
 def _read(ranges: Wire) -> tuple[Space, list[Problem]]:

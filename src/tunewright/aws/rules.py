@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from tunewright.aws.extension import unpack
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.protocol import Wire
@@ -15,10 +13,7 @@ from tunewright.aws.rules_training import objective_problem, training_problems
 from tunewright.core.errors import Invalid, LimitExceeded, Problem
 from tunewright.core.ports import Objects
 from tunewright.core.replicates import budget_problem
-from tunewright.core.space import (
-    CategoricalParameter,
-    decode_value,
-)
+from tunewright.core.space import CategoricalParameter, decode_value
 from tunewright.core.spec import MetricDefinition
 
 CONFIG = "hyperParameterTuningJobConfig"
@@ -137,9 +132,8 @@ def combinations(parts: Sequence[Part]) -> int | None:
 def replicates_of(parts: Sequence[Part]) -> int:
     """How many training jobs each configuration gets."""
     for part in parts:
-        with contextlib.suppress(Invalid):
-            if (told := unpack(part.static).options.get("replicates")) is not None:
-                return int(json.loads(told))
+        if (told := part.options.get("replicates")) is not None:
+            return int(json.loads(told))
     return 1
 
 

@@ -54,7 +54,7 @@ def tuning_spec(request: Wire, sent: Wire, inherited: Sequence[MetricDefinition]
     strategy = Strategy(config["Strategy"])
     options: dict[str, str] = {}
     for part in parts:
-        options.update({name: text for name, text in unpack(part.static).options.items() if name not in PART_KEYS})
+        options.update({name: text for name, text in part.options.items() if name not in PART_KEYS})
     return JobSpec(
         name=request["HyperParameterTuningJobName"],
         definitions=tuple(_definition(part, inherited) for part in parts),
