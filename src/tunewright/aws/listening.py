@@ -6,7 +6,6 @@ import asyncio
 import asyncio.sslproto
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +129,10 @@ def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn
         ssl_certfile=str(certificate) if certificate else None,
         ssl_keyfile=str(key) if key else None,
     )
-    check: Callable[[], None] = config.load
     if certificate is not None:
         asyncio.sslproto.SSLProtocol.max_size = TLS_BYTES
     try:
-        check()
+        config.load()
     except (OSError, ssl.SSLError) as error:
         raise Invalid.one("--tls-cert", f"the certificate and its key cannot be used: {error}.") from error
     return PunctualServer(config)
