@@ -10,12 +10,14 @@ import calendar
 import json
 import math
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tunewright.aws.faults import Answer, Fault
+from tunewright.aws.normalise import OBJECTIVE_METRIC
 from tunewright.aws.protocol import Wire, load_json
 from tunewright.aws.query import Action, Form, unfold
 from tunewright.aws.s3_xml import Tree, stamp
@@ -24,7 +26,6 @@ from tunewright.core.reads import Reads, TrialQuery, TrialView
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 JOB = "TrainingJobName"
-OBJECTIVE_METRIC = "ObjectiveMetric"
 XML_NAMESPACE = "http://monitoring.amazonaws.com/doc/2010-08-01/"
 MAX_POINTS, MAX_QUERIES = 1440, 500
 JOBS_PER_PAGE = 50
@@ -171,12 +172,9 @@ def _point(at: float, values: list[float], statistics: Iterable[str]) -> dict[st
         "Maximum": max(values),
         "Minimum": min(values),
         "SampleCount": float(len(values)),
-        "Sum": max(-_LARGEST, min(_LARGEST, sum(values))),
+        "Sum": max(-sys.float_info.max, min(sys.float_info.max, sum(values))),
     }
     return {"Timestamp": at, **{name: found[name] for name in statistics}, "Unit": "None"}
-
-
-_LARGEST = 1.7976931348623157e308
 
 
 def _check(asked: Asked) -> None:

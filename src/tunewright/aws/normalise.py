@@ -13,6 +13,7 @@ from tunewright.core.job import Job
 from tunewright.core.spec import Definition, MetricDefinition, Strategy
 
 OBJECTIVE_METRIC = "ObjectiveMetric"
+"""The name under which the service shows the objective once more."""
 _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
 
 

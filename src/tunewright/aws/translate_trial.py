@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tunewright.aws.extension import plain
 from tunewright.aws.names import Arns
-from tunewright.aws.normalise import algorithm_specification, resource_config, training_defaults, with_objective
+from tunewright.aws.normalise import (
+    OBJECTIVE_METRIC,
+    algorithm_specification,
+    resource_config,
+    training_defaults,
+    with_objective,
+)
 from tunewright.aws.parts import OBJECTIVE_KEY
 from tunewright.aws.protocol import Wire
 from tunewright.core.reads import MetricValue, TrialView
@@ -183,6 +189,6 @@ def final_metrics(view: TrialView, metrics: Iterable[MetricValue]) -> list[Wire]
     listed = [{"MetricName": m.metric, "Value": m.value, "Timestamp": m.at} for m in finite]
     named = {metric.name for metric in with_objective(definition)}
     objective = definition.objective.metric if definition.objective else None
-    if "ObjectiveMetric" in named and all(entry["MetricName"] != "ObjectiveMetric" for entry in listed):
-        listed += [{**entry, "MetricName": "ObjectiveMetric"} for entry in listed if entry["MetricName"] == objective]
+    if OBJECTIVE_METRIC in named and all(entry["MetricName"] != OBJECTIVE_METRIC for entry in listed):
+        listed += [{**entry, "MetricName": OBJECTIVE_METRIC} for entry in listed if entry["MetricName"] == objective]
     return listed
