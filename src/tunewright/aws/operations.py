@@ -98,9 +98,7 @@ class Operations:
         """Answer one request. Never raises."""
         try:
             return faults.answer(encode_answer(operation, self.call(operation, load_json(body))))
-        except (
-            Exception
-        ) as error:  # a client is answered whatever happens: a fault of ours is an InternalFailure, logged
+        except Exception as error:  # a client is answered whatever happens; a fault of ours is logged
             fault = faults.fault_of(error)
             if fault.status >= 500:
                 log.exception("%s failed", operation)
