@@ -16,6 +16,8 @@ if sys.platform != "linux":
     import subprocess
 
 LINUX = sys.platform == "linux"
+PATIENCE_SECONDS = 5.0
+"""After so long processes that even SIGKILL does not end are given up on."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -172,18 +174,15 @@ def _members(groups: Set[int]) -> bool:
     return any(stat and stat[0] not in "ZX" and int(stat[2]) in groups for stat in found)
 
 
-def end_remains(
-    leaders: Sequence[tuple[int, str]], markers: Sequence[str], logs: Sequence[str] = (), patience: float = 5.0
-) -> bool:
+def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], logs: Sequence[str] = ()) -> bool:
     """Kill what orphaned training programs left behind, and wait until it is gone; whether there was anything.
 
     Args:
         leaders: the leaders of their process groups: process id, which is the group's too, and identity.
         markers: environment variables that only this attempt's processes carry.
         logs: files that only this attempt's processes write to.
-        patience: seconds after which to give up on processes that even SIGKILL does not end.
     """
-    until, found = time.monotonic() + patience, set[int]()
+    until, found = time.monotonic() + PATIENCE_SECONDS, set[int]()
     while time.monotonic() < until:
         alive = [*marked(markers), *printing(logs)]
         for group, known in leaders:
