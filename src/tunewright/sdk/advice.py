@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 from tunewright.core.errors import TunewrightWarning
@@ -46,19 +46,9 @@ def direction_advice(metric: str, direction: str) -> str | None:
     )
 
 
-def advise(objectives: Mapping[str, str], stacklevel: int = 3) -> None:
-    """Warn once for each objective (metric name to direction) whose direction fights its name."""
-    for text in advices(objectives):
-        warnings.warn(text, TunewrightWarning, stacklevel=stacklevel)
-
-
-def advices(objectives: Mapping[str, str]) -> Sequence[str]:
-    """The sentences of `direction_advice` for all objectives."""
-
-    def found() -> Iterator[str]:
-        for metric, direction in objectives.items():
-            text = direction_advice(metric, direction)
-            if text is not None:
-                yield text
-
-    return list(found())
+def advise(objectives: Mapping[str, str]) -> None:
+    """Warn, at the place where `fit` was called, of each objective (metric to direction) that fights its name."""
+    for metric, direction in objectives.items():
+        text = direction_advice(metric, direction)
+        if text is not None:
+            warnings.warn(text, TunewrightWarning, stacklevel=3)

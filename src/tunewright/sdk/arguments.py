@@ -53,8 +53,8 @@ def whole_problems(given: Mapping[str, tuple[object, int]], optional: Collection
     return found
 
 
-def job_names(argument: str, given: object) -> list[str]:
-    """Names of jobs, from several or from a single one; None is none.
+def parent_names(given: object) -> list[str]:
+    """The names in `additional_parents`, from several or from a single one; None is none.
 
     Raises:
         InvalidArguments: it is something else.
@@ -64,10 +64,10 @@ def job_names(argument: str, given: object) -> list[str]:
     if isinstance(given, str):
         return [given]
     if not isinstance(given, Iterable):
-        raise InvalidArguments.one(argument, f"{given!r} is neither a job's name nor a list of names.")
+        raise InvalidArguments.one("additional_parents", f"{given!r} is neither a job's name nor a list of names.")
     listed = list(given)
     if wrong := [each for each in listed if not isinstance(each, str)]:
-        raise InvalidArguments.one(argument, f"{wrong[0]!r} is not a job's name; give a list of names.")
+        raise InvalidArguments.one("additional_parents", f"{wrong[0]!r} is not a job's name; give a list of names.")
     return listed
 
 
@@ -102,9 +102,18 @@ def _not_of(value: object, kind: type) -> str:
     return f"{value!r} is not a {kind.__name__}; write {kind.__name__}(...), of tunewright.tuner."
 
 
-def agree(estimators: Mapping[str, object], *others: Mapping[str, object]) -> None:
-    """Raise InvalidArguments unless objectives and ranges name all estimators, metrics and static names some."""
-    objectives, ranges, metrics, kept = others
+def agree(
+    estimators: Mapping[str, object],
+    objectives: Mapping[str, object],
+    ranges: Mapping[str, object],
+    metrics: Mapping[str, object],
+    kept: Mapping[str, object],
+) -> None:
+    """See to it that objectives and ranges name all estimators, metric definitions and names kept static some.
+
+    Raises:
+        InvalidArguments: with every dictionary that does not.
+    """
     names = sorted(estimators)
     if not names:
         raise InvalidArguments.one("estimator_dict", "name at least one estimator.")

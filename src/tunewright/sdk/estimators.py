@@ -253,7 +253,7 @@ class EstimatorBase(ABC):
         """
         session = self.session
         name = job_name or fresh_name(self.base_job_name or self.stem(), 63)
-        problems = self.problems(session, inputs) + self.accepts(()) + check_name("job_name", name, 63)
+        problems = self.problems(session, inputs) + self.accepts(()) + check_name(name, 63)
         if problems:
             raise InvalidArguments(problems)
         client = session.client

@@ -19,10 +19,10 @@ def fresh_name(base: str, longest: int) -> str:
     return clean[: longest - len(tail)].rstrip("-") + tail
 
 
-def check_name(path: str, name: str, longest: int) -> list[Problem]:
-    """What is wrong with a job's name."""
+def check_name(name: str, longest: int) -> list[Problem]:
+    """What is wrong with a `job_name`, which may have `longest` characters."""
     if not _NAME.fullmatch(name):
-        return [Problem(path, f"{name!r} must be letters and digits, with hyphens only between them.")]
+        return [Problem("job_name", f"{name!r} must be letters and digits, with hyphens only between them.")]
     if len(name) > longest:
-        return [Problem(path, f"{name!r} has {len(name)} characters, at most {longest} are allowed.")]
+        return [Problem("job_name", f"{name!r} has {len(name)} characters, at most {longest} are allowed.")]
     return []

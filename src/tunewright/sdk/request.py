@@ -110,7 +110,7 @@ def all_problems(plan: Plan, session: Session, inputs: Mapping[str | None, Input
     found = argument_problems(plan, strict=session.strict)
     if len(plan.parts) == 1 and plan.listed and not session.strict:
         found += orphans([space_of(plan.parts[0].ranges)], plan.extensions)
-    found += check_name("job_name", name, MAX_NAME if session.uploads else MAX_EXTENDED_NAME)
+    found += check_name(name, MAX_NAME if session.uploads else MAX_EXTENDED_NAME)
     for part in plan.parts:
         mine = part.estimator.problems(session, inputs.get(part.name))
         conditions = plan.extensions.get("conditions")

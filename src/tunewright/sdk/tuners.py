@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack
 from tunewright.control.clock import SteadyClock
 from tunewright.core.space import Parameter
 from tunewright.sdk.advice import advise
-from tunewright.sdk.arguments import agree, inputs_by_part, job_names
+from tunewright.sdk.arguments import agree, inputs_by_part, parent_names
 from tunewright.sdk.configs import (
     InstanceConfig,
     StrategyConfig,
@@ -359,7 +359,7 @@ class HyperparameterTuner(Tuned):
         if kind is WarmStartTypes.IDENTICAL_DATA_AND_ALGORITHM:  # the parent has the results of its initial points
             twin.extensions = {name: value for name, value in self.extensions.items() if name != "initial_points"}
         twin.tags, twin.base_tuning_job_name = [], None
-        twin.warm_start_config = WarmStartConfig(kind, {self._job().name, *job_names("additional_parents", additional)})
+        twin.warm_start_config = WarmStartConfig(kind, {self._job().name, *parent_names(additional)})
         twin.latest_tuning_job = None
         return twin
 
