@@ -46,7 +46,7 @@ from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots, counts
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import Workdir, last_lines
 from tunewright.objects.choose import open_objects
 from tunewright.settings import PREFIX, Settings
 from tunewright.store.queries import SqlReads
@@ -289,7 +289,7 @@ class Local:
         """The end of a training job's log: of standard error, or of standard output while that is empty."""
         stdout, stderr = self.log_paths(training_job)
         for path in (stderr, stdout):
-            text = _tail(path, lines)
+            text = last_lines(path, lines)
             if text.strip():
                 return LogTail(str(path), text)
         return LogTail(str(stdout), "")
@@ -304,17 +304,6 @@ class Local:
         self.host.asked.clear()
         if self.host.store.versions():
             spawn_controller(self.settings.home, self.host.environment())
-
-
-def _tail(path: Path, lines: int) -> str:
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 65536))
-            text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
 
 
 _hosts: dict[tuple[int, Settings], Host] = {}

@@ -18,7 +18,7 @@ from tunewright.core.trial import Cursor, Failure
 from tunewright.executors import access
 from tunewright.executors.contract import arguments, decode, program_parameters, script, write_config
 from tunewright.executors.environment import MAX_VARIABLE, environment
-from tunewright.executors.workdir import Workdir, read_exit, write_exit
+from tunewright.executors.workdir import Workdir, last_lines, read_exit, write_exit
 
 HPS = {
     "_tuning_objective_metric": "loss",
@@ -231,3 +231,10 @@ def test_reading_streams(tmp_path: Path) -> None:
     assert workdir.sizes() == Cursor(0, 0, 10)
     with pytest.raises(KeyError):
         workdir.read("../exit", 0, 1)
+
+
+def test_the_last_lines_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert last_lines(path, 3) == ""
+    path.write_bytes(b"x" * 400_000 + b"\n1\n2\n\xff3\n")
+    assert last_lines(path, 2) == "2\n\ufffd3"

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 import tunewright
 from tunewright.core.trial import StopCause
 from tunewright.sdk.facts import Row
-from tunewright.sdk.session import Session, tail_of
+from tunewright.sdk.session import Session
 
 from .fakes import START
 
@@ -169,10 +169,3 @@ def test_a_stopped_training_job_that_is_gone_has_no_cause() -> None:
         describe_training_job=describe, exceptions=SimpleNamespace(ClientError=ClientError), meta=None
     )
     assert Session(client).with_cause(Row("a", "Stopped")).cause is None
-
-
-def test_the_tail_of_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    assert tail_of(path, 3) == ""
-    path.write_bytes(b"x" * 400_000 + b"\n1\n2\n\xff3\n")
-    assert tail_of(path, 2) == "2\n\ufffd3"

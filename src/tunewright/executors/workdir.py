@@ -25,6 +25,7 @@ from tunewright.core.trial import Cursor
 from tunewright.executors.codec import exit_from_json, exit_to_json
 
 STREAMS = ("stdout", "stderr", "metrics")
+TAIL_BYTES = 1 << 18
 APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl", "hosts": "hosts/ended"}
@@ -147,6 +148,17 @@ class Workdir:
             return os.pread(handle, limit, offset)
         finally:
             os.close(handle)
+
+
+def last_lines(path: Path, count: int) -> str:
+    """The last lines of a stream's file, of its last 256 KiB; empty when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-count:])
 
 
 def make_directory(path: str) -> None:

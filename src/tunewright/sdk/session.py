@@ -8,7 +8,6 @@ when it is not.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tunewright.core.ports import Objects
 from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import TrialStatus
+from tunewright.executors.workdir import last_lines
 from tunewright.sdk.errors import InvalidArguments
 from tunewright.sdk.facts import Row, Running, cause_told
 from tunewright.sdk.inherited import inherited, line
@@ -32,7 +32,6 @@ from tunewright.settings import Settings
 
 BUCKET = "tunewright"
 REMOTE_POLL_SECONDS = 5.0
-TAIL_BYTES = 1 << 18
 
 
 class Paginator(Protocol):
@@ -171,7 +170,7 @@ class Session:
         paths = self.log_paths(training_job)
         if paths is None:
             return None
-        out, errors = (tail_of(path, lines) for path in paths)
+        out, errors = (last_lines(path, lines) for path in paths)
         if errors.strip():
             return LogTail(str(paths[1]), errors, {"stdout": out} if out.strip() else {})
         return LogTail(str(paths[0]), out)
@@ -312,17 +311,6 @@ class Session:
         job = self._job(name)
         live = [] if job is None else job.live.values()
         return [Running(trial.name, trial.last, trial.epoch, trial.started, trial.status.value) for trial in live]
-
-
-def tail_of(path: Path, lines: int) -> str:
-    """The last lines of a file; empty when there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
 
 
 def _clients() -> Any:

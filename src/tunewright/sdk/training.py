@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from tunewright.executors.workdir import last_lines
 from tunewright.sdk.errors import TrainingJobFailed
 from tunewright.sdk.handle import Handle
-from tunewright.sdk.session import tail_of
 from tunewright.sdk.shapes import Shape
 
 POLL_SECONDS = 1.0
@@ -34,7 +34,7 @@ class TrainingJob(Handle):
         """The last lines of its standard output, then of its standard error; empty when nothing was printed."""
         paths = self.session.log_paths(self.name)
         if paths is not None:
-            return "\n".join(text for path in paths if (text := tail_of(path, lines)))
+            return "\n".join(text for path in paths if (text := last_lines(path, lines)))
         tail = self.session.log_tail(self.name, lines)
         return tail.text if tail is not None else ""
 
