@@ -14,7 +14,6 @@ from tunewright.sdk.values import (
     encode_hyperparameters,
     native,
     natives,
-    nearest,
     normalised,
     ranges_from,
     ranges_shape,
@@ -121,12 +120,6 @@ def test_ranges_keep_their_scaling_through_a_description() -> None:
 
 def test_case_13_an_index_is_never_shown_for_a_category() -> None:
     assert native(CategoricalParameter([200, 512, 1000]), "512") == 512
-
-
-def test_a_name_that_differs_by_a_blank_or_a_letter_is_found() -> None:
-    assert nearest("test_acc", ["test_acc ", "loss"]) == " Did you mean 'test_acc '?"
-    assert nearest("Maximise", ["Maximize", "Minimize"]) == " Did you mean 'Maximize'?"
-    assert nearest("zzz", ["loss"]) == ""
 
 
 def test_numbers_of_numpy_are_python_numbers_afterwards() -> None:

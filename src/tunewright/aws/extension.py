@@ -169,6 +169,6 @@ def _function(value: Any) -> Function | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean `x`?" when a known name is close, else nothing."""
+    """`, did you mean 'x'?` when a known name is close, else nothing."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f", did you mean {close[0]!r}?" if close else ""

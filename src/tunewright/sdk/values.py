@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tunewright.core.coercion import normalised
@@ -136,13 +135,6 @@ def short(value: object) -> str:
 def short_text(text: str) -> str:
     """A hyperparameter string for people."""
     return short(decode_value(text))
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """` Did you mean 'x'?` when a known word is close (blanks and case do not count), else an empty text."""
-    folded = {each.strip().lower(): str(each) for each in known}
-    found = difflib.get_close_matches(word.strip().lower(), list(folded), 1)
-    return f" Did you mean {folded[found[0]]!r}?" if found else ""
 
 
 def _bound(parameter: ContinuousParameter | IntegerParameter, value: float) -> str:
