@@ -86,10 +86,8 @@ def params() -> dict[str, Any]:
     """
     text = os.environ.get("SM_HPS")
     if text is None:
-        base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-        place = os.environ.get("SM_INPUT_CONFIG_DIR") or os.path.join(base, "input", "config")
         try:
-            with open(os.path.join(place, "hyperparameters.json"), encoding="utf-8") as file:
+            with open(_configuration("hyperparameters.json"), encoding="utf-8") as file:
                 text = file.read()
         except OSError:
             return {}
@@ -118,10 +116,8 @@ def checkpoint_dir() -> str | None:
     """
     if CHECKPOINT_VARIABLE in os.environ:
         return os.environ[CHECKPOINT_VARIABLE] or None
-    base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-    place = os.environ.get("SM_INPUT_CONFIG_DIR") or os.path.join(base, "input", "config")
     try:
-        with open(os.path.join(place, "checkpointconfig.json"), encoding="utf-8") as file:
+        with open(_configuration("checkpointconfig.json"), encoding="utf-8") as file:
             found = json.load(file).get("LocalPath")
     except (OSError, ValueError, AttributeError):
         return None
@@ -143,6 +139,12 @@ def append(place: str, line: str) -> None:
 
 
 # ---- how it is done ----
+
+
+def _configuration(name: str) -> str:
+    """The path of a file in the training job's configuration directory."""
+    base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
+    return os.path.join(os.environ.get("SM_INPUT_CONFIG_DIR") or os.path.join(base, "input", "config"), name)
 
 
 def _emit(line: str) -> None:
