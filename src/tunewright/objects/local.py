@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ COPY_BYTES = 64 * 1024 * 1024
 """What is fetched is copied up to so many bytes in all; more than that is linked and must not be written to."""
 
 _TEMPORARY = ".tunewright-put-"
-_counter = iter(range(1 << 62))
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class LocalObjects:
             with contextlib.suppress(OSError):  # another file system
                 os.replace(source, destination)
                 return
-        temporary = os.path.join(folder, f"{_TEMPORARY}{os.getpid()}-{next(_counter)}")
+        temporary = os.path.join(folder, f"{_TEMPORARY}{os.getpid()}-{next(_numbers)}")
         try:
             _copy(source, temporary, times=False)
             os.replace(temporary, destination)
