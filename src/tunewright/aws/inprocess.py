@@ -51,15 +51,23 @@ def remote_client(url: str, region: str) -> Any:
     Credentials are the user's own where configured (environment, profile), else a placeholder that suffices for
     a server without keys.
     """
-    session = botocore.session.Session()
+    session = session_of_user()
     session.register_component("data_loader", loader())
+    return session.create_client("sagemaker", region_name=region, endpoint_url=url)
+
+
+def session_of_user() -> botocore.session.Session:
+    """A session with the user's own credentials (environment, profile), else with a placeholder's.
+
+    No other machine is asked for credentials: that takes long where there is none to answer.
+    """
+    session = botocore.session.Session()
     resolver = session.get_component("credential_provider")
     for remote in ("container-role", "iam-role"):
         resolver.remove(remote)
-    keys = {}
     if session.get_credentials() is None:
-        keys = {"aws_access_key_id": "tunewright", "aws_secret_access_key": "tunewright"}
-    return session.create_client("sagemaker", region_name=region, endpoint_url=url, **keys)
+        session.set_credentials("tunewright", "tunewright")
+    return session
 
 
 def _isolated_session() -> botocore.session.Session:

@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from botocore.session import get_session
-
 from tunewright.assembly import Local, local
-from tunewright.aws.inprocess import ENDPOINT, remote_client
+from tunewright.aws.inprocess import ENDPOINT, remote_client, session_of_user
 from tunewright.core.reads import LogTail
 from tunewright.settings import Settings
 
@@ -99,13 +97,7 @@ class Remote:
 
     def _service(self, name: str) -> Any:
         if name not in self._made:
-            session = get_session()
-            resolver = session.get_component("credential_provider")
-            for remote in ("container-role", "iam-role"):
-                resolver.remove(remote)
-            if session.get_credentials() is None:
-                session.set_credentials("tunewright", "tunewright")
-            self._made[name] = session.create_client(
+            self._made[name] = session_of_user().create_client(
                 name, region_name=self._meta.region_name, endpoint_url=self._meta.endpoint_url
             )
         return self._made[name]
