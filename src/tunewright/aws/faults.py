@@ -69,15 +69,18 @@ def fault_of(error: Exception) -> Fault:
 
 
 def tuning_not_found(name: str) -> Fault:
+    """AMT's text for an unknown tuning job."""
     return Fault("ResourceNotFound", f"Amazon SageMaker can't find a tuning job called {name}. Type another name.")
 
 
 def tuning_exists(name: str) -> Fault:
+    """AMT's text for a tuning job's name that is taken."""
     text = f"A hyperparameter tuning job with the name, {name}, already exists. Choose a different name."
     return Fault("ResourceInUse", text)
 
 
 def training_exists(arn: str) -> Fault:
+    """AMT's text for a training job's name that is taken."""
     text = (
         "Training job names must be unique within an account and Region, and a training job with this name"
         f" already exists ({arn}). Choose a different name."
@@ -86,10 +89,12 @@ def training_exists(arn: str) -> Fault:
 
 
 def answer(body: bytes) -> Answer:
+    """A JSON body as an answer that is none of an error."""
     return 200, _headers(), body
 
 
 def error_answer(fault: Fault) -> Answer:
+    """An error as the JSON protocol tells it."""
     # Modelled exceptions have a member Message; the others, and every client, know the text in small letters.
     body = json.dumps({"__type": fault.code, "message": fault.message, "Message": fault.message}).encode()
     return fault.status, {**_headers(), "x-amzn-ErrorType": fault.code}, body

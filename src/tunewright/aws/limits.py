@@ -31,9 +31,11 @@ class Limit:
     quota: bool = False
 
     def of(self, strict: bool) -> int | None:
+        """The limit in this mode; None is none at all."""
         return self.strict if strict else self.extended
 
     def exceeded(self, count: float, strict: bool) -> bool:
+        """Whether a count is over the limit of this mode."""
         limit = self.of(strict)
         return limit is not None and count > limit
 

@@ -49,11 +49,13 @@ class Part:
 
     @property
     def static(self) -> dict[str, str]:
+        """StaticHyperParameters, empty when missing."""
         found: dict[str, str] = self.body.get("StaticHyperParameters", {})
         return found
 
     @property
     def algorithm(self) -> str | None:
+        """The built-in algorithm that it runs, or None."""
         return algorithm_of(self.body["AlgorithmSpecification"], self.static)
 
     @property
@@ -75,6 +77,7 @@ class Part:
 
 
 def metrics_in(specification: Mapping[str, Any], static: Mapping[str, str]) -> tuple[MetricDefinition, ...]:
+    """The metric definitions of an AlgorithmSpecification, or those that a built-in algorithm brings."""
     given = tuple(MetricDefinition(m["Name"], m["Regex"]) for m in specification.get("MetricDefinitions", []))
     algorithm = algorithm_of(specification, static)
     return given if given or algorithm is None else metrics_of(algorithm)
@@ -203,4 +206,5 @@ def _name_problems(part: Part) -> Iterable[Problem]:
 
 
 def range_count(ranges: Wire) -> int:
+    """How many ranges there are, of all kinds together."""
     return sum(len(ranges.get(kind, [])) for kind in LISTS)

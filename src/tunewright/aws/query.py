@@ -69,6 +69,7 @@ def _unlisted(value: Any) -> Any:
 
 
 def answer(action: str, result: Tree, namespace: str, request_id: str) -> Answer:
+    """An action's result as the query protocol tells it."""
     tree: Tree = {f"{action}Result": result, "ResponseMetadata": {"RequestId": request_id}}
     return (
         200,
@@ -78,6 +79,7 @@ def answer(action: str, result: Tree, namespace: str, request_id: str) -> Answer
 
 
 def error_answer(fault: Fault, request_id: str) -> Answer:
+    """An error as the query protocol tells it."""
     kind = "Sender" if fault.status < 500 else "Receiver"
     body = (
         f"<ErrorResponse><Error><Type>{kind}</Type><Code>{text(fault.code)}</Code>"

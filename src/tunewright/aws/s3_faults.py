@@ -33,6 +33,7 @@ def text(content: str) -> str:
 
 
 def error_answer(fault: S3Fault, request_id: str) -> Answer:
+    """An error as S3 tells it."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{text(fault.code)}</Code><Message>{text(fault.message)}</Message>"

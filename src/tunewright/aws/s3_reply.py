@@ -27,6 +27,7 @@ def xml(name: str, tree: Any) -> Answer:
 
 
 def read_limit(query: dict[str, str], name: str, default: int = 1000) -> int:
+    """A number in a query, cut to what S3 allows. Raises S3Fault when it is none."""
     text = query.get(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise S3Fault("InvalidArgument", f"{name} has to be a number, got {text[:20]!r}.")
@@ -34,6 +35,7 @@ def read_limit(query: dict[str, str], name: str, default: int = 1000) -> int:
 
 
 def read_part_number(call: Call) -> int:
+    """The number of the part that is uploaded. Raises S3Fault when it is none."""
     text = call.query.get("partNumber", "")
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= MAX_PARTS:
         raise S3Fault("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")

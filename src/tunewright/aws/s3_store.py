@@ -58,6 +58,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
+    """A bucket; `created` is in seconds since the epoch."""
+
     name: str
     created: float
 
@@ -80,6 +82,7 @@ class S3Store:
     # ---- buckets ----
 
     def buckets(self) -> list[Bucket]:
+        """All buckets in order of name."""
         with os.scandir(self.root) as entries:
             folders = [e for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
         found = []
@@ -108,6 +111,7 @@ class S3Store:
         return True
 
     def drop_bucket(self, name: str) -> None:
+        """Remove an empty bucket. Raises S3Fault when there is none, or when it is not empty."""
         path = self.bucket(name)
         try:
             with self._swap:

@@ -24,6 +24,8 @@ _PART = re.compile(r"([0-9]{5})\.([0-9a-f]{32})")
 
 @dataclass(frozen=True, slots=True)
 class Part:
+    """A part that was uploaded; `modified` is in seconds since the epoch."""
+
     number: int
     md5: str
     size: int
@@ -85,6 +87,7 @@ class Uploads:
             remove(part.path)
 
     def parts(self, upload: Upload) -> list[Part]:
+        """The parts that were uploaded so far, in order of number; none for an upload that is gone."""
         found = []
         with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(self._root, upload.id)) as entries:
             for entry in entries:
@@ -126,6 +129,7 @@ class Uploads:
         shutil.rmtree(os.path.join(self._root, upload.id), ignore_errors=True)
 
     def all(self, bucket: str) -> list[Upload]:
+        """A bucket's uploads that are under way, by key and beginning."""
         found = [self._load(name) for name in os.listdir(self._root)]
         return sorted(
             (upload for upload in found if upload is not None and upload.bucket == bucket),

@@ -20,6 +20,7 @@ class TagOperations:
         self._service = service
 
     def add(self, request: Wire) -> Wire:
+        """AddTags; all of them then. Raises Invalid, Fault for an unknown job, LimitExceeded for too many."""
         added = checked_tags(request, (), ())
         kind, name = parse_arn(request["ResourceArn"])
         total = {**self._tags(kind, name), **added}
@@ -28,10 +29,12 @@ class TagOperations:
         return {"Tags": _listed(self._service.store.set_tags(kind, name, added, ()))}
 
     def list(self, request: Wire) -> Wire:
+        """ListTags, in one page. Raises Invalid for what is no ARN or no NextToken of ours, and Fault as `add`."""
         position("ListTags", request)
         return {"Tags": _listed(self._tags(*parse_arn(request["ResourceArn"])))}
 
     def delete(self, request: Wire) -> Wire:
+        """DeleteTags; keys that are not there are no error. Raises Invalid and Fault as `add`."""
         kind, name = parse_arn(request["ResourceArn"])
         self._tags(kind, name)
         self._service.store.set_tags(kind, name, {}, request["TagKeys"])

@@ -25,6 +25,14 @@ class TrainingOperations:
         self._service = service
 
     def create(self, request: Wire, violations: Sequence[Violation]) -> Wire:
+        """CreateTrainingJob.
+
+        Args:
+            violations: what is wrong with the request by the model.
+
+        Raises:
+            Fault: with all that is wrong, or the name is taken.
+        """
         service = self._service
         if not has_structure(violations):
             raise invalid(violations)
@@ -43,6 +51,7 @@ class TrainingOperations:
         return {"TrainingJobArn": arn}
 
     def describe(self, request: Wire) -> Wire:
+        """DescribeTrainingJob. Raises Fault for an unknown name."""
         view = self._view(request)
         return describe_trial(view, self._service.reads.metrics(view.trial.name), self._service.arns)
 
@@ -53,6 +62,7 @@ class TrainingOperations:
             raise Fault("ValidationException", TRAINING_NOT_FOUND) from None
 
     def list(self, request: Wire) -> Wire:
+        """ListTrainingJobs. Raises Invalid for another list's NextToken."""
         operation = "ListTrainingJobs"
         status = request.get("StatusEquals")
         if status == "Deleting" or "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
@@ -81,6 +91,7 @@ class TrainingOperations:
         }
 
     def stop(self, request: Wire) -> Wire:
+        """StopTrainingJob. Raises WrongState for one that has ended, and Fault as `describe`."""
         view = self._view(request)
         if not view.trial.status.live:
             status = wire_status(view.trial)
@@ -91,6 +102,7 @@ class TrainingOperations:
         return {}
 
     def delete(self, request: Wire) -> Wire:
+        """DeleteTrainingJob. Raises Fault for one that has not ended, and as `describe`."""
         view = self._view(request)
         if view.trial.status.live:
             status = wire_status(view.trial)

@@ -34,6 +34,15 @@ class TuningOperations:
         self._service = service
 
     def create(self, request: Wire, violations: Sequence[Violation]) -> Wire:
+        """CreateHyperParameterTuningJob.
+
+        Args:
+            violations: what is wrong with the request by the model.
+
+        Raises:
+            Fault: with all that is wrong, or the name is taken.
+            LimitExceeded: a quota would be exceeded.
+        """
         service = self._service
         if not has_structure(violations):
             raise invalid(violations)
@@ -71,6 +80,7 @@ class TuningOperations:
         return spec
 
     def describe(self, request: Wire) -> Wire:
+        """DescribeHyperParameterTuningJob. Raises Fault for an unknown name."""
         view = self._view(request)
         best = self._summary(view.job)
         return describe_job(view.job, best, self._overall(view.job, best), self._service.now(), self._service.arns)
@@ -111,6 +121,7 @@ class TuningOperations:
         return min(ranked, key=lambda one: one[:2])[2] if ranked else None
 
     def list(self, request: Wire) -> Wire:
+        """ListHyperParameterTuningJobs. Raises Invalid for another list's NextToken."""
         operation = "ListHyperParameterTuningJobs"
         status = request.get("StatusEquals")
         if status in ("Deleting", "DeleteFailed"):
@@ -135,6 +146,7 @@ class TuningOperations:
         }
 
     def list_training_jobs(self, request: Wire) -> Wire:
+        """ListTrainingJobsForHyperParameterTuningJob. Raises Fault and Invalid as `describe` and `list` do."""
         operation = "ListTrainingJobsForHyperParameterTuningJob"
         view = self._view(request)
         status = request.get("StatusEquals")
@@ -156,6 +168,7 @@ class TuningOperations:
         }
 
     def stop(self, request: Wire) -> Wire:
+        """StopHyperParameterTuningJob. Raises WrongState for one that is not InProgress, and Fault as `describe`."""
         job = self._view(request).job
         if job.status is not JobStatus.IN_PROGRESS:
             text = f"The request was rejected because the tuning job {job.name} is already in status {job.status}."
@@ -165,6 +178,7 @@ class TuningOperations:
         return {}
 
     def delete(self, request: Wire) -> Wire:
+        """DeleteHyperParameterTuningJob. Raises WrongState for one that has not ended, and Fault as `describe`."""
         while True:
             view = self._view(request)
             job = view.job

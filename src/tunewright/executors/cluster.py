@@ -58,6 +58,7 @@ class Cluster:
         return tuple(host for group in self.groups for host in group.hosts)
 
     def group_of(self, host: str) -> Group:
+        """The group that a host belongs to."""
         return next(group for group in self.groups if host in group.hosts)
 
     def served(self, channel: Channel) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class Runtime:
         return find(self.images, name)
 
     def text(self) -> str:
+        """All of it as JSON, for `of`."""
         return json.dumps([self.opt_ml, [image.plain() for image in self.images], self.requirements, self.region])
 
     @classmethod

@@ -62,6 +62,7 @@ class Kind:
 
     @classmethod
     def of(cls, task: Task, devices: tuple[str, ...] | None) -> Kind:
+        """What a task needs, in the surroundings that this process has now."""
         training = task.training
         path = training.function.path if training.function is not None else ()
         here = ""

@@ -44,6 +44,7 @@ class Remote:
         self._buckets: set[str] = set()
 
     def put_file(self, source: Path, bucket: str, key: str) -> None:
+        """Store a file; its bucket is made when it is missing. Raises botocore's ClientError."""
         s3 = self._service("s3")
         if bucket not in self._buckets:
             try:
@@ -55,6 +56,7 @@ class Remote:
             s3.put_object(Bucket=bucket, Key=key, Body=body)
 
     def log_tail(self, training_job: str, lines: int) -> LogTail | None:
+        """The last lines of a training job's log, all hosts' together; None when there is none."""
         logs = self._service("logs")
         group = "/aws/sagemaker/TrainingJobs"
         try:

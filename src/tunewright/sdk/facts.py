@@ -85,6 +85,7 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
+        """How long it ran; None while it has not ended."""
         if self.started is None or self.ended is None:
             return None
         return max(0.0, self.ended - self.started) if self.ran is None else self.ran
@@ -125,8 +126,13 @@ class Facts:
     """What a description says about the job as a whole, and how it may be resumed.
 
     Args:
-        strict: not at all.
-        python: by the tuner too.
+        objectives: the objective metric by definition; None is the only definition.
+        patterns: the regular expression of each metric that is read from the log.
+        total: training jobs that it may have in all; None where there is no such limit.
+        judged: whether early stopping or Hyperband may end a training job before its time.
+        replicates: training jobs of each configuration.
+        strict: it was made in strict mode, so that it cannot be resumed.
+        python: it is this process's, so that a tuner can resume it as well as the command line.
     """
 
     name: str
@@ -164,6 +170,7 @@ class Facts:
         return one > other if self.maximize else one < other
 
     def objective(self, definition: str | None = None) -> str:
+        """The objective metric of a definition, else the first one's."""
         return self.objectives.get(definition) or next(iter(self.objectives.values()))
 
 

@@ -30,12 +30,14 @@ class Inherited:
     ancestors: tuple[str, ...] = ()
 
     def words(self) -> str:
+        """What it gave, for people."""
         if self.gone:
             return f"{self.parent} (was deleted)"
         text = f"{self.parent} ({self.used} result{'' if self.used == 1 else 's'} used, {self.dropped} dropped)"
         return f"{text}, not from its own parents {', '.join(self.ancestors)}" if self.ancestors else text
 
     def shape(self) -> dict[str, object]:
+        """What it gave, as the command line's JSON has it."""
         name = {"HyperParameterTuningJobName": self.parent}
         if self.gone:
             return {**name, "Deleted": True}

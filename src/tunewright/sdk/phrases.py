@@ -68,7 +68,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def bar_of(done: int, total: int | None, width: int = 20) -> str:
+def bar_of(done: int, total: int | None) -> str:
+    """`[#####...............] 5/20`; `5 done` where no total is known."""
+    width = 20
     if total is None:
         return f"{done} done"
     filled = min(width, width * done // max(1, total))
@@ -76,11 +78,13 @@ def bar_of(done: int, total: int | None, width: int = 20) -> str:
 
 
 def first_of(parameters: Mapping[str, str], count: int) -> str:
+    """The first so many parameters as `name=value`, with dots when there are more."""
     shown = [f"{name}={short_text(text)}" for name, text in list(parameters.items())[:count]]
     return " ".join(shown) + (" ..." if len(parameters) > count else "")
 
 
 def indented(text: str, count: int) -> list[str]:
+    """The last so many lines of a log, set in below a training job's line."""
     return [f"      {line}" for line in text.rstrip().splitlines()[-count:] if line.strip()]
 
 
