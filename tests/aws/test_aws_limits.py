@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tunewright.aws.limits import LIMITS
+from tunewright.aws.protocol import service
 from tunewright.core.job import JobStatus
 
 from .test_aws_rules import hyperband, listed, of_metrics, of_ranges, of_static, several
@@ -172,3 +174,19 @@ def test_tuning_jobs_at_the_same_time(world: World) -> None:
     wider = world.service(strict=True)
     status, _, _ = wider.handle(CREATE, json.dumps(tuning("wider")).encode())
     assert status == 200
+
+
+def test_the_document_is_the_table() -> None:
+    rows = ["| limit | strict (AMT) | extended | beyond it |", "|---|---:|---:|---|"]
+    for limit in LIMITS.values():
+        lifted = "no limit" if limit.extended is None else f"{limit.extended:,}"
+        code = "ResourceLimitExceeded" if limit.quota else "ValidationException"
+        rows.append(f"| {limit.what} | {limit.strict:,} | {lifted} | {code} |")
+    text = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
+    assert "\n".join(rows) + "\n" in text
+
+
+def test_strict_limits_are_the_models() -> None:
+    for key, limit in LIMITS.items():
+        for shape in limit.shapes:
+            assert service().shape_for(shape).metadata["max"] == limit.strict, key

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tunewright.aws import limits
 from tunewright.core import counting
 
 from .world import World, changed, definition, ranges, training, tuning
@@ -442,16 +441,3 @@ def test_plain_training_jobs_are_checked_alike(world: World) -> None:
     code, message = world.refused("CreateTrainingJob", request)
     assert code == "ValidationException"
     assert "needs TrainingImage or AlgorithmName" in message and "hyperParameters._tunewright" in message
-
-
-def test_the_document_is_the_table() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
-    assert limits.markdown() in text
-
-
-def test_strict_limits_are_the_models() -> None:
-    from tunewright.aws.protocol import service
-
-    for key, limit in limits.LIMITS.items():
-        for shape in limit.shapes:
-            assert service().shape_for(shape).metadata["max"] == limit.strict, key

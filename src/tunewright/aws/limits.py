@@ -1,7 +1,7 @@
 """The one table of limits: what AMT allows, and what extended mode makes of it.
 
-Code and `docs/limits.md` both come from here; a test keeps the strict values equal to botocore's model
-where the model knows them, and the document equal to the table.
+Tests keep the strict values equal to botocore's model where the model knows them, and `docs/limits.md` equal to the
+table.
 """
 
 from __future__ import annotations
@@ -131,13 +131,3 @@ def extended_maximum(shape: str, strict: int) -> int | None:
     """The largest length or value that extended mode allows for a shape whose model says `strict`."""
     limit = _BY_SHAPE.get(shape)
     return strict if limit is None else limit.extended
-
-
-def markdown() -> str:
-    """The table of `docs/limits.md`."""
-    rows = ["| limit | strict (AMT) | extended | beyond it |", "|---|---:|---:|---|"]
-    for limit in LIMITS.values():
-        lifted = "no limit" if limit.extended is None else f"{limit.extended:,}"
-        code = "ResourceLimitExceeded" if limit.quota else "ValidationException"
-        rows.append(f"| {limit.what} | {limit.strict:,} | {lifted} | {code} |")
-    return "\n".join(rows) + "\n"
