@@ -121,12 +121,12 @@ from tunewright.executors.networks import Networks
 from tunewright.executors.reasons import Refused
 from tunewright.executors.rooms import Rooms
 with socket.create_server(("127.0.0.1", 0)) as server:
-    ways = Rooms()
-    networks = Networks(ways)
+    mounts = Rooms()
+    networks = Networks(mounts)
     calls = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)"
     command = [sys.executable, "-c", calls, str(server.getsockname()[1])]
     def reaches():
-        with ways.opened(sys.argv[1]):
+        with mounts.opened(sys.argv[1]):
             return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
     try:
         networks.renew()

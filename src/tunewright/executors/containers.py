@@ -156,7 +156,7 @@ class ContainerStage(Stage):
             "TUNEWRIGHT_METRICS_FILE": workdir.stream("metrics"),  # by which lost processes are known
         }
 
-    def start(self, ways: rooms.Rooms, names: str | None) -> Program:
+    def start(self, mounts: rooms.Rooms, names: str | None) -> Program:
         """Run the image."""
         name = container_name(self._home, self.task)
         run_quietly([self._engine, "rm", "--force", name], self._client)

@@ -257,14 +257,14 @@ class FunctionExecutor(News):
 
     def _set_timer(self) -> None:
         if self._timer is None and not self._closed:
-            self._timer = threading.Timer(IDLE_SECONDS, self._tire)
+            self._timer = threading.Timer(IDLE_SECONDS, self._dismiss_idle)
             self._timer.daemon = True
             self._timer.start()
 
-    def _tire(self) -> None:
+    def _dismiss_idle(self) -> None:
         with self._guard:
             self._timer = None
-            self._pool.tire(IDLE_SECONDS)
+            self._pool.dismiss_idle(IDLE_SECONDS)
             if any(True for _ in self._pool):
                 self._set_timer()
 
@@ -276,7 +276,7 @@ class FunctionExecutor(News):
             if worker.fileno() >= 0:
                 for message in worker.hear()[0]:
                     self._heard(worker, message)
-            code, words = worker.bury(), worker.last_words()
+            code, words = worker.reap(), worker.last_words()
             worker.leave()
             self._pool.drop(worker)
             call, worker.call = worker.call, None

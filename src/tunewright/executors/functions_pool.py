@@ -57,7 +57,7 @@ class Pool(Generic[C]):
         self.started += 1
         return worker
 
-    def tire(self, seconds: float) -> None:
+    def dismiss_idle(self, seconds: float) -> None:
         """Let go of workers that have been idle for so long."""
         now = time.monotonic()
         for worker in filter(_idle, self._workers):

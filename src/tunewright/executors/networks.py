@@ -34,18 +34,18 @@ class Networks:
     """Starts programs in networks of their own, one job after the other.
 
     Args:
-        ways: what gains the right to make namespaces; before the first thread there is, as the kernel wants it.
+        mounts: what gains the right to make namespaces; before the first thread there is, as the kernel wants it.
     """
 
-    def __init__(self, ways: Rooms) -> None:
-        self.ways = ways
+    def __init__(self, mounts: Rooms) -> None:
+        self.mounts = mounts
         self._thread: ThreadPoolExecutor | None = None
 
     def renew(self) -> None:
         """Make a new network; what is started from now on is in it. Raises Refused where the kernel makes none."""
         try:
             if self._thread is None:
-                self.ways.settle()
+                self.mounts.settle()
                 self._thread = ThreadPoolExecutor(1, "tunewright-isolated")
                 # Rooms are entered and left by a thread for itself alone.
                 self._thread.submit(unshare, _FS).result()

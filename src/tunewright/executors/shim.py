@@ -197,7 +197,7 @@ class _Shim:
             self._networks.renew()
         try:
             for stage in self._stages:
-                start = functools.partial(stage.start, self._networks.ways, names)
+                start = functools.partial(stage.start, self._networks.mounts, names)
                 started.append(self._networks.inside(start) if alone else start())
                 if len(started) == 1:
                     self._enter(Phase.TRAINING)

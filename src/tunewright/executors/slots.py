@@ -23,7 +23,7 @@ from tunewright.core.errors import Invalid
 from tunewright.executors.clock import now
 
 WANT_SECONDS = 2.0
-"""A wish for slots counts for so long after it was last uttered."""
+"""A controller waits for slots for so long after it last found none free."""
 
 MAX_TOGETHER = 200
 """CPU slots that one task takes at most: each is an open file that travels to another process."""
@@ -169,15 +169,15 @@ class Slots:
             if len(taken) == cpus and gpus:
                 taken += self._take_gpus(gpus, devices)
         if len(taken) == cpus + gpus:
-            self._content()
+            self._stop_waiting()
             return Held(tuple(taken), tuple(devices))
         Held(tuple(taken)).close()
-        self._wish()
+        self._start_waiting()
         return None
 
     def close(self) -> None:
-        """Take back a wish for slots; what was acquired stays."""
-        self._content()
+        """Wait for slots no more; what was acquired stays."""
+        self._stop_waiting()
 
     # ---- locks ----
 
@@ -265,7 +265,7 @@ class Slots:
             os.close(fd)
         return False
 
-    def _wish(self) -> None:
+    def _start_waiting(self) -> None:
         path = f"{self._directory}/want/{self._me}"
         if self._want is None:
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -273,7 +273,7 @@ class Slots:
         else:
             os.utime(path)
 
-    def _content(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._want is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._directory}/want/{self._me}")

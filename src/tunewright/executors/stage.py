@@ -88,16 +88,17 @@ class Stage:
             paths = [place, self._variables.get("PYTHONPATH", "")]
             self._variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
 
-    def start(self, ways: rooms.Rooms, names: str | None) -> Program:
+    def start(self, mounts: rooms.Rooms, names: str | None) -> Program:
         """Start the program.
 
         Args:
+            mounts: opens the room, a mount namespace of the program's own, that it is started in.
             names: a file that takes the place of /etc/hosts in its room, or None.
 
         Raises:
             Refused: it cannot be started.
         """
-        with self._room(ways, names):
+        with self._room(mounts, names):
             plan = prepare.plan(self.task, self._base, self._script, self._python, self._variables)
             self.command = plan.command
             # A script runs where a person finds it too; an entry point's shell may split a path with blanks.
@@ -113,7 +114,7 @@ class Stage:
                     os.close(handle)
 
     @contextlib.contextmanager
-    def _room(self, ways: rooms.Rooms, names: str | None) -> Iterator[None]:
+    def _room(self, mounts: rooms.Rooms, names: str | None) -> Iterator[None]:
         """Where the program is started: a room of its own, if there are any."""
         with contextlib.ExitStack() as stack:
             if self._base == rooms.OPT_ML:
@@ -121,7 +122,8 @@ class Stage:
                 files = {} if names is None else {rooms.NAMES: names}
                 kept = {self._elsewhere: os.path.realpath(self.workdir.checkpoints)} if self._elsewhere else {}
                 try:
-                    stack.enter_context(ways.opened(self.workdir.base, read_only=served, files=files, directories=kept))
+                    room = mounts.opened(self.workdir.base, read_only=served, files=files, directories=kept)
+                    stack.enter_context(room)
                 except OSError as error:
                     if self._elsewhere and not os.path.isdir(self._elsewhere):
                         why = f"no directory can be made there ({error.strerror or error})"

@@ -199,7 +199,7 @@ class WorkerProcess(Generic[C]):
         except ChildProcessError:
             return True
 
-    def bury(self) -> int:
+    def reap(self) -> int:
         """The exit code of a worker that has ended, negative for a signal; its group ends too."""
         self.kill()
         with contextlib.suppress(OSError):  # so that its socket says at once that there is no more
@@ -220,7 +220,7 @@ class WorkerProcess(Generic[C]):
         if self.call is None and self.ready:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
-        self.bury()
+        self.reap()
         self.release()
 
     def detach(self) -> None:
