@@ -83,26 +83,21 @@ def _size(channel: Channel, path: str) -> int:
     if channel.compression != GZIP:
         return os.path.getsize(path)
     try:
-        return sum(len(data) for data in _unpacked(path))
+        return sum(len(data) for data in _pieces(channel, path))
     except (OSError, EOFError) as error:
         raise Invalid.one(path, f"cannot be unpacked: {error}.") from error
 
 
-def _unpacked(path: str) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as file:
-        while data := file.read(_CHUNK):
-            yield data
-
-
-def _plain(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
+def _pieces(channel: Channel, path: str) -> Iterator[bytes]:
+    """What a file holds, unpacked where the channel says that it is gzipped."""
+    with gzip.open(path, "rb") if channel.compression == GZIP else open(path, "rb") as file:
         while data := file.read(_CHUNK):
             yield data
 
 
 def content(channel: Channel, path: str) -> Iterator[bytes]:
     """What a file gives to a pipe, piece by piece."""
-    pieces = _unpacked(path) if channel.compression == GZIP else _plain(path)
+    pieces = _pieces(channel, path)
     if channel.record_wrapper != RECORD_IO:
         yield from pieces
         return
