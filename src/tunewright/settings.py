@@ -6,15 +6,17 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from tunewright.core.errors import Invalid, Problem
 
 PREFIX = "TUNEWRIGHT_"
 FILE = "tunewright.toml"
 WORDS = {"executor": ("local",), "opt_ml": ("auto", "rewrite"), "requirements": ("ignore", "install")}
+SECONDS = ("lease_seconds", "stop_grace_seconds", "capacity_seconds")
 PATTERNS = {
     "region": (r"[a-z0-9-]{1,32}", "must be small letters, digits and hyphens, such as us-east-1"),
     "account": (r"[0-9]{12}", "must be 12 digits"),
@@ -71,44 +73,15 @@ class Settings:
 
     @classmethod
     def _make(cls, found: Mapping[str, object]) -> Settings:
-        known = {field.name for field in fields(cls)}
-        problems = [
-            Problem(f"{FILE}: {name}", f"is not a setting; known are {', '.join(sorted(known))}.")
-            for name in found
-            if name not in known
-        ]
-        numbers: dict[str, float | None] = {"lease_seconds": 30.0, "stop_grace_seconds": None, "capacity_seconds": 30.0}
-        for name in numbers:
-            if name not in found:
-                continue
-            try:
-                numbers[name] = float(str(found[name]))
-                if not 0 <= float(str(found[name])) < float("inf"):
-                    raise ValueError
-            except ValueError:
-                problems.append(_wrong(name, "must be a number of seconds", found[name]))
-        for name, words in WORDS.items():
-            if found.get(name) not in (None, "", *words):
-                problems.append(_wrong(name, f"must be {' or '.join(words)}", found[name]))
-        for name, (pattern, rule) in PATTERNS.items():
-            if (value := found.get(name)) and not re.fullmatch(pattern, str(value)):
-                problems.append(_wrong(name, rule, value))
-        if problems:
+        if problems := list(_problems(found)):
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
-        texts = ("executor", "slots", "region", "account", "quotas", "events", "opt_ml", "requirements", "instances")
-        text = {name: str(found[name]) for name in texts if found.get(name)}
-        if images := found.get("images"):
-            text["images"] = images if isinstance(images, str) else json.dumps(images)
-        return cls(
-            home=home,
-            store=str(found.get("store") or f"sqlite:///{home / 'tunewright.db'}"),
-            objects=str(found.get("objects") or home / "objects"),
-            lease_seconds=numbers["lease_seconds"] or 0.0,
-            stop_grace_seconds=numbers["stop_grace_seconds"],
-            capacity_seconds=numbers["capacity_seconds"] or 0.0,
-            **text,
-        )
+        values: dict[str, Any] = {"store": f"sqlite:///{home / 'tunewright.db'}", "objects": str(home / "objects")}
+        values |= {name: str(value) for name, value in found.items() if value}
+        values |= {name: float(str(found[name])) for name in SECONDS if name in found}
+        if (images := found.get("images")) and not isinstance(images, str):
+            values["images"] = json.dumps(images)
+        return cls(**{**values, "home": home})
 
 
 def given(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> dict[str, tuple[object, str]]:
@@ -122,6 +95,29 @@ def given(environment: Mapping[str, str] | None = None, directory: Path | None =
         if value := environment.get(variable):
             found[field.name] = value, variable
     return found
+
+
+def _problems(found: Mapping[str, object]) -> Iterator[Problem]:
+    known = {field.name for field in fields(Settings)}
+    for name in found:
+        if name not in known:
+            yield Problem(f"{FILE}: {name}", f"is not a setting; known are {', '.join(sorted(known))}.")
+    for name in SECONDS:
+        if name in found and not _is_seconds(found[name]):
+            yield _wrong(name, "must be a number of seconds", found[name])
+    for name, words in WORDS.items():
+        if found.get(name) not in (None, "", *words):
+            yield _wrong(name, f"must be {' or '.join(words)}", found[name])
+    for name, (pattern, rule) in PATTERNS.items():
+        if (value := found.get(name)) and not re.fullmatch(pattern, str(value)):
+            yield _wrong(name, rule, value)
+
+
+def _is_seconds(value: object) -> bool:
+    try:
+        return 0 <= float(str(value)) < float("inf")
+    except ValueError:
+        return False
 
 
 def _wrong(name: str, rule: str, value: object) -> Problem:
