@@ -103,39 +103,43 @@ class Worker:
         return answer, None
 
     def _run(self, place: Place, task: Task, devices: list[str] | None) -> ExitReport:
-        started: float | None = None
+        """Call the function and keep what it wrote: how the attempt ended."""
         with self._streams.into(place.logs):
-            try:
-                with self._terminator:
-                    before = self._surroundings.variables
-                    self._surroundings.enter(environment(task, place.workdir, before, devices=devices))
-                    self._check(place)
-                    self._bring(task, place)
-                    started = now()
-                    outcome = self._caller.call(task, place.workdir)
-            except Stopped:
-                outcome = Outcome(None if started is None else -signal.SIGTERM, stopped=True)
-            except Refused as refused:
-                outcome = Outcome(None, refused.failure, refused.reason)
-            except Exception as error:  # a training job always gets an end, and this is our fault, not its own
-                traceback.print_exc()
-                reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
-                outcome = Outcome(None, Failure.INTERNAL, reason[:LIMIT])
+            started, outcome = self._call(place, task, devices)
             if not outcome.stopped and not tasklock.in_place(place.lock, place.workdir):
                 outcome = Outcome(outcome.code, Failure.ALGORITHM, DISPLACED.format(place.workdir.base)[:LIMIT])
             # A signal that comes from here on comes too late: the call has its own end.
             told, ended = self._terminator.came or outcome.stopped, now()
             model, outcome = self._keep(task, place, outcome)
-        failure, reason, killed = outcome.failure, outcome.reason, False
-        if told or self._terminator.replaced:
-            killed = os.path.exists(place.workdir.tombstone)
-            if killed:
-                failure, reason = None, ""
-            elif told:
-                # Again and again it is no service manager: the function, or a library, signals its own process.
-                failure = Failure.INTERRUPTED if task.attempt < INTERRUPTIONS else Failure.ALGORITHM
-                reason = INTERRUPTED
+        failure, reason = outcome.failure, outcome.reason
+        killed = (told or self._terminator.replaced) and os.path.exists(place.workdir.tombstone)
+        if killed:
+            failure, reason = None, ""
+        elif told:
+            # Again and again it is no service manager: the function, or a library, signals its own process.
+            failure = Failure.INTERRUPTED if task.attempt < INTERRUPTIONS else Failure.ALGORITHM
+            reason = INTERRUPTED
         return ExitReport(task.name, task.attempt, outcome.code, failure, reason, model, killed, started, ended)
+
+    def _call(self, place: Place, task: Task, devices: list[str] | None) -> tuple[float | None, Outcome]:
+        """When the function was called (None if it never was), and how that ended."""
+        started: float | None = None
+        try:
+            with self._terminator:
+                before = self._surroundings.variables
+                self._surroundings.enter(environment(task, place.workdir, before, devices=devices))
+                self._check(place)
+                self._bring(task, place)
+                started = now()
+                return started, self._caller.call(task, place.workdir)
+        except Stopped:
+            return started, Outcome(None if started is None else -signal.SIGTERM, stopped=True)
+        except Refused as refused:
+            return started, Outcome(None, refused.failure, refused.reason)
+        except Exception as error:  # a training job always gets an end, and this is our fault, not its own
+            traceback.print_exc()
+            reason = f"The training job could not be looked after: {type(error).__name__}: {error}"
+            return started, Outcome(None, Failure.INTERNAL, reason[:LIMIT])
 
     def _check(self, place: Place) -> None:
         """Raise Stopped when the call is to end before it began: a signal for it may have come too early."""
