@@ -9,8 +9,6 @@ from tunewright.core.ports import Objects
 from tunewright.sdk import packing
 from tunewright.sdk.session import BUCKET
 
-ARCHIVE = "sourcedir.tar.gz"
-
 
 class Shelf(Protocol):
     """Makes local names into addresses that a training job can be given."""
@@ -46,7 +44,7 @@ class HomeShelf:
         if only is None:
             return directory.as_uri()
         content = packing.pack(directory, only)
-        target = self._home / "sources" / packing.digest(content) / ARCHIVE
+        target = packing.kept_at(self._home, content)
         if not self._dry:
             packing.write_once(target, content)
         return target.as_uri()
@@ -72,7 +70,7 @@ class BucketShelf:
         self._objects = objects
 
     def source(self, job: str, directory: Path, only: Path | None) -> str:
-        uri = f"s3://{BUCKET}/{job}/source/{ARCHIVE}"
+        uri = f"s3://{BUCKET}/{job}/source/{packing.ARCHIVE}"
         if self._objects is None:
             return uri
         if directory.is_file():

@@ -20,6 +20,7 @@ SKIPPED |= frozenset({".mypy_cache", ".ruff_cache", ".pytest_cache"})
 MARKS = ("pyvenv.cfg", "tunewright.db")
 """What a virtual environment and a home of Tunewright's have, whatever they are called."""
 MAX_SOURCE_BYTES = 500_000_000
+ARCHIVE = "sourcedir.tar.gz"
 
 
 def files(directory: Path) -> Iterator[Path]:
@@ -63,9 +64,9 @@ def pack(directory: Path, only: Path | None = None) -> bytes:
     return raw.getvalue()
 
 
-def digest(content: bytes) -> str:
-    """A short name that follows from the content."""
-    return hashlib.sha256(content).hexdigest()[:24]
+def kept_at(home: Path, content: bytes) -> Path:
+    """Where a home keeps an archive: under a short name that follows from its content."""
+    return home / "sources" / hashlib.sha256(content).hexdigest()[:24] / ARCHIVE
 
 
 def write_once(target: Path, content: bytes) -> None:
@@ -82,6 +83,6 @@ def write_once(target: Path, content: bytes) -> None:
 def scratch(content: bytes) -> Iterator[Path]:
     """A temporary file with this content, gone afterwards."""
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "sourcedir.tar.gz"
+        path = Path(directory) / ARCHIVE
         path.write_bytes(content)
         yield path

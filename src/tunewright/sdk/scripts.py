@@ -85,11 +85,11 @@ class Estimator(EstimatorBase):
     def _archive(self, session: Session, content: bytes, job: str) -> str:
         """Keep an archive where training jobs find it: by content at home, by job in `s3://`."""
         if session.local is not None and not session.uploads:
-            target = session.local.settings.home / "sources" / packing.digest(content) / "sourcedir.tar.gz"
+            target = packing.kept_at(session.local.settings.home, content)
             packing.write_once(target, content)
             return target.as_uri()
         with packing.scratch(content) as path:
-            return session.put_file(path, f"{job}/source/sourcedir.tar.gz")
+            return session.put_file(path, f"{job}/source/{packing.ARCHIVE}")
 
     def _places(self) -> tuple[Path, Path]:
         """The directory (or archive) that is submitted, and the script in it."""
