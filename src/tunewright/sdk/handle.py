@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tunewright.sdk.session import Session
 
+LIVE = ("InProgress", "Stopping")
+"""The statuses of a job that has not ended, tuning or training."""
+
 
 class Handle:
     """A job by name.

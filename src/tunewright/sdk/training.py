@@ -8,11 +8,10 @@ from typing import TextIO
 
 from tunewright.executors.workdir import last_lines
 from tunewright.sdk.errors import TrainingJobFailed
-from tunewright.sdk.handle import Handle
+from tunewright.sdk.handle import LIVE, Handle
 from tunewright.sdk.shapes import Shape
 
 POLL_SECONDS = 1.0
-LIVE = ("InProgress", "Stopping")
 
 
 class TrainingJob(Handle):

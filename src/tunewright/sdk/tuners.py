@@ -367,20 +367,20 @@ class HyperparameterTuner(Tuned):
 
     def _plan(self) -> Plan:
         return Plan(
-            self.parts,
-            self.strategy,
-            self.objective_type,
-            self.max_jobs,
-            self.max_parallel_jobs,
-            self.max_runtime_in_seconds,
-            self.tags,
-            self.warm_start_config,
-            self.strategy_config,
-            self.completion_criteria_config,
-            self.early_stopping_type,
-            self.random_seed,
-            self.autotune,
-            self.extensions,
+            parts=self.parts,
+            strategy=self.strategy,
+            objective_type=self.objective_type,
+            max_jobs=self.max_jobs,
+            max_parallel_jobs=self.max_parallel_jobs,
+            max_runtime_in_seconds=self.max_runtime_in_seconds,
+            tags=self.tags,
+            warm_start_config=self.warm_start_config,
+            strategy_config=self.strategy_config,
+            completion_criteria_config=self.completion_criteria_config,
+            early_stopping_type=self.early_stopping_type,
+            random_seed=self.random_seed,
+            autotune=self.autotune,
+            extensions=self.extensions,
         )
 
     def _check(self) -> None:

@@ -12,6 +12,7 @@ from tunewright.sdk.causes import in_short
 from tunewright.sdk.display import Display
 from tunewright.sdk.errors import TuningJobFailed
 from tunewright.sdk.facts import Facts, Row
+from tunewright.sdk.handle import LIVE
 from tunewright.sdk.phrases import onward
 from tunewright.sdk.progress import ProgressModel
 from tunewright.sdk.session import Session
@@ -20,7 +21,6 @@ from tunewright.sdk.shapes import Shape
 POLL_SECONDS = 1.0
 REST_SECONDS = 0.05
 """Between two looks at least: a job of very short training jobs changes all the time."""
-LIVE = ("InProgress", "Stopping")
 ENDED = ("Completed", "Stopped", "RetryableError", "NonRetryableError")
 
 
