@@ -40,10 +40,6 @@ class Image:
         """The path of the engine's program, or None when there is none."""
         return shutil.which(os.path.expanduser(self.engine))
 
-    def plain(self) -> list[object]:
-        """As JSON; `Image(*plain)` but for `options` being a list."""
-        return [self.pattern, self.python, self.engine, list(self.options)]
-
 
 def find(images: Sequence[Image], image: str | None) -> Image | None:
     """The first line that means an image."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tunewright.executors.images import Image, find
 
@@ -31,11 +31,11 @@ class Runtime:
 
     def text(self) -> str:
         """All of it as JSON, for `of`."""
-        return json.dumps([self.opt_ml, [image.plain() for image in self.images], self.requirements, self.region])
+        return json.dumps(asdict(self))
 
     @classmethod
     def of(cls, text: str) -> Runtime:
         """What `text` was made of."""
-        opt_ml, images, *words = json.loads(text)
-        table = tuple(Image(line[0], line[1], line[2], tuple(line[3])) for line in images)
-        return cls(opt_ml, table, *words)
+        values = json.loads(text)
+        images = tuple(Image(**{**image, "options": tuple(image["options"])}) for image in values["images"])
+        return cls(**{**values, "images": images})
