@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +47,21 @@ class Takes:
 
     def mismatch(self, given: Mapping[str, object]) -> str:
         """Why these values cannot be the function's keywords; "" when they can."""
-        if self.needed <= given.keys() and (self.anything or given.keys() <= set(self.known)):
-            return ""
         listed = ", ".join(self.known) or "none"
-        unknown = [] if self.anything else [name for name in given if name not in self.known]
         problems = [
             f"the function {self.name} has no parameter {name!r}; it has {listed}. Add the parameter, or **kwargs, or"
             " take the hyperparameter out."
-            for name in unknown
+            for name in self.unknown(given)
         ]
-        return " ".join(
-            problems + [self.lack(name) for name in self.known if name in self.needed and name not in given]
-        )
+        return " ".join(problems + [self.lack(name) for name in self.lacking(given)])
+
+    def unknown(self, given: Iterable[str]) -> list[str]:
+        """Names that are none of the function's keywords."""
+        return [] if self.anything else [name for name in given if name not in self.known]
+
+    def lacking(self, given: Container[str]) -> list[str]:
+        """Parameters that get no value."""
+        return [name for name in self.known if name in self.needed and name not in given]
 
     def lack(self, name: str) -> str:
         """What to say of a parameter that gets no value."""

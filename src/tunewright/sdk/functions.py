@@ -140,18 +140,15 @@ def signature_problems(takes: Takes, names: Iterable[str], conditional: Collecti
         for name in takes.known
         if name in conditional and name in takes.needed
     ]
-    if takes.anything:
-        return found
     return found + [
         Problem(
             f"hyperparameters.{name}",
             f"the function has no parameter {name!r}; it has {', '.join(takes.known) or 'none'}.",
         )
-        for name in names
-        if name not in takes.known
+        for name in takes.unknown(names)
     ]
 
 
 def lacking(takes: Takes, given: Collection[str]) -> list[Problem]:
     """Parameters of a function that get no value."""
-    return [Problem("function", takes.lack(name)) for name in takes.known if name in takes.needed and name not in given]
+    return [Problem("function", takes.lack(name)) for name in takes.lacking(given)]
