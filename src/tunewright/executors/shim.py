@@ -36,7 +36,6 @@ from tunewright.executors.stage import Stage
 from tunewright.executors.workdir import Workdir, write_exit, write_plain
 
 _BREAKING = (signal.SIGTERM, ORDER)
-LOCK_PATIENCE = 0.2
 FULL_SECONDS = 1.0
 """Between two tries to write to a disk that is full."""
 JOBS = 500
@@ -111,7 +110,7 @@ class _Shim:
 
     def run(self, slots: Sequence[int]) -> str:
         """Do the job, unless another shim does it or it is over; what to tell. The slots are free afterwards."""
-        lock = tasklock.take(self._workdir, LOCK_PATIENCE)
+        lock = tasklock.take(self._workdir, tasklock.PATIENCE)
         mine = lock is not None and self._begin(lock)
         if mine:
             report = self._outcome()

@@ -16,6 +16,10 @@ from tunewright.core.trial import Phase
 from tunewright.executors.clock import pause
 from tunewright.executors.workdir import Workdir, make_directory, write_whole
 
+PATIENCE = 0.2
+"""Seconds in which somebody who merely looks has let go of a lock again."""
+TRIES = 5
+"""How often a tombstone is written to a directory that another one takes the place of."""
 _PAUSE = 0.002
 
 
@@ -103,9 +107,6 @@ def read_state(workdir: Workdir) -> State:
         else:
             found[kind].append((int(first), second))
     return State(found["shim"][-1] if found["shim"] else None, tuple(found["program"]), tuple(phases))
-
-
-TRIES = 5
 
 
 def write_tombstone(workdir: Workdir, grace: float) -> None:

@@ -23,7 +23,6 @@ from tunewright.executors.contract import write_config
 from tunewright.executors.packing import is_empty
 from tunewright.executors.workdir import APPENDING, Workdir
 
-LOCK_PATIENCE = 0.2
 END = "exit.json.tmp"
 
 
@@ -134,7 +133,7 @@ class Spares:
 
     def _claim_in_place(self, workdir: Workdir, task: Task) -> Place:
         """Take a directory that exists, or that has to be made where it is."""
-        lock = tasklock.take(workdir, LOCK_PATIENCE)
+        lock = tasklock.take(workdir, tasklock.PATIENCE)
         if lock is None:
             raise Taken
         over = os.path.exists(workdir.exit) or os.path.exists(workdir.tombstone)
