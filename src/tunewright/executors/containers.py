@@ -133,10 +133,9 @@ class ContainerStage(Stage):
         if task.training.hosts > 1:
             reason = (
                 f"The image {task.training.image!r} is mapped to {self._image.engine}, which runs one instance of a"
+                " training job; ask for one, or map the image to a Python interpreter."
             )
-            raise Refused(
-                Failure.CLIENT, f"{reason} training job; ask for one, or map the image to a Python interpreter."
-            )
+            raise Refused(Failure.CLIENT, reason)
         engine = self._image.program()
         if engine is None:
             reason = f"There is no {self._image.engine} here, which the setting images names for {self._image.pattern}."

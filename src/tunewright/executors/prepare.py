@@ -135,9 +135,11 @@ def checkpoints_elsewhere(task: Task, *needed: str, roomy: bool) -> str | None:
 
 def no_checkpoints(wanted: str, why: str) -> Refused:
     """The checkpoints cannot be shown where LocalPath wants them."""
-    text = f"CheckpointConfig.LocalPath {wanted!r} can't be had here: {why}. Leave it out, or name a directory below"
-    remedy = f"{text} {OPT_ML} such as {OPT_ML}/checkpoints; TUNEWRIGHT_CHECKPOINT_DIR says where checkpoints are."
-    return Refused(Failure.CLIENT, remedy)
+    reason = (
+        f"CheckpointConfig.LocalPath {wanted!r} can't be had here: {why}. Leave it out, or name a directory below"
+        f" {OPT_ML} such as {OPT_ML}/checkpoints; TUNEWRIGHT_CHECKPOINT_DIR says where checkpoints are."
+    )
+    return Refused(Failure.CLIENT, reason)
 
 
 def keep_checkpoints(task: Task, workdir: Workdir, objects: Objects) -> None:
@@ -222,10 +224,11 @@ def _algorithm(name: str) -> str:
     folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "algorithms")
     here = (f"{folder}/{module}.py", f"{folder}/{module}/__main__.py")
     if not module.isidentifier() or not any(map(os.path.isfile, here)):
-        reason = f"There is no built-in training program for the algorithm {name!r} here. Name a TrainingImage"
-        raise Refused(
-            Failure.CLIENT, f"{reason} with a script, or one that the setting images maps to a container engine."
+        reason = (
+            f"There is no built-in training program for the algorithm {name!r} here. Name a TrainingImage"
+            " with a script, or one that the setting images maps to a container engine."
         )
+        raise Refused(Failure.CLIENT, reason)
     return f"tunewright.algorithms.{module}"
 
 
