@@ -9,23 +9,20 @@ class Bell:
     """Wakes one waiting thread. Rings before a wait are not lost, and many rings are one."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._rung = False
+        self._rung = threading.Event()
 
     def ring(self) -> None:
         """There is news. Safe from any thread."""
-        with self._condition:
-            self._rung = True
-            self._condition.notify_all()
+        self._rung.set()
 
     def wait(self, timeout: float) -> bool:
         """Return at the next ring (or at once if it rang since the last wait), or after `timeout` seconds.
 
+        Whoever waits looks at the news afterwards, so that a ring that comes between the two is of no matter.
+
         Returns:
             Whether the bell rang.
         """
-        with self._condition:
-            if not self._rung:
-                self._condition.wait(max(0.0, timeout))
-            rung, self._rung = self._rung, False
-            return rung
+        rung = self._rung.wait(max(0.0, timeout))
+        self._rung.clear()
+        return rung
