@@ -27,6 +27,7 @@ from tunewright.aws.names import Arns
 from tunewright.aws.protocol import Wire
 from tunewright.aws.translate_job import describe_job
 from tunewright.aws.translate_trial import describe_trial, wire_status
+from tunewright.control.clock import pause
 from tunewright.core.errors import Invalid, NotFound
 from tunewright.core.job import Job
 from tunewright.core.ports import Store
@@ -131,7 +132,6 @@ class Webhook:
         self._shown = f"the webhook at {urlsplit(url).netloc.rpartition('@')[2]}"
         self._queue: queue.Queue[str] = queue.Queue(WAITING)
         self._lock = threading.Lock()
-        self._never = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __call__(self, line: str) -> None:
@@ -148,10 +148,10 @@ class Webhook:
         while True:
             line = self._queue.get()
             trouble = self._post(line)
-            for pause in PAUSES:
+            for seconds in PAUSES:
                 if trouble is None or not trouble.passing:
                     break
-                self._never.wait(pause)
+                pause(seconds)
                 trouble = self._post(line)
             if trouble is not None:
                 _LOG.warning("%s did not take a state change: %s", self._shown, trouble.why)

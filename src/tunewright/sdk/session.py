@@ -8,14 +8,13 @@ when it is not.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from tunewright.control.clock import SteadyClock
+from tunewright.control.clock import SteadyClock, pause
 from tunewright.core.errors import NotFound
 from tunewright.core.history import History
 from tunewright.core.job import Job
@@ -200,12 +199,12 @@ class Session:
     def wait(self, name: str, timeout: float, *, tuning: bool = True) -> None:
         """Return when the job changed, or after `timeout` seconds (a server is asked less often)."""
         if self.local is None:
-            threading.Event().wait(max(timeout, REMOTE_POLL_SECONDS))
+            pause(max(timeout, REMOTE_POLL_SECONDS))
             return
         try:
             self.local.wait(name, timeout, tuning=tuning)
         except NotFound:  # a training job of a tuning job is not a job of its own
-            threading.Event().wait(min(timeout, 0.2))
+            pause(min(timeout, 0.2))
 
     def describe(self, name: str) -> Shape:
         """DescribeHyperParameterTuningJob."""

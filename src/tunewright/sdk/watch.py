@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from tunewright.control.clock import SteadyClock
+from tunewright.control.clock import SteadyClock, pause
 from tunewright.sdk.causes import in_short
 from tunewright.sdk.display import Display
 from tunewright.sdk.errors import TuningJobFailed
@@ -80,7 +79,7 @@ class Watcher:
                     if job["HyperParameterTuningJobStatus"] not in LIVE:
                         break
                     self.session.wait(self.name, POLL_SECONDS)
-                    threading.Event().wait(REST_SECONDS)
+                    pause(REST_SECONDS)
                 except KeyboardInterrupt:
                     if not self.owns:
                         self._part()
