@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import re
@@ -20,7 +22,7 @@ import tunewright
 from tunewright.assembly import Host
 from tunewright.cli.diagnosis import Finding, _where
 from tunewright.cli.replaying import replayed
-from tunewright.cli.tailing import _last_lines
+from tunewright.cli.tailing import _copy, _last_lines
 from tunewright.cli.trying import tried
 from tunewright.control.metrics import Scraper
 from tunewright.core.errors import Invalid
@@ -118,6 +120,14 @@ def test_the_last_lines_of_a_file(
     kept = data[_last_lines(path, count) :]
     assert data.endswith(kept)
     assert len(kept.splitlines()) <= count or b"\r" in data or b"\x0b" in data or b"\x0c" in data
+
+
+def test_a_character_that_is_written_in_two_pieces_is_printed_whole(tmp_path: Path) -> None:
+    path, out, decoder = tmp_path / "log", io.StringIO(), codecs.getincrementaldecoder("utf-8")("replace")
+    path.write_bytes("é".encode()[:1])
+    place = _copy(path, out, 0, decoder)
+    path.write_bytes(b"\xff".join(["é".encode(), b"\n"]))
+    assert _copy(path, out, place, decoder) == 4 and out.getvalue() == "é\ufffd\n"
 
 
 # ---- test-metric ----

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +19,7 @@ from tunewright.estimator import (
     attach_training_job,
 )
 from tunewright.sdk import packing
+from tunewright.sdk.training import _Log, _print_new
 
 from .fakes import FakeLocal, complaints, fake, session
 
@@ -168,15 +171,21 @@ def test_names_come_from_what_is_trained(script: Path, tmp_path: Path) -> None:
 
 
 def test_a_log_that_moves_on_is_printed_once(tmp_path: Path) -> None:
-    import io
-
-    from tunewright.sdk.training import _print_new
-
     out = io.StringIO()
     seen = ""
     for text in ("a\n", "a\nb\n", "a\nb\n", "b\nc\nd", "b\nc\nd\ne"):
         seen = _print_new(text, seen, out)
     assert out.getvalue().split() == ["a", "b", "c", "d", "e"]
+
+
+def test_a_character_that_is_logged_in_two_pieces_is_printed_whole(tmp_path: Path) -> None:
+    paths, out = (tmp_path / "stdout.log", tmp_path / "stderr.log"), io.StringIO()
+    job = SimpleNamespace(name="job", session=SimpleNamespace(log_paths=lambda name: paths))
+    log = _Log(job, out)  # type: ignore[arg-type]  # of a training job this is all that is asked
+    for data in ("é".encode()[:1], "é\n".encode()):
+        paths[0].write_bytes(data)
+        log.print_new()
+    assert out.getvalue() == "é\n"
 
 
 def test_extensions_round_trip_through_pieces() -> None:

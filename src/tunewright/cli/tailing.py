@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -91,23 +92,28 @@ def tail(
 ) -> None:
     """Print files (or their last lines), and what is added while `going_on` and the training job runs."""
     places = [_last_lines(path, lines) if lines else 0 for path, _ in files]
+    decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in files]
     while True:
         view = engine.reads.trial(training_job)
         for index, (path, out) in enumerate(files):
-            places[index] = _copy(path, out, places[index])
+            places[index] = _copy(path, out, places[index], decoders[index])
         if not view.trial.status.live or not going_on():
             return
         engine.wait(view.job_name, POLL_SECONDS)
 
 
-def _copy(path: Path, out: Out, place: int) -> int:
-    """Print a file from a byte on; where it ends. Bytes that are not UTF-8 are replaced."""
+def _copy(path: Path, out: Out, place: int, decoder: codecs.IncrementalDecoder) -> int:
+    """Print a file from a byte on; where it ends. Bytes that are not UTF-8 are replaced.
+
+    Args:
+        decoder: keeps the beginning of a character of which the rest is still to come.
+    """
     try:
         with path.open("rb") as file:
             file.seek(place)
             while data := file.read(CHUNK):
                 place += len(data)
-                out.write(data.decode("utf-8", "replace"))
+                out.write(decoder.decode(data))
     except FileNotFoundError:
         return place
     out.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -63,6 +64,7 @@ class _Log:
     def __init__(self, job: TrainingJob, out: TextIO) -> None:
         self._job, self._out = job, out
         self._offsets: dict[Path, int] = {}
+        self._decoders: dict[Path, codecs.IncrementalDecoder] = {}
         self._seen = ""
 
     def print_new(self) -> None:
@@ -81,7 +83,9 @@ class _Log:
         except OSError:
             return
         self._offsets[path] = self._offsets.get(path, 0) + len(content)
-        self._out.write(content.decode("utf-8", "replace"))
+        # A character may be written in two pieces.
+        decoder = self._decoders.setdefault(path, codecs.getincrementaldecoder("utf-8")("replace"))
+        self._out.write(decoder.decode(content))
 
 
 def _print_new(text: str, seen: str, out: TextIO) -> str:
