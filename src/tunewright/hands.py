@@ -16,9 +16,9 @@ from tunewright.objects.choose import open_objects
 
 def main(arguments: list[str]) -> None:
     """Serve until the controller is gone. Arguments: home, object directory, runtime, then three descriptors."""
-    home, objects, runtime, *lines = arguments
-    way = Runtime.of(runtime)
-    ForkServer(Path(home), open_objects(objects, way.region), way, Lines(*map(int, lines))).serve()
+    home, objects, text, *lines = arguments
+    runtime = Runtime.of(text)
+    ForkServer(Path(home), open_objects(objects, runtime.region), runtime, Lines(*map(int, lines))).serve()
 
 
 if __name__ == "__main__":
