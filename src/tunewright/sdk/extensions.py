@@ -16,3 +16,9 @@ def join_extension(texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, 
         pieces.append(texts[name])
     found: object = json.loads("".join(pieces)) if pieces else {}
     return rest, found if isinstance(found, dict) else {}
+
+
+def replicates_in(extensions: Mapping[str, object]) -> int:
+    """How many training jobs each configuration gets."""
+    told = extensions.get("replicates", 1)
+    return told if isinstance(told, int) and told > 0 else 1

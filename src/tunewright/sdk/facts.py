@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tunewright.core.trial import StopCause
-from tunewright.sdk.extensions import join_extension
+from tunewright.sdk.extensions import join_extension, replicates_in
 from tunewright.sdk.values import short, short_text
 
 _NUMBER = re.compile(r"-(\d{3,})-[0-9a-f]{8}$")
@@ -162,8 +162,7 @@ class Facts:
         judged = config.get("TrainingJobEarlyStoppingType") == "Auto" or config.get("Strategy") == "Hyperband"
         total = config.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
         name = job["HyperParameterTuningJobName"]
-        told = join_extension(definitions[0].get("StaticHyperParameters", {}))[1].get("replicates", 1)
-        replicates = told if isinstance(told, int) else 1
+        replicates = replicates_in(join_extension(definitions[0].get("StaticHyperParameters", {}))[1])
         return cls(name, objectives, patterns, kind == "Maximize", total, judged, replicates)
 
     def better(self, one: float, other: float) -> bool:

@@ -31,12 +31,6 @@ class ConfigurationResult:
     training_jobs: tuple[str, ...]
 
 
-def count_in(extensions: Mapping[str, object]) -> int:
-    """How many training jobs each configuration gets."""
-    told = extensions.get("replicates", 1)
-    return told if isinstance(told, int) and told > 0 else 1
-
-
 def mean_of(results: Iterable[ConfigurationResult], training_job: str) -> float | None:
     """The mean of the configuration that a training job belongs to."""
     return next((found.mean for found in results if training_job in found.training_jobs), None)

@@ -10,9 +10,10 @@ from tunewright.core.space import Value
 from tunewright.sdk.analytics import HyperparameterTuningJobAnalytics
 from tunewright.sdk.errors import InvalidArguments, NoBestTrainingJob, NotStarted
 from tunewright.sdk.estimators import EstimatorBase, no_hosting
+from tunewright.sdk.extensions import replicates_in
 from tunewright.sdk.facts import Row
 from tunewright.sdk.render import card, one_line
-from tunewright.sdk.replicated import ConfigurationResult, configuration_results, count_in, mean_of
+from tunewright.sdk.replicated import ConfigurationResult, configuration_results, mean_of
 from tunewright.sdk.request import Part
 from tunewright.sdk.resuming import resume
 from tunewright.sdk.revive import hyperparameters_of
@@ -107,7 +108,7 @@ class Tuned:
     @property
     def replicates(self) -> int:
         """How many training jobs each configuration gets."""
-        return count_in(self.extensions)
+        return replicates_in(self.extensions)
 
     def configurations(self) -> list[ConfigurationResult]:
         """The configurations tried so far in launch order, each with the mean and spread of its training jobs."""

@@ -16,6 +16,7 @@ from tunewright.sdk.phrases import onward
 from tunewright.sdk.progress import ProgressModel
 from tunewright.sdk.session import Session
 from tunewright.sdk.shapes import Shape
+from tunewright.sdk.training import TrainingJob
 
 POLL_SECONDS = 1.0
 REST_SECONDS = 0.05
@@ -171,8 +172,7 @@ class Watcher:
         reason = in_short(job.get("FailureReason", "")) or self.session.ending(self.name)
         model = None
         if self.model.best is not None:
-            described = self.session.describe_training_job(self.model.best.name)
-            model = described.get("ModelArtifacts", {}).get("S3ModelArtifacts") or None
+            model = TrainingJob(self.session, self.model.best.name).model_data()
         self.display.say(self.model.summary(status, reason, self._elapsed(job), model))
 
     def _failed(self, job: Shape) -> TuningJobFailed:
