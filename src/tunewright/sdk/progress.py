@@ -174,25 +174,25 @@ class ProgressModel:
         if self._hinted or row.status != "Completed" or row.reason.startswith(DIVERGED):
             return lines
         self._hinted = True
-        pattern = self.facts.patterns.get(objective)
+        lines.append(f"    {self._hint(row, objective)}")
         tail = self._logs(row.name)
-        if pattern is None and row.reason and NEVER not in row.reason:
-            lines.append(
-                f"    The objective is {objective!r}: report it by this name, or tune for one that is reported."
-            )
-        elif pattern is None:
-            call = f"tunewright.report({{{objective!r}: value}})"
-            lines.append(f"    Nothing reported it: call {call} in the program, or give metric definitions.")
-        else:
-            log = f"tunewright logs {self.facts.name} {row.name} 2>&1"
-            trial = f"tunewright test-metric {shlex.quote(pattern)} -"
-            lines.append(f"    Try the pattern for {objective!r}: {log} | {trial}")
         if tail is not None:
             lines.append("    The last lines of the log are:")
             printed = indented(tail.extra.get("stdout", ""), 8) + indented(tail.text, 8)
             lines += printed or ["      (nothing was printed)"]
             lines.append(f"    log: {tail.path}")
         return lines
+
+    def _hint(self, row: Row, objective: str) -> str:
+        """What to do about an objective that never came."""
+        pattern = self.facts.patterns.get(objective)
+        if pattern is not None:
+            log = f"tunewright logs {self.facts.name} {row.name} 2>&1"
+            return f"Try the pattern for {objective!r}: {log} | tunewright test-metric {shlex.quote(pattern)} -"
+        if row.reason and NEVER not in row.reason:
+            return f"The objective is {objective!r}: report it by this name, or tune for one that is reported."
+        call = f"tunewright.report({{{objective!r}: value}})"
+        return f"Nothing reported it: call {call} in the program, or give metric definitions."
 
     # ---- the end ----
 
