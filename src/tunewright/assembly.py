@@ -46,7 +46,7 @@ from tunewright.executors.local import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots, counts
-from tunewright.executors.workdir import Workdir, last_lines
+from tunewright.executors.workdir import Workdir, end_of_log
 from tunewright.objects.choose import open_objects
 from tunewright.settings import PREFIX, Settings
 from tunewright.store.queries import SqlReads
@@ -286,13 +286,8 @@ class Local:
         return Path(here.stream("stdout")), Path(here.stream("stderr"))
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail:
-        """The end of a training job's log: of standard error, or of standard output while that is empty."""
-        stdout, stderr = self.log_paths(training_job)
-        for path in (stderr, stdout):
-            text = last_lines(path, lines)
-            if text.strip():
-                return LogTail(str(path), text)
-        return LogTail(str(stdout), "")
+        """The end of a training job's log, as `end_of_log` gives it. Raises NotFound."""
+        return end_of_log(self.log_paths(training_job), lines)
 
     def store_function(self, function: Callable[..., Any]) -> Function:
         """Keep a Python function where this user's own workers find it."""

@@ -14,6 +14,7 @@ from tunewright.core.job import Job
 from tunewright.core.reads import JobView, LogTail
 from tunewright.core.space import Value
 from tunewright.core.trial import Cursor, Failure, Observation
+from tunewright.executors.workdir import end_of_log
 from tunewright.objects.local import LocalObjects
 from tunewright.sdk.inherited import Inherited, inherited
 from tunewright.settings import Settings
@@ -104,9 +105,7 @@ class StillEngine:
         return base / "stdout.log", base / "stderr.log"
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail:
-        path = self.log_paths(training_job)[0]
-        text = path.read_text() if path.exists() else ""
-        return LogTail(str(path), "\n".join(text.splitlines()[-lines:]))
+        return end_of_log(self.log_paths(training_job), lines)
 
     # ---- moving jobs ----
 

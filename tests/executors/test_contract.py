@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Task
+from tunewright.core.reads import LogTail
 from tunewright.core.space import encode_value
 from tunewright.core.spec import Channel, Training
 from tunewright.core.trial import Cursor, Failure
 from tunewright.executors import access
 from tunewright.executors.contract import arguments, decode, program_parameters, script, write_config
 from tunewright.executors.environment import MAX_VARIABLE, environment
-from tunewright.executors.workdir import Workdir, last_lines, read_exit, write_exit
+from tunewright.executors.workdir import Workdir, end_of_log, last_lines, read_exit, write_exit
 
 HPS = {
     "_tuning_objective_metric": "loss",
@@ -238,3 +239,12 @@ def test_the_last_lines_of_a_file(tmp_path: Path) -> None:
     assert last_lines(path, 3) == ""
     path.write_bytes(b"x" * 400_000 + b"\n1\n2\n\xff3\n")
     assert last_lines(path, 2) == "2\n\ufffd3"
+
+
+def test_the_end_of_a_log_is_that_of_both_streams(tmp_path: Path) -> None:
+    paths = out, errors = tmp_path / "stdout.log", tmp_path / "stderr.log"
+    assert end_of_log(paths, 2) == LogTail(str(out), "")
+    out.write_text("1\n2\n3\n")
+    assert end_of_log(paths, 2) == LogTail(str(out), "2\n3")
+    errors.write_text("a warning\n")
+    assert end_of_log(paths, 2) == LogTail(str(errors), "a warning", {"stdout": "2\n3"})

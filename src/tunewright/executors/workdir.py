@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import FIRST_HOST, ExitReport
+from tunewright.core.reads import LogTail
 from tunewright.core.trial import Cursor
 from tunewright.executors.codec import exit_from_json, exit_to_json
 
@@ -159,6 +160,18 @@ def last_lines(path: Path, count: int) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-count:])
+
+
+def end_of_log(paths: tuple[Path, Path], lines: int) -> LogTail:
+    """The end of standard error, or of standard output while that is empty; with both, `extra["stdout"]` is the other.
+
+    Args:
+        paths: the files of standard output and standard error.
+    """
+    out, errors = (last_lines(path, lines) for path in paths)
+    if errors.strip():
+        return LogTail(str(paths[1]), errors, {"stdout": out} if out.strip() else {})
+    return LogTail(str(paths[0]), out)
 
 
 def make_directory(path: str) -> None:

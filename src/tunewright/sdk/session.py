@@ -22,7 +22,7 @@ from tunewright.core.ports import Objects
 from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import TrialStatus
-from tunewright.executors.workdir import last_lines
+from tunewright.executors.workdir import end_of_log
 from tunewright.sdk.errors import InvalidArguments
 from tunewright.sdk.facts import Row, Running, cause_told
 from tunewright.sdk.inherited import inherited, line
@@ -159,20 +159,11 @@ class Session:
         return self.local.store_function(function)
 
     def log_tail(self, training_job: str, lines: int = 20) -> LogTail | None:
-        """The end of a training job's log, or None when there is none to be had.
-
-        In process it is the end of standard error, or of standard output while that is empty; with both,
-        `extra["stdout"]` is the end of the other.
-        """
+        """The end of a training job's log, in process as `end_of_log` gives it; None when there is none to be had."""
         if self.local is None:
             return self._stores.log_tail(training_job, lines) if self._stores is not None else None
         paths = self.log_paths(training_job)
-        if paths is None:
-            return None
-        out, errors = (last_lines(path, lines) for path in paths)
-        if errors.strip():
-            return LogTail(str(paths[1]), errors, {"stdout": out} if out.strip() else {})
-        return LogTail(str(paths[0]), out)
+        return None if paths is None else end_of_log(paths, lines)
 
     def log_paths(self, training_job: str) -> tuple[Path, Path] | None:
         """The files of a training job's standard output and standard error; None where they are a server's."""
