@@ -162,16 +162,16 @@ class Slots:
         """
         cpus = min(max(cpus, 1), self.capacity.cpus, MAX_TOGETHER)
         os.makedirs(self._directory, exist_ok=True)
-        taken: list[int] = []
-        devices: list[str] = []
+        taken: dict[str, int] = {}
         if self._my_turn(cpus):
             taken = self._take([f"cpu-{index}" for index in range(self.capacity.cpus)], cpus)
-            if len(taken) == cpus and gpus:
-                taken += self._take_gpus(gpus, devices)
+            if len(taken) == cpus:
+                taken |= self._take([_file(device) for device in self.capacity.gpus], gpus)
         if len(taken) == cpus + gpus:
             self._stop_waiting()
-            return Held(tuple(taken), tuple(devices))
-        Held(tuple(taken)).close()
+            devices = tuple(device for device in self.capacity.gpus if _file(device) in taken)
+            return Held(tuple(taken.values()), devices)
+        Held(tuple(taken.values())).close()
         self._start_waiting()
         return None
 
@@ -181,25 +181,16 @@ class Slots:
 
     # ---- locks ----
 
-    def _take(self, names: Sequence[str], count: int) -> list[int]:
-        """Locked descriptors of the first free slots; fewer than `count` when there are not enough."""
-        taken: list[int] = []
+    def _take(self, names: Sequence[str], count: int) -> dict[str, int]:
+        """Locked descriptors of the first free slots, by name; fewer than `count` when there are not enough."""
+        taken: dict[str, int] = {}
         for name in names:
             if len(taken) == count:
                 break
             fd = self._lock(f"{self._directory}/{name}")
             if fd is not None:
                 os.pwrite(fd, self._me.encode().ljust(64), 0)
-                taken.append(fd)
-        return taken
-
-    def _take_gpus(self, count: int, devices: list[str]) -> list[int]:
-        taken: list[int] = []
-        for device in self.capacity.gpus:
-            got = self._take([f"gpu-{_plain(device)}"], 1) if len(taken) < count else []
-            if got:
-                taken += got
-                devices.append(device)
+                taken[name] = fd
         return taken
 
     def _lock(self, path: str) -> int | None:
@@ -281,6 +272,6 @@ class Slots:
             self._want = None
 
 
-def _plain(device: str) -> str:
-    """A GPU's name as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9-]", "_", device)
+def _file(device: str) -> str:
+    """The name of a GPU's slot."""
+    return f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', device)}"
