@@ -6,7 +6,6 @@ gone. Runs in a process that has blocked the signals in `WAITED` and takes them 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -73,8 +72,7 @@ class Crew:
                 self._end_within(grace if seconds is None else seconds)
         signal.setitimer(signal.ITIMER_REAL, 0)
         for pid in helpers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            processes.kill(pid)
         self._sweep()
         codes = tuple(program.code or 0 for program in self._programs)
         return Ended(codes, tuple(self._order), self._ordered, self._interrupted, self._culprit)
@@ -152,9 +150,7 @@ class Crew:
                 pid = 0
             if pid == 0:
                 for child in processes.children_of(os.getpid()):
-                    # One that runs with another user's rights, as sudo lets it, ends when it likes.
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(child, signal.SIGKILL)
+                    processes.kill(child)
                 pause(0.002)
 
     def _groups_left(self) -> bool:

@@ -16,7 +16,6 @@ from pathlib import Path
 from tunewright.core.ports import Task
 from tunewright.executors import wire
 from tunewright.executors.codec import task_to_json
-from tunewright.executors.forkserver import ANSWER
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Held
 
@@ -103,23 +102,16 @@ class ForkClient:
                 message["environment"] = self._changes()
                 head = f"{task.attempt} {task.name}\n"
                 wire.send(control, (head + json.dumps(message)).encode(), held.fds)
-                answer = self._receive(control)
+                received = wire.receive(control)
+                if received is None:
+                    raise ConnectionResetError("the fork server has ended, or does not answer")
             except OSError as error:
                 self._drop()
                 raise NoForkServer(self._explain(str(error))) from error
+        answer = int(received[0])
         if answer < 0 and -answer not in (errno.EAGAIN, errno.ENOMEM):
             raise NoForkServer(f"a process could not be forked: {os.strerror(-answer)}")
         return answer if answer > 0 else None
-
-    def _receive(self, control: socket.socket) -> int:
-        data = b""
-        while len(data) < ANSWER.size:
-            more = control.recv(ANSWER.size - len(data))
-            if not more:
-                raise ConnectionResetError("the fork server has ended")
-            data += more
-        (answer,) = ANSWER.unpack(data)
-        return int(answer)
 
     def _changes(self) -> dict[str, str | None]:
         """What changed in this process's environment since the fork server was started."""

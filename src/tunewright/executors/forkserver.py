@@ -16,7 +16,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,6 @@ from tunewright.executors.clock import pause
 from tunewright.executors.program import WAITED, guard
 from tunewright.executors.runtime import Runtime
 
-ANSWER = struct.Struct("!q")
 LOOK_MILLISECONDS = 10_000
 SPARE = 32
 """Idle shims beyond so many are let go."""
@@ -117,7 +115,7 @@ class ForkServer:
         for handle in slots:
             os.close(handle)
         try:
-            self._control.sendall(ANSWER.pack(answer))
+            wire.send(self._control, str(answer).encode())
         except OSError:
             return False
         return True
@@ -206,9 +204,7 @@ class ForkServer:
         until = time.monotonic() + SWEEP_SECONDS
         while orphans := set(processes.children_of(os.getpid())) - set(self._hands) - self._lasting:
             for pid in orphans:
-                # One that runs with another user's rights, as sudo lets it, ends when it likes.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+                processes.kill(pid)
             if time.monotonic() > until:
                 self._lasting |= orphans
                 return

@@ -159,6 +159,12 @@ def _same_file(path: str, others: Sequence[str]) -> bool:
     return False
 
 
+def kill(pid: int) -> None:
+    """End a process at once; one with another user's rights, as sudo lets it run, ends when it likes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def kill_group(group: int, number: int) -> bool:
     """Signal a process group; whether it had members."""
     try:
@@ -191,8 +197,7 @@ def end_remains(leaders: Sequence[tuple[int, str]], markers: Sequence[str], logs
                 alive.append(group)
         found.update(alive)
         for pid in alive:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         # One that is about to end has lost its environment before it has given back all that it held.
         if not alive and not any(map(_is_there, found)) and not _members({group for group, _ in leaders}):
             break
