@@ -28,7 +28,7 @@ def obstacle() -> str:
     pid = os.fork()
     if pid == 0:
         try:
-            rooms.Rooms().settle()
+            rooms.Rooms().unlock()
             networks._renew()
         except OSError:
             os._exit(1)
@@ -164,6 +164,6 @@ def test_without_networks_the_job_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(networks, "unshare", refuses)
-    monkeypatch.setattr(rooms.Rooms, "settle", lambda self: -1)
+    monkeypatch.setattr(rooms.Rooms, "unlock", lambda self: -1)
     with pytest.raises(networks.Refused, match=r"EnableNetworkIsolation.*leave.*Operation not permitted"):
         networks.Networks(rooms.Rooms()).renew()

@@ -204,7 +204,7 @@ def test_checkpoints_beside_a_directory_that_cannot_be_written_to(tmp_path: Path
         pytest.skip(f"no mount namespace can be made here: {OBSTACLE}")
     code = f"""
     way = rooms.Rooms()
-    way.settle()
+    way.unlock()
     rooms._mount("tmpfs", "/srv", 0, "tmpfs")
     open("/srv/file", "w").write("file")
     rooms._make_read_only("/srv")
@@ -268,7 +268,7 @@ def test_the_mount_point_is_there_or_is_made(tmp_path: Path, there: bool) -> Non
     """In a view of its own with another /opt: with a directory, a file and a link in it, with or without `ml`."""
     code = f"""
     way = rooms.Rooms()
-    way.settle()
+    way.unlock()
     rooms._mount("tmpfs", "/opt", 0, "tmpfs")
     os.mkdir("/opt/tool")
     open("/opt/tool/x", "w").write("x")

@@ -147,7 +147,7 @@ class ContainerStage(Stage):
         pipes.make_pipes(task, workdir)
         bring_code(task, workdir, objects)
         for directory in (workdir.data, workdir.code):
-            _settle(directory)
+            _replace_links(directory)
         self._way = {} if task.training.isolated else access.read(inherited)
         self._client = {
             **inherited,
@@ -249,7 +249,7 @@ def _as_inside(task: Task) -> Task:
     )
 
 
-def _settle(directory: str) -> None:
+def _replace_links(directory: str) -> None:
     """Replace links to files, which lead nowhere inside, by the files."""
     for folder, _, names in os.walk(directory):
         for name in names:

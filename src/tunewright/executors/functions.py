@@ -325,7 +325,7 @@ class FunctionExecutor(News):
         """Find out how an attempt stands that another controller began."""
         self._calls[call.task.name, call.task.attempt] = call
         call.foreign = True
-        report = functions_end.settled(call.task, call.workdir)
+        report = functions_end.end_of(call.task, call.workdir)
         if report is None:
             self._look()
         else:
@@ -346,7 +346,7 @@ class FunctionExecutor(News):
                     call.kill_at = None
                     self._signal(call, signal.SIGKILL)
                 if call.foreign:
-                    report = functions_end.settled(call.task, call.workdir)
+                    report = functions_end.end_of(call.task, call.workdir)
                     if report is not None:
                         self._finish(call, report)
             self._looking = any((call.foreign or call.kill_at is not None) and not call.over for call in waiting)

@@ -87,7 +87,7 @@ def record(workdir: Workdir, report: ExitReport) -> None:
         write_exit(workdir, report)
 
 
-def settled(task: Task, workdir: Workdir) -> ExitReport | None:
+def end_of(task: Task, workdir: Workdir) -> ExitReport | None:
     """The end of an attempt that another controller's worker began, or None while that worker holds it.
 
     An attempt that nobody holds and that has no end on record went down with its controller.

@@ -202,7 +202,7 @@ class LocalExecutor(News):
                 self._tell(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])))
         else:
             entry.shim = None  # it is at other jobs from now on, if it is at all
-            self._settle(entry)
+            self._shim_left(entry)
 
     def _watch_server(self, reading: int) -> None:
         self._listener.watch(reading, self._server_died)
@@ -288,7 +288,7 @@ class LocalExecutor(News):
             self._conclude_unheld(entry)
         return entry.done
 
-    def _settle(self, entry: Entry) -> None:
+    def _shim_left(self, entry: Entry) -> None:
         """A shim is gone, or says that it is done."""
         if not entry.done and not self._finished(entry, over=True):
             if looked_after(entry):

@@ -45,7 +45,7 @@ class Networks:
         """Make a new network; what is started from now on is in it. Raises Refused where the kernel makes none."""
         try:
             if self._thread is None:
-                self.mounts.settle()
+                self.mounts.unlock()
                 self._thread = ThreadPoolExecutor(1, "tunewright-isolated")
                 # Rooms are entered and left by a thread for itself alone.
                 self._thread.submit(unshare, _FS).result()

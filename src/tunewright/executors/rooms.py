@@ -82,7 +82,7 @@ class Rooms:
         Raises:
             OSError: the kernel refuses; then this process is where it was.
         """
-        home = self.settle()
+        home = self.unlock()
         unshare(_NEWNS)
         try:
             # What is mounted outside later on shows in here too, never the other way round.
@@ -102,7 +102,7 @@ class Rooms:
         finally:
             _call("setns", home, _NEWNS)
 
-    def settle(self) -> int:
+    def unlock(self) -> int:
         """Gain the right to make rooms, once; the namespace to come back to. Raises OSError."""
         if self._home is not None:
             return self._home
