@@ -5,11 +5,13 @@ import io
 import json
 import tarfile
 
+from sagemaker import get_execution_role
 from sagemaker.analytics import TrainingJobAnalytics
 from sagemaker.exceptions import UnexpectedStatusException
 from sagemaker.tuner import HyperparameterTuner
 from v2_user import estimator, inputs, plain, session, tuner
 
+assert get_execution_role() == f"arn:aws:iam::{session.account_id()}:role/SageMakerRole"
 first = tuner(estimator(), early_stopping_type="Auto", tags=[{"Key": "team", "Value": "blue"}], random_seed=3)
 first.fit(inputs, job_name="first")
 told = first.describe()

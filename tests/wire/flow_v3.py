@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.helper.session_helper import Session, get_execution_role
 from sagemaker.core.parameter import CategoricalParameter, ContinuousParameter, IntegerParameter
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 from sagemaker.core.shapes import (
@@ -27,6 +27,7 @@ RANGES = {
 }
 assert MetricDefinition(name="a", regex="b").name == "a"
 session = Session()
+assert get_execution_role() == f"arn:aws:iam::{session.account_id()}:role/SageMakerRole"
 inputs = [
     InputData(channel_name=name, data_source=session.upload_data(str(place / name), key_prefix=f"data/{name}"))
     for name in ("train", "validation")

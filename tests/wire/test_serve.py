@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from aws.world import definition, tuning
@@ -204,9 +205,9 @@ def test_nobody_reads_what_it_says(serving: Serving) -> None:
     assert serving.process.wait(timeout=PATIENCE) == 0
 
 
-def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tunewright", *arguments]
-    environment = {**os.environ, "TUNEWRIGHT_HOME": str(home)}
+    environment = {**os.environ, "TUNEWRIGHT_HOME": str(home), **variables}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
@@ -239,6 +240,23 @@ def test_env_is_a_shells(home: Path, tmp_path: Path) -> None:
     assert told["SAGEMAKER_USER_CONFIG_OVERRIDE"] == str(output)
     modules = yaml.safe_load(output.read_text())["SageMaker"]["PythonSDK"]["Modules"]
     assert modules == {"Session": {"DefaultS3Bucket": "mine"}, "TelemetryOptOut": True}
+
+
+def test_env_leads_sts_here_from_its_address_at_aws(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the SDKs ask for a role, an account and a bucket's name, whatever the endpoint variables say."""
+    told = json.loads(run("env", "--endpoint", serving.said["Endpoint"], "--json", home=serving.home).stdout)
+    monkeypatch.setenv("AWS_DATA_PATH", told["AWS_DATA_PATH"])
+    client = boto3.session.Session("key", "secret", region_name="eu-west-1").client(
+        "sts", endpoint_url="https://sts.eu-west-1.amazonaws.com"
+    )
+    assert client.get_caller_identity()["Account"] == "000000000000"
+
+
+def test_env_keeps_the_directories_of_botocores_that_are_there_already(home: Path) -> None:
+    own = str(home / "sagemaker-config.botocore")
+    for earlier in ("/models:/more", f"{own}:/models:/more"):
+        told = json.loads(run("env", "--json", home=home, AWS_DATA_PATH=earlier).stdout)
+        assert told["AWS_DATA_PATH"] == f"{own}:/models:/more"
 
 
 def test_env_takes_a_key_from_the_file(home: Path, tmp_path: Path) -> None:

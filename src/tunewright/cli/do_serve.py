@@ -27,12 +27,14 @@ from tunewright.cli.log_writer import LogHandler, LogWriter
 from tunewright.cli.out import say, warn
 from tunewright.cli.programs import let_in
 from tunewright.cli.proxies import without_proxy
+from tunewright.cli.sts import lead
 from tunewright.cli.views import emit
 from tunewright.core.errors import Invalid
 from tunewright.objects.choose import is_endpoint
 from tunewright.settings import Settings
 
 CONFIGURATION = "sagemaker-config.yaml"
+BOTOCORE = ".botocore"
 SWITCH_SECONDS = 0.0005
 M_ARENA_MAX = -8
 SQLITE_BYTES = 12 << 20
@@ -186,7 +188,7 @@ def env(
     *,
     as_json: bool,
 ) -> int | None:
-    """Write the SDKs' configuration file and print what to export."""
+    """Write the SDKs' configuration file, and botocore's beside it, and print what to export."""
     settings = Settings.load()
     if output is None:
         make_home(settings.home)
@@ -194,10 +196,11 @@ def env(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(_configuration(settings, bucket), sort_keys=False), encoding="utf-8")
+        data_path = lead(path.with_suffix(BOTOCORE), endpoint.rstrip("/"))
     except OSError as error:
         text = f"{path} cannot be written: {error.strerror or error}. Name another file."
         raise Invalid.one("--output", text) from error
-    variables = _variables(settings, endpoint, keys, ca, path)
+    variables = _variables(settings, endpoint, keys, ca, path) | {"AWS_DATA_PATH": data_path}
     if as_json:
         emit(variables)
     else:
@@ -235,7 +238,7 @@ def _variables(
 
 
 def _configuration(settings: Settings, bucket: str) -> dict[str, object]:
-    """Without a default bucket both SDKs ask STS at an address of AWS's that no variable moves."""
+    """With a default bucket the SDKs need not make up its name from an account that STS tells them."""
     role = f"arn:aws:iam::{settings.account}:role/SageMakerRole"
     session = {"Session": {"DefaultS3Bucket": bucket}, "TelemetryOptOut": True}
     return {
