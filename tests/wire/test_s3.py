@@ -220,7 +220,7 @@ def test_what_is_missing(s3: Any, bucket: str) -> None:
     with pytest.raises(s3.exceptions.NoSuchBucket):
         s3.list_objects_v2(Bucket="no-such-bucket")
     with pytest.raises(ClientError) as error:
-        s3.get_bucket_versioning(Bucket=bucket)
+        s3.get_bucket_acl(Bucket=bucket)
     assert code(error) == "NotImplemented"
     with pytest.raises(ClientError) as error:
         s3.create_bucket(Bucket="Upper", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

@@ -99,4 +99,6 @@ def test_what_has_no_tags(s3: Any, bucket: str) -> None:
     with pytest.raises(ClientError, match="has no tags"):
         s3.put_object_tagging(Bucket=bucket, Key="folder/", Tagging=tagging(a="1"))
     with pytest.raises(ClientError, match="NotImplemented"):
+        s3.put_bucket_tagging(Bucket=bucket, Tagging=tagging(a="1"))
+    with pytest.raises(ClientError, match="NoSuchTagSet"):
         s3.get_bucket_tagging(Bucket=bucket)

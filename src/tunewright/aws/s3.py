@@ -15,10 +15,11 @@ from tunewright.aws.faults import Answer
 from tunewright.aws.s3_body import ChunkKey
 from tunewright.aws.s3_desk import Desk
 from tunewright.aws.s3_faults import S3Fault, error_answer
-from tunewright.aws.s3_list import after_of, list_keys, token_of
+from tunewright.aws.s3_list import Page, after_of, list_keys, token_of
 from tunewright.aws.s3_objects import Objects
 from tunewright.aws.s3_parts import Parts
 from tunewright.aws.s3_reply import OWNER, XML, read_limit, xml
+from tunewright.aws.s3_settings import SETTINGS, read_setting
 from tunewright.aws.s3_store import S3Store
 from tunewright.aws.s3_tags import Tags
 from tunewright.aws.s3_xml import document, parse, stamp, texts, url, yes
@@ -28,7 +29,7 @@ Method: TypeAlias = Callable[..., Awaitable[Answer | None]]
 
 _OTHER = """accelerate acl analytics cors encryption intelligent-tiering inventory legal-hold lifecycle logging metrics
 notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment restore
-retention select torrent versioning versions website attributes"""
+retention select torrent versioning website attributes"""
 _UNSUPPORTED = frozenset(_OTHER.split())
 MAX_BUCKETS = 1000
 
@@ -84,6 +85,8 @@ class S3:
 
     def _operation(self, call: Call, bucket: str, key: str) -> tuple[str, Method | None]:
         query, method = call.query, call.method
+        if bucket and not key and method == "GET" and (asked := SETTINGS & query.keys()):
+            return f"Get {min(asked)}", self._setting
         if found := _UNSUPPORTED & query.keys():
             return min(found), None
         if not bucket:
@@ -111,6 +114,8 @@ class S3:
                 return "GetBucketLocation", self._location
             case "GET" if "uploads" in query:
                 return "ListMultipartUploads", self._parts.list_uploads
+            case "GET" if "versions" in query:
+                return "ListObjectVersions", self._list_versions
             case "GET":
                 return "ListObjectsV2" if query.get("list-type") == "2" else "ListObjects", self._list
             case "HEAD":
@@ -178,6 +183,10 @@ class S3:
         await self._desk.do(self._desk.store.bucket, bucket)
         return 200, XML, document("LocationConstraint", "" if self._desk.region == "us-east-1" else self._desk.region)
 
+    async def _setting(self, call: Call, bucket: str, *_: Any) -> Answer:
+        await self._desk.do(self._desk.store.bucket, bucket)
+        return read_setting(min(SETTINGS & call.query.keys()))
+
     async def _list(self, call: Call, bucket: str, *_: Any) -> Answer:
         query = call.query
         second, encoded = query.get("list-type") == "2", query.get("encoding-type") == "url"
@@ -186,19 +195,7 @@ class S3:
         after = after_of(token) if token else query.get("start-after" if second else "marker", "")
         page = await self._desk.do(list_keys, self._desk.store, bucket, prefix, delimiter, after, limit)
         owner = {} if second and query.get("fetch-owner") != "true" else {"Owner": OWNER}
-        contents = [
-            {
-                "Key": url(e.key, encoded),
-                "LastModified": stamp(e.modified),
-                "ETag": e.etag,
-                "Size": str(e.size),
-                "StorageClass": "STANDARD",
-                **owner,
-            }
-            for e in page.entries
-            if not e.group
-        ]
-        groups = [{"Prefix": url(e.key, encoded)} for e in page.entries if e.group]
+        contents, groups = _entries(page, encoded, owner)
         tree: dict[str, Any] = {"Name": bucket, "Prefix": url(prefix, encoded), "MaxKeys": str(limit)}
         tree |= {"Delimiter": url(delimiter, encoded)} if delimiter else {}
         tree |= {"EncodingType": "url"} if encoded else {}
@@ -212,6 +209,22 @@ class S3:
             tree |= {"Marker": url(after, encoded)}
             tree |= {"NextMarker": url(page.after, encoded)} if page.after is not None else {}
         return xml("ListBucketResult", {**tree, "Contents": contents, "CommonPrefixes": groups})
+
+    async def _list_versions(self, call: Call, bucket: str, *_: Any) -> Answer:
+        """Every object as its only version, as in a bucket that never kept any."""
+        query = call.query
+        encoded, limit = query.get("encoding-type") == "url", read_limit(query, "max-keys")
+        prefix, delimiter, after = (query.get(name, "") for name in ("prefix", "delimiter", "key-marker"))
+        page = await self._desk.do(list_keys, self._desk.store, bucket, prefix, delimiter, after, limit)
+        versions, groups = _entries(page, encoded, {"VersionId": "null", "IsLatest": "true", "Owner": OWNER})
+        tree: dict[str, Any] = {"Name": bucket, "Prefix": url(prefix, encoded), "KeyMarker": url(after, encoded)}
+        tree |= {"VersionIdMarker": query.get("version-id-marker", ""), "MaxKeys": str(limit)}
+        tree |= {"Delimiter": url(delimiter, encoded)} if delimiter else {}
+        tree |= {"EncodingType": "url"} if encoded else {}
+        tree |= {"IsTruncated": yes(page.after is not None)}
+        if page.after is not None:
+            tree |= {"NextKeyMarker": url(page.after, encoded), "NextVersionIdMarker": "null"}
+        return xml("ListVersionsResult", {**tree, "Version": versions, "CommonPrefixes": groups})
 
     async def _delete_many(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
         root = parse(await self._desk.document(call, key))
@@ -230,3 +243,20 @@ class S3:
                     raise
                 failed.append({"Key": each, "Code": fault.code, "Message": fault.message})
         return xml("DeleteResult", {"Deleted": [] if quiet else done, "Error": failed})
+
+
+def _entries(page: Page, encoded: bool, more: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What a listing says of the objects of a page, each with `more`, and of the groups of keys."""
+    objects = [
+        {
+            "Key": url(e.key, encoded),
+            "LastModified": stamp(e.modified),
+            "ETag": e.etag,
+            "Size": str(e.size),
+            "StorageClass": "STANDARD",
+            **more,
+        }
+        for e in page.entries
+        if not e.group
+    ]
+    return objects, [{"Prefix": url(e.key, encoded)} for e in page.entries if e.group]
