@@ -14,13 +14,15 @@ from typing import Any
 from tunewright.aws import faults
 from tunewright.aws.faults import Answer, Fault
 from tunewright.aws.logbook import Book, Event, Shelf
+from tunewright.aws.logs_paging import bad_token, read_token, token
+from tunewright.aws.logs_pattern import read_pattern
 from tunewright.aws.protocol import Wire, load_json
-from tunewright.core.errors import NotFound
+from tunewright.core.errors import Invalid, NotFound
 from tunewright.core.ports import FIRST_HOST
 from tunewright.core.reads import Reads, TrialQuery, TrialView
 
 GROUP = "/aws/sagemaker/TrainingJobs"
-MOST_EVENTS, MOST_BYTES, MOST_STREAMS = 10_000, 1 << 20, 50
+MOST_EVENTS, MOST_BYTES, MOST_STREAMS, MOST_SEARCHED = 10_000, 1 << 20, 50, 100_000
 _STREAM = re.compile(r"(.*)/(algo-[1-9][0-9]{0,5})-[0-9]+")
 _TOKEN = re.compile(r"([fb])/([0-9]{1,15})")
 
@@ -63,35 +65,62 @@ class Logs:
         return {"logGroups": [{**group, "metricFilterCount": 0}]}
 
     def _streams(self, request: Wire, region: str) -> Wire:
-        """Never with a nextToken: SDK v2 would ask for ever without passing it on."""
-        _check_group(request)
-        prefix = _text(request, "logStreamNamePrefix")
-        limit = _number(request, "limit", MOST_STREAMS, 1, MOST_STREAMS)
-        found = []
-        meant = [(view, host) for view in self._meant(prefix, limit) for host in hosts_of(view)]
-        for view, host in meant:
-            name = stream_of(view, host)
-            if not name.startswith(prefix):
-                continue
-            span = self._book(view, host).span()
-            if span is None and view.trial.status.live:
-                continue
-            times = {} if span is None else {"firstEventTimestamp": span[0], "lastEventTimestamp": span[1]}
-            stream = {"logStreamName": name, "creationTime": int(view.trial.created * 1000), **times}
-            found.append({**stream, "arn": f"{self._arn(region)}:log-stream:{name}", "storedBytes": 0})
-        if request.get("orderBy") != "LastEventTime":
-            found.sort(key=lambda stream: str(stream["logStreamName"]))
-        return {"logStreams": found[:limit]}
+        """A page of streams, by name or by the time of what was written last.
 
-    def _meant(self, prefix: str, limit: int) -> list[TrialView]:
+        Which page a stream is on is decided by when its training job was created, not by what it wrote.
+        """
+        _check_group(request)
+        by_time, back = request.get("orderBy") == "LastEventTime", request.get("descending") is True
+        page, further = self._page(request, _number(request, "limit", MOST_STREAMS, 1, MOST_STREAMS), by_time, back)
+        streams = [stream for view, host in page if (stream := self._stream(view, host, region)) is not None]
+        key = "lastEventTimestamp" if by_time else "logStreamName"
+        streams.sort(key=lambda stream: stream.get(key, 0), reverse=back)
+        return {"logStreams": streams, **({"nextToken": further} if further else {})}
+
+    def _stream(self, view: TrialView, host: str, region: str) -> dict[str, Any] | None:
+        """None before anything was written."""
+        name, span = stream_of(view, host), self._book(view, host).span()
+        if span is None and view.trial.status.live:
+            return None
+        times = {} if span is None else {"firstEventTimestamp": span[0], "lastEventTimestamp": span[1]}
+        stream = {"logStreamName": name, "creationTime": int(view.trial.created * 1000), **times}
+        return {**stream, "arn": f"{self._arn(region)}:log-stream:{name}", "storedBytes": 0}
+
+    def _page(
+        self, request: Wire, limit: int, by_time: bool = False, descending: bool = False
+    ) -> tuple[list[tuple[TrialView, str]], str | None]:
+        """The next streams whose names begin with a request's prefix, and the token of those after them. Raises Fault.
+
+        Those of one training job, which a prefix with a slash names, come without a token: SDK v2 would ask for ever.
+        """
+        prefix = _text(request, "logStreamNamePrefix")
         name, slash, _ = prefix.partition("/")
+        after, [skip] = read_token(request.get("nextToken"), 1)
+        views, beyond = self._one(name) if slash else self._many(name, limit, by_time, descending, after)
+        streams = [(view, host) for view in views for host in hosts_of(view)]
+        meant = [each for each in streams[skip : skip + limit] if stream_of(*each).startswith(prefix)]
         if slash:
-            try:
-                return [self._reads.trial(name)]
-            except NotFound:
-                return []
-        query = TrialQuery(name_contains=name or None, limit=limit, sort="CreationTime", descending=True)
-        return list(self._reads.trials(query).items)
+            return meant, None
+        if skip + limit < len(streams):
+            return meant, token(after, skip + limit)
+        return meant, beyond and token(beyond, 0)
+
+    def _one(self, name: str) -> tuple[Sequence[TrialView], None]:
+        try:
+            return [self._reads.trial(name)], None
+        except NotFound:
+            return [], None
+
+    def _many(
+        self, name: str, limit: int, by_time: bool, descending: bool, after: str | None
+    ) -> tuple[Sequence[TrialView], str | None]:
+        sort = "CreationTime" if by_time else "Name"
+        query = TrialQuery(name_contains=name or None, limit=limit, sort=sort, descending=descending, after=after)
+        try:
+            page = self._reads.trials(query)
+        except Invalid:
+            raise bad_token() from None
+        return page.items, page.after
 
     def _events(self, request: Wire, region: str) -> Wire:
         _check_group(request)
@@ -100,10 +129,10 @@ class Logs:
         limit = _number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
         forward = request.get("startFromHead") is True
         at = low if forward else high
-        if token := request.get("nextToken"):
-            found = _TOKEN.fullmatch(str(token))
+        if given := request.get("nextToken"):
+            found = _TOKEN.fullmatch(str(given))
             if found is None:
-                raise Fault("InvalidParameterException", "The specified nextToken is invalid.")
+                raise bad_token()
             forward, at = found[1] == "f", int(found[2])
         if forward:
             first, last = max(low, at), min(high, max(low, at) + limit)
@@ -119,28 +148,48 @@ class Logs:
         }
 
     def _filter(self, request: Wire, region: str) -> Wire:
+        """Events of several streams; those of one answer are in the order of their times.
+
+        An answer ends where a page of streams does, or where much was looked at, and may be empty then: its nextToken
+        goes on.
+        """
         _check_group(request)
+        matches = read_pattern(_text(request, "filterPattern"))
+        limit = _number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
+        page, [place, offset] = read_token(request.get("nextToken"), 2)
+        books, further = self._searched(request, page)
+        found: list[dict[str, Any]] = []
+        room, size = MOST_SEARCHED, 0
+        while place < len(books) and len(found) < limit and room > 0 and size < MOST_BYTES:
+            name, book = books[place]
+            low, high = _window(request, book)
+            first = max(low, offset)
+            events = _fitting(book.events(first, max(0, min(high - first, room))))
+            for event in events:
+                room, offset = room - 1, event.index + 1
+                if matches(event.message):
+                    found.append(_filtered(name, event))
+                    size += len(event.message)
+                if len(found) == limit or size >= MOST_BYTES:
+                    break
+            if not events or offset >= high:
+                place, offset = place + 1, 0
+        found.sort(key=lambda event: int(event["timestamp"]))
+        going_on = token(page, place, offset) if place < len(books) else further and token(further, 0, 0)
+        return {"events": found, "searchedLogStreams": [], **({"nextToken": going_on} if going_on else {})}
+
+    def _searched(self, request: Wire, page: str | None) -> tuple[list[tuple[str, Book]], str | None]:
+        """A page of streams to search, and the token of the next one. Raises Fault."""
         names = request.get("logStreamNames") or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise Fault("InvalidParameterException", "logStreamNames has to be a list of names.")
-        if not names:
-            names = [
-                s["logStreamName"] for s in self._streams({**request, "limit": MOST_STREAMS}, region)["logStreams"]
-            ]
-        wanted = _text(request, "filterPattern").strip().strip('"')
-        limit = _number(request, "limit", MOST_EVENTS, 1, MOST_EVENTS)
-        number, _, offset = str(request.get("nextToken") or "0/0").partition("/")
-        if not (number.isdecimal() and offset.isdecimal()):
-            raise Fault("InvalidParameterException", "The specified nextToken is invalid.")
-        for place in range(int(number), len(names)):
-            book = self._named(names[place])
-            low, high = _window(request, book)
-            first = max(low, int(offset) if place == int(number) else 0)
-            events = _fitting(book.events(first, max(0, min(high - first, limit))))
-            if events:
-                shown = [_filtered(names[place], event) for event in events if wanted in event.message]
-                return {"events": shown, "searchedLogStreams": [], "nextToken": f"{place}/{events[-1].index + 1}"}
-        return {"events": [], "searchedLogStreams": []}
+        if names:
+            return [(name, self._named(name)) for name in names], None
+        streams, further = self._page({**request, "nextToken": page}, MOST_STREAMS)
+        since = _number(request, "startTime", 0, 0, 1 << 53)
+        # Nothing is written once a training job has ended, and to open its log costs reading it.
+        late = [each for each in streams if each[0].trial.status.live or each[0].modified * 1000 >= since]
+        return [(stream_of(view, host), self._book(view, host)) for view, host in late], further
 
     def _named(self, stream: str) -> Book:
         found = _STREAM.fullmatch(stream)
