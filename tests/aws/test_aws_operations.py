@@ -380,3 +380,11 @@ def test_a_bug_is_an_internal_failure_that_tells_nothing(
     assert (status, body["__type"]) == (500, "InternalFailure")
     assert "secret" not in body["message"]
     assert "secret detail" in caplog.text
+
+
+def test_who_wants_to_deploy_is_told_where_the_model_lies(world: World) -> None:
+    request: dict[str, Any] = {"ModelName": "m", "PrimaryContainer": {"ModelDataUrl": "s3://bucket/model.tar.gz"}}
+    code, text = world.refused("CreateModel", request)
+    assert code == "UnknownOperationException" and text.endswith("The model lies at s3://bucket/model.tar.gz.")
+    for other in ({"ModelName": "m"}, {"PrimaryContainer": 1}, {"PrimaryContainer": {"ModelDataUrl": {}}}):
+        assert world.refused("CreateModel", other)[1].endswith("has no hosting.")

@@ -33,6 +33,8 @@ from tunewright.settings import Settings
 Method: TypeAlias = Callable[[Wire], Wire]
 Creation: TypeAlias = Callable[[Wire, Sequence[Violation]], Wire]
 
+HOSTING = frozenset({"CreateModel", "CreateEndpointConfig", "CreateEndpoint", "CreateTransformJob"})
+
 log = logging.getLogger(__name__)
 
 
@@ -112,11 +114,20 @@ class Operations:
         """
         if operation not in self.methods and operation not in self.creations:
             operation_model(operation)
-            known = ", ".join(sorted([*self.creations, *self.methods]))
-            raise UnknownOperation(f"{operation} is not supported here; supported are {known}.")
+            raise UnknownOperation(self._unsupported(operation, body))
         request, violations = read_request(operation, body, strict=self.strict)
         if operation in self.creations:
             return self.creations[operation](request, violations)
         if violations:
             raise faults.invalid(violations)
         return self.methods[operation](request)
+
+    def _unsupported(self, operation: str, body: Wire) -> str:
+        """What to say of an operation that is not here; `deploy()` is told where its model lies."""
+        if operation in HOSTING:
+            container = body.get("PrimaryContainer")
+            model = container.get("ModelDataUrl") if isinstance(container, dict) else None
+            where = f" The model lies at {model}." if isinstance(model, str) else ""
+            return f"{operation} is not supported here: Tunewright trains and tunes, and has no hosting.{where}"
+        known = ", ".join(sorted([*self.creations, *self.methods]))
+        return f"{operation} is not supported here; supported are {known}."
