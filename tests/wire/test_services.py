@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from aws.world import ROLE, tuning
 from botocore.exceptions import ClientError
@@ -116,6 +117,31 @@ def test_identities(any_server: Server) -> None:
     with pytest.raises(ClientError) as error:
         iam.get_role(RoleName="no/role")
     assert code(error) == "ValidationError"
+
+
+def test_who_assumes_a_role_is_let_in_where_everybody_is(server: Server) -> None:
+    sts, arn = server.client("sts"), "arn:aws:iam::123456789012:role/path/Some"
+    told = sts.assume_role(RoleArn=arn, RoleSessionName="me", DurationSeconds=900)
+    assert told["AssumedRoleUser"]["Arn"] == "arn:aws:sts::123456789012:assumed-role/Some/me"
+    kept = told["Credentials"]
+    assert kept["Expiration"].timestamp() == pytest.approx(server.world.clock.time + 900, abs=0.01)
+    assert sts.get_session_token()["Credentials"]["AccessKeyId"] == kept["AccessKeyId"]
+    session = boto3.session.Session(kept["AccessKeyId"], kept["SecretAccessKey"], kept["SessionToken"], "us-east-1")
+    assert session.client("sagemaker", endpoint_url=server.url).list_training_jobs()["TrainingJobSummaries"] == []
+    for wrong in ({"RoleArn": "arn:aws:s3:::bucket/some-key"}, {"RoleSessionName": "a b"}, {"DurationSeconds": 200000}):
+        with pytest.raises(ClientError) as error:
+            sts.assume_role(**{"RoleArn": arn, "RoleSessionName": "me", **wrong})
+        assert code(error) == "ValidationError"
+
+
+def test_a_server_with_keys_hands_out_none(keyed_server: Server) -> None:
+    for ask in (
+        lambda sts: sts.get_session_token(),
+        lambda sts: sts.assume_role(RoleArn=ROLE, RoleSessionName="me"),
+    ):
+        with pytest.raises(ClientError, match="sign with the key that you have") as error:
+            ask(keyed_server.client("sts", WRITER))
+        assert code(error) == "AccessDenied"
 
 
 # ---- logs ----

@@ -100,7 +100,7 @@ def make_app(ports: Ports, settings: Settings, options: Options) -> ASGIApp:
         s3=s3,
         logs=Logs(ports.reads, ports.log_paths, settings.account, ports.now),
         monitoring=Monitoring(ports.reads),
-        identity=Identity(settings.account),
+        identity=Identity(settings.account, not options.keys, ports.now),
         pages=_pages(figures, options.pages),
         page_roots=frozenset(("healthz", "metrics", *options.pages)),
         region=settings.region,

@@ -1,4 +1,4 @@
-"""STS and IAM, as far as the SDKs ask: who am I, what is this role, and may it do that.
+"""STS and IAM, as far as clients ask: who am I, what is this role, may it do that, and let me be it.
 
 There is one account and every role exists in it, trusts SageMaker and may do everything: training programs run
 as the user who started the server, whatever role a request names.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from urllib.parse import quote
 
 from tunewright.aws.faults import Fault
 from tunewright.aws.query import Action, Form, members
-from tunewright.aws.s3_xml import Tree
+from tunewright.aws.s3_xml import Tree, stamp
 
 STS = "https://sts.amazonaws.com/doc/2011-06-15/"
 IAM = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -28,17 +29,61 @@ _TRUST = {
 }
 
 
-class Identity:
-    """Answers for one account."""
+MIN_SECONDS, HOUR, MAX_SECONDS = 900, 3600, 129_600
 
-    def __init__(self, account: str) -> None:
-        self._account = account
-        self.sts: dict[str, Action] = {"GetCallerIdentity": self._caller}
+
+class Identity:
+    """Answers for one account.
+
+    Args:
+        open_door: whether the server takes any key, so that it can hand some out.
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, account: str, open_door: bool, now: Callable[[], float]) -> None:
+        self._account, self._open, self._now = account, open_door, now
+        self.sts: dict[str, Action] = {
+            "GetCallerIdentity": self._caller,
+            "AssumeRole": self._assume,
+            "GetSessionToken": self._token,
+        }
         self.iam: dict[str, Action] = {"GetRole": self._role, "SimulatePrincipalPolicy": self._simulate}
 
     def _caller(self, form: Form) -> Tree:
         arn = f"arn:aws:sts::{self._account}:assumed-role/SageMakerRole/user"
         return {"Arn": arn, "UserId": "AROATUNEWRIGHT:user", "Account": self._account}
+
+    def _assume(self, form: Form) -> Tree:
+        arn, session = form.get("RoleArn", ""), form.get("RoleSessionName", "")
+        if not _ROLE_ARN.fullmatch(arn):
+            raise Fault("ValidationError", f"RoleArn {arn[:200]!r} is not the ARN of a role.")
+        if not _ROLE_NAME.fullmatch(session):
+            raise Fault("ValidationError", f"RoleSessionName {session[:64]!r} is not valid: use letters and +=,.@-")
+        account, role = arn.split(":")[4], arn.rpartition("/")[2]
+        user = {
+            "AssumedRoleId": f"AROATUNEWRIGHT:{session}",
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{session}",
+        }
+        return {"Credentials": self._credentials(form), "AssumedRoleUser": user}
+
+    def _token(self, form: Form) -> Tree:
+        return {"Credentials": self._credentials(form)}
+
+    def _credentials(self, form: Form) -> Tree:
+        """What opens a server that any key opens. Raises Fault on one with keys, which are all that it takes."""
+        if not self._open:
+            text = "This server hands out no temporary credentials; sign with the key that you have."
+            raise Fault("AccessDenied", text, 403)
+        seconds = form.get("DurationSeconds", str(HOUR))
+        if not seconds.isdecimal() or not MIN_SECONDS <= int(seconds[:9]) <= MAX_SECONDS:
+            allowed = f"between {MIN_SECONDS} and {MAX_SECONDS}"
+            raise Fault("ValidationError", f"DurationSeconds has to be {allowed}, got {seconds[:20]!r}.")
+        return {
+            "AccessKeyId": "ASIATUNEWRIGHT00",
+            "SecretAccessKey": "tunewright",
+            "SessionToken": "tunewright",
+            "Expiration": stamp(self._now() + int(seconds)),
+        }
 
     def _role(self, form: Form) -> Tree:
         name = form.get("RoleName", "")
