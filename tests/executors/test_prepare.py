@@ -170,6 +170,28 @@ def test_commands(workdir: Workdir) -> None:
     assert command(entry, "train.py")[1:] == ("-c", f"ls {workdir.base}/model")
 
 
+@pytest.mark.parametrize("name", ["sagemaker_torch_distributed_enabled", "sagemaker_pytorch_ddp_enabled"])
+def test_scripts_of_several_processes_are_started_by_pytorchs_launcher(name: str, workdir: Workdir) -> None:
+    python, given = "/venv/bin/python", task("train.py", "")
+    many = replace(given, hyperparameters={**given.hyperparameters, "lr": "0.1", name: "true"})
+    alone = {"SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1", "SM_NUM_GPUS": "2"}
+    words = (python, "-m", "torch.distributed.run", "--nnodes=1", "--nproc_per_node=2", "--standalone")
+    assert prepare.plan(many, workdir.base, "train.py", python, alone).command == (*words, "train.py", "--lr", "0.1")
+    assert prepare.plan(many, workdir.base, "pack.train", python, alone).command[6:] == (
+        "-m",
+        "pack.train",
+        "--lr",
+        "0.1",
+    )
+    second = {"SM_HOSTS": '["algo-1","algo-2"]', "SM_CURRENT_HOST": "algo-2", "SM_NUM_GPUS": "0"}
+    command = prepare.plan(many, workdir.base, "train.py", python, second).command
+    assert command[3:7] == ("--nnodes=2", "--nproc_per_node=1", "--node_rank=1", "--master_addr=127.0.0.1")
+    first = prepare.plan(many, workdir.base, "train.py", python, {**second, "SM_CURRENT_HOST": "algo-1"}).command
+    assert first[7] == command[7] and first[7].startswith("--master_port=2")
+    off = replace(given, hyperparameters={**given.hyperparameters, name: "false"})
+    assert prepare.plan(off, workdir.base, "train.py", python, alone).command == (python, "train.py")
+
+
 # ---- what is left ----
 
 

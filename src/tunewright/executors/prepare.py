@@ -18,6 +18,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors import rooms
 from tunewright.executors.contract import arguments, program_parameters, script
 from tunewright.executors.images import Image
+from tunewright.executors.launchers import launcher
 from tunewright.executors.reasons import Refused
 from tunewright.executors.rooms import OPT_ML
 from tunewright.executors.workdir import Workdir
@@ -203,16 +204,17 @@ def plan(task: Task, base: str, program: str | None, python: str, environment: M
         return Plan(_executable(words, environment, directory), directory)
     given = [*arguments(program_parameters(task.hyperparameters)), *training.arguments]
     if program is not None:
-        return Plan((*_runner(program, python, directory), *given), directory)
+        runner = _runner(program, python, directory, launcher(task, environment))
+        return Plan((*runner, *given), directory)
     return Plan((sys.executable, "-m", _algorithm(training.algorithm or ""), *given), directory)
 
 
-def _runner(program: str, python: str, directory: str) -> tuple[str, ...]:
+def _runner(program: str, python: str, directory: str, launched: tuple[str, ...]) -> tuple[str, ...]:
     if program.endswith(".py"):
-        return (python, program)
+        return (python, *launched, program)
     path = f"{directory}/{program}"
     if not os.path.isfile(path):
-        return (python, "-m", program)
+        return (python, *launched, "-m", program)
     if os.access(path, os.X_OK):
         return (path,)
     return ("/bin/sh", program) if program.endswith(".sh") else (python, program)
