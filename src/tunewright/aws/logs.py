@@ -22,7 +22,7 @@ from tunewright.core.ports import FIRST_HOST
 from tunewright.core.reads import Reads, TrialQuery, TrialView
 
 GROUP = "/aws/sagemaker/TrainingJobs"
-MOST_EVENTS, MOST_BYTES, MOST_STREAMS, MOST_SEARCHED = 10_000, 1 << 20, 50, 100_000
+MOST_EVENTS, MOST_BYTES, MOST_STREAMS, MOST_SEARCHED = 10_000, 1 << 20, 50, 50_000
 _STREAM = re.compile(r"(.*)/(algo-[1-9][0-9]{0,5})-[0-9]+")
 _TOKEN = re.compile(r"([fb])/([0-9]{1,15})")
 
@@ -164,7 +164,7 @@ class Logs:
             name, book = books[place]
             low, high = _window(request, book)
             first = max(low, offset)
-            events = _fitting(book.events(first, max(0, min(high - first, room))))
+            events = book.events(first, max(0, min(high - first, room, MOST_EVENTS)))
             for event in events:
                 room, offset = room - 1, event.index + 1
                 if matches(event.message):
