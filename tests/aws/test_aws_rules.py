@@ -384,7 +384,7 @@ def test_extended_grid_counts_integers(world: World) -> None:
 
 
 def test_a_grid_that_cannot_be_counted_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "MOST_LOOKS", 3)
+    monkeypatch.setattr(counting, "MOST_WORK", 3)
     request = of_ranges(CATEGORICAL, None, Strategy="Grid")
     request = changed(request, "TrainingJobDefinition.StaticHyperParameters._tunewright", '{"forbidden": ["a == b"]}')
     _, message = world.refused(CREATE, request, strict=False)

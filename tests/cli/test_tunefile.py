@@ -413,6 +413,17 @@ def test_a_table_that_is_none_is_shown_how_one_looks(place: Path) -> None:
             lambda data: data.update(forbidden=["lr >= 0.15"], initial_points=[{"lr": 0.16}]),
             "initial_points[0]: is forbidden by 'lr >= 0.15'",
         ),
+        (
+            lambda data: data.update(
+                parameters={
+                    "lr": {"type": "continuous", "min": 2, "max": 1},
+                    "k": {"type": "categorical", "values": ["a"]},
+                },
+                forbidden=["lr => 0"],
+                initial_points=[{"k": "a"}],
+            ),
+            "parameters.lr: MinValue 2 is greater than MaxValue 1; swap them",
+        ),
         (put("strategy", value="hyperband"), "Did you mean 'Hyperband'?"),
         (put("hyperband", value={"min_resource": 9, "max_resource": 3}), "9 is greater than max_resource 3"),
         (put("max_jobs", value=0), "0 is too small; the smallest allowed is 1"),

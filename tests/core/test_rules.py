@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.core import counting
-from tunewright.core.conditions import Rule, truth
 from tunewright.core.rules import Rules, compiled
 from tunewright.core.space import (
     CategoricalParameter,
@@ -66,7 +65,7 @@ def test_counting_by_hand() -> None:
     assert wide.size() == 10**9 - 1 + 5
     only = Space({"lr": LR}, forbidden=("lr != 0.5",))
     assert only.size() == 1
-    assert counting.find(only.parameters, only.rules) == {"lr": 0.5}
+    assert only.finder().find() == {"lr": 0.5}
     assert Space({"lr": LR, "k": OPT}, conditions={"lr": "k == sgd"}).size() is None
 
 
@@ -83,8 +82,7 @@ def test_many_independent_rules_are_counted() -> None:
 
 def test_what_rules_cannot_tell_apart_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dozen parameters in a chain of rules: no walk through their combinations, of which there are many."""
-    asked: list[Rule] = []
-    monkeypatch.setattr(counting, "truth", lambda rule, point: asked.append(rule) or truth(rule, point))
+    monkeypatch.setattr(counting, "MOST_WORK", 1500)
 
     def chain(size: int, values: int) -> Space:
         parameters = {f"p{i}": CategoricalParameter([f"v{j}" for j in range(values)]) for i in range(size)}
@@ -99,7 +97,49 @@ def test_what_rules_cannot_tell_apart_is_counted_once(monkeypatch: pytest.Monkey
     assert Space(chain(12, 3).parameters, nested).size() == 2**13 - 1
     star = {f"p{i}": f"p0 != v{i % 10}" for i in range(1, 12)}
     assert Space(chain(12, 10).parameters, star).problems(strict=False) == []
-    assert len(asked) < 3000
+
+
+def pairs(size: int) -> tuple[dict[str, Parameter], str]:
+    """Parameters, and a rule that speaks of each first half's parameter together with one of the second half."""
+    names = [f"p{i}" for i in range(size)]
+    text = " or ".join(f"{a} == v0 and {b} == v1" for a, b in zip(names[: size // 2], names[size // 2 :], strict=True))
+    return {name: CategoricalParameter(["v0", "v1", "v2"]) for name in names}, text
+
+
+def test_rules_too_dense_to_count_are_given_up_after_so_many_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent: list[int] = []
+    spend = counting.Work.spend
+    monkeypatch.setattr(counting.Work, "spend", lambda work, count: spent.append(count) or spend(work, count))
+    parameters, text = pairs(100)
+    dense = Space(parameters, forbidden=(text,))
+    assert dense.problems(strict=False) == [] and dense.size() is None
+    assert len(spent) < sum(spent) < 1.1 * counting.MOST_WORK
+    parameters, text = pairs(12)
+    assert Space(parameters, forbidden=(text,)).size() == 8**6
+
+
+def test_whoever_looks_for_points_gives_up_once_and_for_all() -> None:
+    """Nine holes for ten pigeons: nobody finds out, and no condition behind them is looked at for as long again."""
+    holes = [f"v{j}" for j in range(9)]
+    parameters: dict[str, Parameter] = {f"p{i}": CategoricalParameter(holes) for i in range(10)}
+    apart = tuple(f"p{i} == p{j}" for i in range(10) for j in range(i))
+    impossible = Space(parameters, forbidden=apart)
+    finder = impossible.finder()
+    with pytest.raises(counting.Uncounted):
+        finder.find()
+    with pytest.raises(counting.Uncounted):
+        finder.find({f"p{i}": holes[i] for i in range(8)})
+    assert impossible.finder().find({f"p{i}": holes[i] for i in range(8)}) is None, "it would have been found out"
+    assert finder.possible() and impossible.problems(strict=False) == []
+
+
+def test_a_thousand_parameters_that_hang_together_are_not_counted() -> None:
+    parameters = {f"p{i}": OPT for i in range(1000)}
+    nested = Space(parameters, {f"p{i}": f"p{i - 1} == sgd" for i in range(1, 1000)})
+    chain = tuple(f"p{i} == sgd and p{i + 1} == sgd" for i in range(999))
+    for space in (nested, Space(parameters, forbidden=chain)):
+        assert space.problems(strict=False) == [] and space.size() is None
+    assert Space(parameters, forbidden=chain[::2]).size() == 3**500
 
 
 def test_a_space_with_few_points_among_many_dead_ends_is_not_counted() -> None:
@@ -114,7 +154,7 @@ def test_parameters_compared_with_one_another() -> None:
     assert space.size() == len(all_points(space)) == 21
     chain = {name: ContinuousParameter(0.0, 1.0) for name in "abcd"}
     ordered = Space(chain, forbidden=("a >= b", "b >= c", "c >= d"))
-    found = counting.find(ordered.parameters, ordered.rules)
+    found = ordered.finder().find()
     assert found is not None and ordered.contains(found)
     assert Space(chain, forbidden=("a >= b", "b >= a")).problems(strict=False)
 
@@ -147,11 +187,11 @@ def test_counting_agrees_with_trying_all(conditions: dict[str, str], forbidden: 
         return
     points = all_points(space)
     assert space.size() == len(points)
-    found = counting.find(space.parameters, space.rules)
+    found = space.finder().find()
     assert (found is None) == (not points)
     assert found is None or space.contains(found)
     for name in conditions:
-        reached = counting.find(space.parameters, space.rules, needed=(name,))
+        reached = space.finder().find(needed=(name,))
         assert (reached is not None) == any(name in point for point in points)
 
 

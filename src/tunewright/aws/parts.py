@@ -107,7 +107,7 @@ def space_of(part: Part) -> Space:
 def points_of(part: Part) -> tuple[Point, ...]:
     """The points to try first of a definition that the rules found nothing wrong with."""
     space = space_of(part)
-    return tuple(space.read_point(point)[0] for point in _options(part).get("initial_points", []))
+    return tuple(space.read_values(point)[0] for point in _options(part).get("initial_points", []))
 
 
 def space_problems(part: Part, *, strict: bool) -> list[Problem]:

@@ -16,12 +16,13 @@ def extended_problems(part: Part) -> Iterator[Problem]:
     if not points or space_problems(part, strict=False):
         return
     space = space_of(part)
+    finder = space.finder()
     for number, point in enumerate(points, start=1):
         where = f"{part.extension_path}.initial_points.{number}"
         if not isinstance(point, dict):
             yield Problem(where, f"must be an object of parameter name to value, got {point!r}.")
             continue
-        for problem in space.read_point(point)[1]:
+        for problem in space.read_point(point, finder)[1]:
             yield Problem(f"{where}: {problem.path}" if problem.path else where, problem.message)
 
 

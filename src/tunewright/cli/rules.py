@@ -245,12 +245,16 @@ def _ruled(data: Mapping[str, Plain]) -> Iterator[Finding]:
     texts = {name: str(text) for name, text in conditions.items()}
     rules = [str(text) for text in forbidden] if isinstance(forbidden, list) else []
     ruled, found = with_rules(parameters.parameters, numbers, texts, rules)
-    if not parameters.problems(strict=False):
-        found += ruled.problems(strict=False)
-        for problem in found:
-            yield _where(problem.path, steps), problem.message, False
-    for place, point in enumerate(points if isinstance(points, list) and not found else []):
-        for problem in ruled.read_point(point if isinstance(point, dict) else {})[1]:
+    if parameters.problems(strict=False):
+        return
+    found += ruled.problems(strict=False)
+    for problem in found:
+        yield _where(problem.path, steps), problem.message, False
+    if found or not isinstance(points, list):
+        return
+    finder = ruled.finder()
+    for place, point in enumerate(points):
+        for problem in ruled.read_point(point if isinstance(point, dict) else {}, finder)[1]:
             where: Where = ("initial_points", place, *([problem.path] if problem.path else []))
             yield where, problem.message, False
 

@@ -7,6 +7,7 @@ unknown, so that a condition on it does not hold either. A point has values for 
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,14 +81,21 @@ def compiled(names: tuple[str, ...], conditions: tuple[tuple[str, str], ...], fo
         ValueError: a text cannot be read, or conditions go round in a circle.
     """
     read = {name: parse(text, names) for name, text in conditions}
-    order, left = [], list(names)
-    while left:
-        ready = [n for n in left if n not in read or not set(names_in(read[n])) & set(left)]
-        if not ready:
-            raise ValueError(f"the conditions of {', '.join(left)} go round in a circle")
-        order.append(ready[0])
-        left.remove(ready[0])
+    order, left = _in_order(names, read)
+    if left:
+        raise ValueError(f"the conditions of {', '.join(left)} go round in a circle")
     return Rules(tuple(order), read, tuple(parse(text, names) for text in forbidden))
+
+
+def _in_order(names: Iterable[str], conditions: Mapping[str, Rule]) -> tuple[list[str], list[str]]:
+    """Names, each after those that its condition speaks of, else as they come; and those that wait for ever."""
+    needs = {name: names_in(rule) for name, rule in conditions.items()}
+    order: list[str] = []
+    left = dict.fromkeys(names)
+    while ready := [*itertools.islice((name for name in left if left.keys().isdisjoint(needs.get(name, ()))), 1)]:
+        order += ready
+        del left[ready[0]]
+    return order, list(left)
 
 
 def rule_problems(
@@ -165,7 +173,7 @@ def _impossible(name: str, parameter: Parameter, literal: Literal) -> Iterator[s
 
 def _circles(conditions: Mapping[str, Rule]) -> Iterator[Problem]:
     """Parameters whose being active hangs on themselves."""
-    for name in conditions:
+    for name in _in_order(conditions, conditions)[1]:
         seen: list[str] = [name]
         trail = _way_back(name, name, conditions, seen)
         if trail:

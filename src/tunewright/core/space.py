@@ -7,7 +7,7 @@ listed for categorical ones (always `str` when the space came over the wire).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tunewright.core import counting
@@ -78,27 +78,37 @@ class Space:
         rules = self.rules
         if rules.none:
             return []
-        if not self._possible():
+        finder = self.finder()
+        if not finder.possible():
             text = "leaves nothing: every combination of values is forbidden; drop or loosen one of the rules."
             return [Problem("forbidden", text)]
         return [
             Problem(f"conditions.{name}", f"{self.conditions[name]!r} can never hold; correct it, or drop {name!r}.")
             for name in rules.conditions
-            if not self._possible(needed=(name,))
+            if not finder.possible(needed=(name,))
         ]
 
-    def _possible(self, fixed: Point | None = None, needed: Collection[str] = ()) -> bool:
-        """Whether some allowed point has these values, and these parameters; yes where it cannot be told."""
-        try:
-            return counting.find(self.parameters, self.rules, fixed, needed) is not None
-        except counting.Uncounted:
-            return True
+    def finder(self) -> counting.Finder:
+        """Looks for allowed points; `problems` has found nothing wrong with the rules."""
+        return counting.Finder(self.parameters, self.rules)
 
-    def read_point(self, point: Mapping[str, object]) -> tuple[dict[str, Value], list[Problem]]:
+    def read_point(
+        self, point: Mapping[str, object], finder: counting.Finder | None = None
+    ) -> tuple[dict[str, Value], list[Problem]]:
         """A point that somebody wants tried, in native values; it may leave parameters out. And what is wrong with it.
 
         Problems are named after their parameter, or "" when they are the whole point's.
+
+        Args:
+            finder: this space's own, for those who read many points: what it may look at is for all of them.
         """
+        values, found = self.read_values(point)
+        if found or self.rules.none:
+            return values, found
+        return values, self._unlawful(values, finder or self.finder())
+
+    def read_values(self, point: Mapping[str, object]) -> tuple[dict[str, Value], list[Problem]]:
+        """`read_point` without a look at the rules."""
         values: dict[str, Value] = {}
         found: list[Problem] = []
         for name, value in point.items():
@@ -109,12 +119,12 @@ class Space:
                 found.append(Problem(name, f"{value!r} is not among its values; {remedy(parameter)}."))
             else:
                 values[name] = native
-        return values, found or self._unlawful(values)
+        return values, found
 
-    def _unlawful(self, values: Point) -> list[Problem]:
+    def _unlawful(self, values: Point, finder: counting.Finder) -> list[Problem]:
         """The rules that a part of a point breaks, whatever the rest of it is."""
         found: list[Problem] = []
-        if self.rules.none or self._possible(values):
+        if finder.possible(values):
             return found
         broken = self.rules.broken(values)
         if broken is not None:
@@ -122,7 +132,7 @@ class Space:
         active = self.rules.active(values)
         idle = [name for name in values if name in self.conditions and name not in active]
         for name in idle:
-            if not self._possible({other: v for other, v in values.items() if other not in idle or other == name}):
+            if not finder.possible({other: v for other, v in values.items() if other not in idle or other == name}):
                 text = f"is not active here: its condition is {self.conditions[name]!r}; leave it out."
                 found.append(Problem(name, text))
         return found or [Problem("", "cannot be completed: whatever the other values are, a rule forbids it.")]

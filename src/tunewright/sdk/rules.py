@@ -101,12 +101,13 @@ def extended_problems(space: Space, extensions: Mapping[str, object], *, alone: 
     found = found + ruled.problems(strict=False)
     if found:
         return found
+    finder = ruled.finder()
     for place, point in enumerate(given.get("initial_points", ())):
         where = f"initial_points[{place}]"
         if not isinstance(point, Mapping):
             found.append(Problem(where, f"is a dictionary of parameter name to value, got {point!r}."))
             continue
-        for problem in ruled.read_point(point)[1]:
+        for problem in ruled.read_point(point, finder)[1]:
             found.append(Problem(f"{where}.{problem.path}" if problem.path else where, problem.message))
     return found
 

@@ -15,8 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tunewright.core import counting
 from tunewright.core.conditions import Rule, names_in, truth
+from tunewright.core.counting import MOST_WORK, Finder, Uncounted
 from tunewright.core.errors import Invalid
 from tunewright.core.space import Point, Space, Value
 from tunewright.search.activity import Activity
@@ -24,6 +24,8 @@ from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.axes import Axis, CategoricalAxis, axis_of
 
 _SWEEPS = 4
+_PATIENCE = 10 * MOST_WORK
+"""A search goes on for longer than the check of a request, for which somebody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,10 @@ class Cube:
         Raises:
             Invalid: no allowed row was found.
         """
-        parameters, rules = self.space.parameters, self.activity.rules
+        finder = Finder(self.space.parameters, self.activity.rules, _PATIENCE)
         try:
-            point = counting.find(parameters, rules, shuffle=lambda each: [each[i] for i in rng.permutation(len(each))])
-        except counting.Uncounted:
+            point = finder.find(shuffle=lambda each: [each[i] for i in rng.permutation(len(each))])
+        except Uncounted:
             point = None
         if point is None:
             raise Invalid.one("forbidden", "no allowed combination of values was found; loosen one of the rules.")

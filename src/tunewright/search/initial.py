@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tunewright.core import counting
+from tunewright.core.counting import Finder, Uncounted
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Point, Space, Value
 from tunewright.search.encode import Cube
@@ -29,8 +29,9 @@ def read_points(space: Space, listed: object) -> tuple[Point, ...]:
         raise Invalid.one("initial_points", text)
     points: list[Point] = []
     problems: list[Problem] = []
+    finder = space.finder()
     for place, entry in enumerate(listed):
-        point, wrong = space.read_point(entry)
+        point, wrong = space.read_point(entry, finder)
         points.append(point)
         where = f"initial_points[{place}]"
         problems += [Problem(f"{where}.{p.path}" if p.path else where, p.message) for p in wrong]
@@ -77,7 +78,10 @@ def _complete(cube: Cube, wanted: Point, base: Point | None, seed: list[int]) ->
         point = {name: drawn[name] for name in cube.names if name in active}
         if set(wanted) <= active and cube.activity.rules.allows(point):
             return point
-    found = counting.find(cube.space.parameters, cube.activity.rules, wanted)
+    try:
+        found = Finder(cube.space.parameters, cube.activity.rules).find(wanted)
+    except Uncounted:
+        found = None
     if found is None:
         raise Invalid.one("initial_points", f"{dict(wanted)!r} cannot be completed to an allowed configuration.")
     return found
