@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-for room in ("store", "growth", "executor", "functions", "overhead", "service"):
+for room in ("store", "growth", "executor", "functions", "overhead", "loglines", "service"):
     name = f"benchmarks.{room}"
     print(f"== {name}", flush=True)
     sys.argv = [name]

@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import re2
 
@@ -43,6 +43,8 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _COMMAS = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
 _GOES_ON = re.compile(r"[eE][-+]?\d+|(?:,\d{3})+(?!\d)(?:\.\d+)?|\.\d+")
 """More of a number, behind digits that a pattern captured: an exponent, thousands, a fraction."""
+_MORE = frozenset("eE,.")
+"""What more of a number begins with."""
 
 
 def parse_number(text: str) -> float | None:
@@ -69,9 +71,8 @@ def split_lines(data: bytes, *, final: bool) -> tuple[list[str], int]:
     return lines, last
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A pattern's match in a line.
+class Found(NamedTuple):
+    """A pattern's match in a line; a tuple, since a log may hold millions.
 
     Args:
         value: the number that was captured, if it is one.
@@ -100,23 +101,27 @@ def _found(metric: str, pattern: Pattern, line: str) -> Found | None:
 
     Digits alone may be a colour's number, which a pattern such as `acc.*?([0-9.]+)` comes upon first.
     """
-    found = _found_as_is(metric, pattern, line)
+    match = pattern.first(line)
+    found = None if match is None else _read(metric, *match)
     if "\x1b" in line and (found is None or found.value is None or found.captured.strip().isdigit()):
-        return _found_as_is(metric, pattern, plain(line)) or found
+        match = pattern.first(plain(line))
+        return found if match is None else _read(metric, *match)
     return found
 
 
-def _found_as_is(metric: str, pattern: Pattern, line: str) -> Found | None:
-    match = pattern.first(line)
-    if match is None:
-        return None
-    captured, after = match[0].strip(), match[1]
+def _read(metric: str, captured: str, after: str) -> Found:
+    """What was captured, and whether it is all of its number."""
     value = parse_number(captured)
-    if value is None or after[:1] not in {"e", "E", ",", "."} or not captured[-1:].isdigit():
-        return Found(metric, match[0], value)
-    more = _GOES_ON.match(after)
-    cut = more is not None and (after[0] in "eE" or captured.lstrip("+-").isdigit())
-    return Found(metric, match[0], value, f"{captured}{more[0]}" if more is not None and cut else "")
+    whole = "" if value is None or after[:1] not in _MORE else _whole(captured.strip(), after)
+    return Found(metric, captured, value, whole)
+
+
+def _whole(captured: str, after: str) -> str:
+    """The number that digits and what follows them are, where that is more than the digits; else ""."""
+    more = _GOES_ON.match(after) if captured[-1:].isdigit() else None
+    if more is None or (after[0] not in "eE" and not captured.lstrip("+-").isdigit()):
+        return ""
+    return f"{captured}{more[0]}"
 
 
 class Scraper:
@@ -157,10 +162,11 @@ class Scraper:
         shown: list[tuple[int, float]] = []
         for place, line in enumerate(lines):
             for name, pattern in live:
-                found = self._match(name, pattern, line)
-                if found is not None and found.value is not None:
-                    observations.append(Observation(name, found.value, at))
-                    shown += [(place, found.value)] if name == self._objective else []
+                value = self._value(name, pattern, line)
+                if value is not None:
+                    observations.append(Observation(name, value, at))
+                    if name == self._objective:
+                        shown.append((place, value))
         if not self._seen:
             self._remember(lines, observations)
         if shown:
@@ -203,18 +209,21 @@ class Scraper:
                         )
         return ""
 
-    def _match(self, name: str, pattern: Pattern, line: str) -> Found | None:
+    def _value(self, name: str, pattern: Pattern, line: str) -> float | None:
+        """The number that a pattern finds in a line; what else there is to say of its match is remembered."""
         try:
             found = _found(name, pattern, line)
         except TimeoutError:
             self._slow.add(name)
             return None
-        if found is not None and found.value is None:
+        if found is None:
+            return None
+        if found.value is None:
             self._useless.setdefault(name, []).append(found.captured[:80])
             del self._useless[name][:-1000]
-        if found is not None and found.whole and name == self._objective:
+        if found.whole and name == self._objective:
             self._odd = self._odd or f"the pattern of {name!r} took {found.captured} of {found.whole}{remedy(found)}"
-        return found
+        return found.value
 
     def pushed(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
         """Observations in a chunk of the file that `report()` appends to, and the bytes consumed."""

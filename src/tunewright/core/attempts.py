@@ -55,27 +55,29 @@ def reported(draft: Draft, event: Reported) -> None:
     # A verdict rests on the numbers it saw: what the program prints after it changes nothing.
     frozen = trial.cause in (StopCause.EARLY, StopCause.MAX_RESOURCE)
     objective = draft.job.spec.definitions[trial.definition].objective
+    epoch, last = trial.epoch, trial.last
+    # A log may hold objectives by the hundred thousand: the trial is made anew once for all of them.
     for seen in () if frozen else event.observations:
         if objective is not None and seen.metric == objective.metric:
-            trial = _emitted(draft, trial, seen)
+            epoch, last = max(epoch, _emitted(draft, trial, seen, epoch)), seen.value
         else:
-            draft.points.append(_point(trial, seen, seen.step))
-    draft.put(trial)
+            draft.points.append(_point(trial, seen, seen.step, objective=False))
+    draft.put(replace(trial, epoch=epoch, last=last))
 
 
-def _point(trial: Trial, seen: Observation, epoch: int | None, *, objective: bool = False) -> CurvePoint:
+def _point(trial: Trial, seen: Observation, epoch: int | None, *, objective: bool) -> CurvePoint:
     return CurvePoint(trial.number, trial.origin, seen.metric, epoch, seen.value, seen.at, objective)
 
 
-def _emitted(draft: Draft, trial: Trial, seen: Observation) -> Trial:
-    """The trial after it emitted its objective; the epoch is the step it named, else the next index."""
-    epoch = trial.epoch + 1 if seen.step is None else seen.step
+def _emitted(draft: Draft, trial: Trial, seen: Observation, before: int) -> int:
+    """Take in a value of the objective; its epoch is the step it named, else the one after the largest `before` it."""
+    epoch = before + 1 if seen.step is None else seen.step
     draft.points.append(_point(trial, seen, epoch, objective=True))
     draft.facts.append(Emitted(trial.number, epoch, seen.value))
-    alone = draft.job.spec.replicates == 1
-    if alone and math.isfinite(seen.value) and completion.reached_target(draft.job, seen.value):
+    reached = completion.reached_target(draft.job, seen.value) and math.isfinite(seen.value)
+    if reached and draft.job.spec.replicates == 1:
         draft.end(completion.target_ending(draft.job, trial, seen.value, draft.at))
-    return replace(trial, epoch=max(trial.epoch, epoch), last=seen.value)
+    return epoch
 
 
 def judged(draft: Draft, event: Judged) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tunewright.core.history import Fact
 from tunewright.core.job import Ending, Job
 from tunewright.core.trial import Trial, TrialStatus
 
 
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """A row of a metric's curve: the value of `metric` at `epoch`; a repeated epoch replaces."""
+class CurvePoint(NamedTuple):
+    """A row of a metric's curve: the value of `metric` at `epoch`; a repeated epoch replaces.
+
+    A tuple, since a log may hold hundreds of thousands.
+    """
 
     number: int
     attempt: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import Compiled, Dialect
@@ -53,6 +54,14 @@ class Prepared:
     def _arguments(self, row: Row) -> Any:
         if self._fixed:
             row = {**self._fixed, **row}
+        return self._pick(row)
+
+    @cached_property
+    def _pick(self) -> Callable[[Row], Any]:
+        """What the driver is given of a row; curves have rows by the hundred thousand."""
+        names = list(self._compiled.params)
         if self._order is None:
-            return {name: row[name] for name in self._compiled.params}
-        return tuple([row[name] for name in self._order])
+            return lambda row: {name: row[name] for name in names}
+        if len(self._order) > 1:
+            return itemgetter(*self._order)
+        return lambda row: tuple([row[name] for name in self._order or ()])

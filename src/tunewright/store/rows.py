@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tunewright.core.change import Change, CurvePoint
 from tunewright.core.events import Event
@@ -40,6 +41,7 @@ def key_of(name: str) -> str:
     return name.lower()
 
 
+@lru_cache(maxsize=1024)
 def metric_in(metric: str) -> str:
     """A metric's name as text that every database takes, whatever a training program called it."""
     return json.dumps(metric)[1:-1]
