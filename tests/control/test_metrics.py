@@ -220,15 +220,34 @@ def test_trying_a_pattern_gives_the_same_answers_as_a_job() -> None:
         (b"acc=3,2", 3.0, ""),
         (b"acc=3 epochs", 3.0, ""),
         (b"acc=0.5else", 0.5, ""),
+        (b"acc=1,234.5", 1.0, "took 1 of 1,234.5; print numbers without commas"),
+        (b"acc=-1,234, loss=2", -1.0, "took -1 of -1,234; print numbers without commas"),
+        (b"acc=12,345,678,901,234,567", 12.0, "took 12 of 12,345,678,901,234,567; print numbers without commas"),
+        (b"acc=0.5,123,456", 0.5, ""),
+        (b"acc=0,123,456", 0.0, ""),
+        (b"acc=1234,567", 1234.0, ""),
+        (b"acc=5,123,45", 5.0, ""),
+        (b"acc=5,123,456,789,12.5", 5.0, ""),
+        (b"acc=5,123.5,6", 5.0, ""),
     ],
 )
 def test_a_number_of_which_only_the_beginning_is_captured_is_remarked_upon(
     printed: bytes, taken: float, says: str
 ) -> None:
-    reader = scraper("acc=([0-9.]+)")
+    reader = scraper("acc=(-?[0-9.]+)")
     assert values(reader, printed) == [taken]
     assert reader.note() == (f"the pattern of 'acc' {says}" if says else "")
-    assert bool(try_pattern("acc=([0-9.]+)", printed)[0][1].whole) == bool(says)
+    assert bool(try_pattern("acc=(-?[0-9.]+)", printed)[0][1].whole) == bool(says)
+
+
+@pytest.mark.parametrize("lines", [[b"acc=0.5,123,456\n", b"acc=1,123,456\n"], [b"acc=1,123,456\n", b"acc=1,99,456\n"]])
+def test_columns_that_look_like_thousands_in_some_lines_are_not_remarked_upon(lines: list[bytes]) -> None:
+    reader = scraper("acc=([0-9.]+)")
+    assert len([value for line in lines for value in values(reader, line)]) == 2
+    assert reader.note() == ""
+    assert not any(found.whole for _, found in try_pattern("acc=([0-9.]+)", b"".join(lines)))
+    values(reader, b"acc=1.2e-05\n")
+    assert "took 1.2 of 1.2e-05" in reader.note()
 
 
 def test_a_group_that_leaves_out_the_fraction_is_remarked_upon() -> None:
@@ -315,6 +334,20 @@ def test_the_same_value_in_lines_of_their_own_between_bars_is_none_read_off_a_ba
     for part in [b"\r10%", b"\r100%\n", b"INFO acc=0.1\n\r10%\r"] * 6:
         reader.log(part, 0.0, final=False)
     assert reader.note() == ""
+
+
+@pytest.mark.parametrize(("other", "says"), [("stderr", False), ("stdout", True)])
+def test_a_line_of_one_stream_is_none_that_the_other_draws_again(other: str, says: bool) -> None:
+    reader = Scraper([MetricDefinition("acc", "acc=([0-9.]+)")], "acc", judged=True)
+    for _ in range(6):
+        reader.log(b"acc=0.1\r", 0.0, final=False)
+        reader.log(b"acc=0.2\r", 0.0, final=False, stream="stderr")
+    assert "print it once per epoch" in reader.note(), "each stream has a bar of its own"
+    reader = Scraper([MetricDefinition("acc", "acc=([0-9.]+)")], "acc", judged=True)
+    for value in range(6):
+        reader.log(b"acc=0.%d\r" % value, 0.0, final=False)
+        reader.log(b"acc=0.%d" % value + (b"\r" if other == "stdout" else b"\n"), 0.0, final=False, stream=other)
+    assert ("print it once per epoch" in reader.note()) == says
 
 
 def test_a_nan_before_other_values_is_a_gap_and_not_remarked_upon() -> None:

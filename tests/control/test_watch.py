@@ -106,3 +106,16 @@ def test_an_end_is_told_at_its_own_time() -> None:
     one.exit = ExitReport("job-001", 1, 0, started=5.0, ended=8.0)
     end = one.told(trial(), one.read(streams, 10.0), 10.0)[-1]
     assert isinstance(end, Exited) and (end.at, end.started) == (8.0, 5.0)
+
+
+@pytest.mark.parametrize(("stream", "says"), [("stderr", ""), ("stdout", "print it once per epoch")])
+def test_what_stderr_prints_draws_no_line_of_stdout_again(stream: str, says: str) -> None:
+    training = Training(metrics=(MetricDefinition("loss", "loss=(.*?);"),))
+    one = Watch.of(Task("job", "job-001", 1, 1, training, {}, objective="loss"), trial(), judged=True)
+    streams = Streams()
+    streams.data |= {"stdout": b"", "stderr": b""}
+    for epoch in range(6):
+        streams.data["stdout"] += b"loss=%d;\r" % epoch
+        streams.data[stream] += b"loss=%d;\r" % epoch
+        one.position = one.read(streams, 1.0).position
+    assert (says in one.scraper.note()) and bool(says) == bool(one.scraper.note())

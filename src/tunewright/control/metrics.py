@@ -11,7 +11,9 @@ import contextlib
 import itertools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import re2
@@ -41,8 +43,10 @@ MOST_SUSPECTS = 1000
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 """What terminals take for colours and movements."""
 _COMMAS = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
-_GOES_ON = re.compile(r"[eE][-+]?\d+|(?:,\d{3})+(?!\d)(?:\.\d+)?|\.\d+")
-"""More of a number, behind digits that a pattern captured: an exponent, thousands, a fraction."""
+_GOES_ON = re.compile(r"[eE][-+]?\d+|\.\d+")
+"""More of a number, behind digits that a pattern captured: an exponent, a fraction."""
+_BEGINNING, _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}"), re.compile(r"(?:,\d{3})+(?:\.\d+)?(?![.,]?\d)")
+"""A number with commas, up to the first one and from there."""
 _MORE = frozenset("eE,.")
 """What more of a number begins with."""
 
@@ -77,12 +81,14 @@ class Found(NamedTuple):
     Args:
         value: the number that was captured, if it is one.
         whole: the number in the line, where the capture is only the beginning of it; else "".
+        apart: a comma behind it parts it from the next number, as in a table.
     """
 
     metric: str
     captured: str
     value: float | None
     whole: str = ""
+    apart: bool = False
 
 
 def remedy(found: Found) -> str:
@@ -112,16 +118,35 @@ def _found(metric: str, pattern: Pattern, line: str) -> Found | None:
 def _read(metric: str, captured: str, after: str) -> Found:
     """What was captured, and whether it is all of its number."""
     value = parse_number(captured)
-    whole = "" if value is None or after[:1] not in _MORE else _whole(captured.strip(), after)
-    return Found(metric, captured, value, whole)
+    if value is None or after[:1] not in _MORE:
+        return Found(metric, captured, value)
+    return Found(metric, captured, value, *_whole(captured.strip(), after))
 
 
-def _whole(captured: str, after: str) -> str:
-    """The number that digits and what follows them are, where that is more than the digits; else ""."""
-    more = _GOES_ON.match(after) if captured[-1:].isdigit() else None
-    if more is None or (after[0] not in "eE" and not captured.lstrip("+-").isdigit()):
-        return ""
-    return f"{captured}{more[0]}"
+def _whole(captured: str, after: str) -> tuple[str, bool]:
+    """`whole` and `apart` of a capture, by what follows it."""
+    if not captured[-1:].isdigit():
+        return "", False
+    if after[0] == ",":
+        more = _THOUSANDS.match(after) if _BEGINNING.fullmatch(captured) else None
+        return (f"{captured}{more[0]}", False) if more else ("", after[1:2].isdigit())
+    more = _GOES_ON.match(after)
+    if more is None or (after[0] == "." and not captured.lstrip("+-").isdigit()):
+        return "", False
+    return f"{captured}{more[0]}", False
+
+
+@dataclass(slots=True)
+class _Bar:
+    """The line that a stream is at, which a carriage return may draw again.
+
+    Args:
+        before: the objective's last value in it.
+        again: how often a value was the one before.
+    """
+
+    before: float | None = None
+    again: int = 0
 
 
 class Scraper:
@@ -137,17 +162,17 @@ class Scraper:
         self._defined = any(d.name == objective for d in definitions)
         self._tokens = _tokens(objective, [d.regex for d in definitions if d.name == objective])
         self._useless: dict[str, list[str]] = {}
-        self._odd = self._passed = ""
+        self._odd = self._passed = self._commas = ""
+        self._apart = False
         self._judged = judged
-        self._before: float | None = None
-        self._again = 0
+        self._bars = defaultdict[str, _Bar](_Bar)
         self._names: dict[str, int] = {}
         self._slow: set[str] = set()
         self._close: tuple[int, str] = (0, "")
         self._seen = False
 
-    def log(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
-        """Observations in a chunk of stdout or stderr, and the bytes consumed."""
+    def log(self, data: bytes, at: float, *, final: bool, stream: str = "stdout") -> tuple[list[Observation], int]:
+        """Observations in a chunk of a stream, stdout or stderr, and the bytes consumed."""
         lines, consumed = split_lines(data, final=final)
         if not lines:
             return [], consumed
@@ -176,20 +201,20 @@ class Scraper:
             suspects = itertools.islice(filter(_NOT_FINITE.search, map(plain, lines[since:])), MOST_SUSPECTS)
             self._passed = next(filter(None, map(self._passed_over, suspects)), "")
         if self._judged and not self._odd:
-            self._odd = self._redrawn(data[:consumed], shown)
+            self._odd = self._redrawn(self._bars[stream], data[:consumed], shown)
         return observations, consumed
 
-    def _redrawn(self, data: bytes, shown: Sequence[tuple[int, float]]) -> str:
+    def _redrawn(self, bar: _Bar, data: bytes, shown: Sequence[tuple[int, float]]) -> str:
         """A remark on a progress bar that shows the objective's last value time and again, in one and the same line."""
         line = 0
         if shown and b"\r" in data:
             numbers = [n for n, piece in enumerate(data.split(b"\n")) for part in piece.split(b"\r") if part]
             for place, value in shown:
-                self._again += numbers[place] == line and value == self._before
-                line, self._before = numbers[place], value
+                bar.again += numbers[place] == line and value == bar.before
+                line, bar.before = numbers[place], value
         if line < data.count(b"\n"):
-            self._before = None
-        if self._again < MANY_REDRAWS:
+            bar.before = None
+        if bar.again < MANY_REDRAWS:
             return ""
         return (
             f"{self._objective!r} is read off a progress bar, and came again and again with the value before; each time"
@@ -221,8 +246,14 @@ class Scraper:
         if found.value is None:
             self._useless.setdefault(name, []).append(found.captured[:80])
             del self._useless[name][:-1000]
-        if found.whole and name == self._objective:
-            self._odd = self._odd or f"the pattern of {name!r} took {found.captured} of {found.whole}{remedy(found)}"
+        if name == self._objective:
+            self._apart = self._apart or found.apart
+            if found.whole:
+                text = f"the pattern of {name!r} took {found.captured} of {found.whole}{remedy(found)}"
+                if "," in found.whole:
+                    self._commas = self._commas or text
+                else:
+                    self._odd = self._odd or text
         return found.value
 
     def pushed(self, data: bytes, at: float, *, final: bool) -> tuple[list[Observation], int]:
@@ -250,7 +281,8 @@ class Scraper:
 
     def note(self) -> str:
         """Why the objective has not been seen so far; once it was, what is odd about its values, or nothing."""
-        odd = self._odd or self._passed
+        # A table's columns may look like thousands, in some of its lines.
+        odd = self._odd or ("" if self._apart else self._commas) or self._passed
         if self._seen or not self._objective:
             return odd
         useless = self._useless.get(self._objective)
@@ -310,4 +342,6 @@ def try_pattern(pattern: str, data: bytes) -> list[tuple[int, Found]]:
         match = _found("", compiled, line)
         if match is not None:
             found.append((number, match))
+    if any(match.apart for _, match in found):
+        return [(number, match._replace(whole="") if "," in match.whole else match) for number, match in found]
     return found

@@ -16,7 +16,8 @@ import regex
 MOST_ATOMS = 20_000
 TIMEOUT = 0.05
 """Seconds that a pattern outside RE2 may take on one line."""
-_AFTER = 12
+_AFTER = 40
+"""Characters behind a capture that tell whether it was all of its number."""
 
 # In this order: an escape, a class with its escapes, a counted repetition, a parenthesis, any one character.
 _TOKEN = re.compile(

@@ -147,4 +147,6 @@ def _scraped(scraper: Scraper, stream: str, data: bytes, at: float, *, final: bo
     """The observations in a chunk of a stream, and the bytes consumed."""
     if not data:
         return [], 0
-    return (scraper.pushed if stream == "metrics" else scraper.log)(data, at, final=final)
+    if stream == "metrics":
+        return scraper.pushed(data, at, final=final)
+    return scraper.log(data, at, final=final, stream=stream)
