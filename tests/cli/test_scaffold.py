@@ -132,6 +132,52 @@ def test_init_writes_each_field_and_value_once_and_as_it_is(tmp_path: Path) -> N
     assert "--verbose takes no value" in " ".join(made["remarks"])
 
 
+COMMANDS = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--decay", type=float, default=0.1)
+commands = parser.add_subparsers(dest="action")
+train = commands.add_parser("train")
+train.add_argument("--lr", type=float, default=0.1)
+"""
+
+
+def test_init_knows_that_commands_of_argparse_cannot_be_given(tmp_path: Path) -> None:
+    made = read(tmp_path, COMMANDS)
+    assert list(made["parameters"]) == ["decay"] and "hyperparameters" not in made["training"]
+    assert made["remarks"][-1].startswith("action is a positional argument")
+    assert "command is a positional" in read(tmp_path, COMMANDS.replace('dest="action"', ""))["remarks"][-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (f"type=int, default={2**53 + 1}", 2**53 + 1),
+        ("type=int, default=" + "9" * 400, "9" * 400),
+        ("type=float, default=" + "9" * 400, "9" * 400),
+        ("type=float, default=1e308", 1e308),
+        ("type=int, default='auto'", "auto"),
+        ("default=1e400", None),
+        ("type=float, default=-1e400", None),
+        ("type=int, default=2**60", None),
+    ],
+)
+def test_a_default_that_no_range_can_be_made_around_stays_as_it_is(
+    tmp_path: Path, options: str, expected: object
+) -> None:
+    made = read(tmp_path, f'import argparse\np = argparse.ArgumentParser()\np.add_argument("--size", {options})\n')
+    assert list(made["parameters"]) == ["learning_rate"]
+    given = made["training"].get("hyperparameters", {}).get("size")
+    assert str(given) == str(expected) and (given is None) == ("--size" in " ".join(made["remarks"]))
+
+
+def test_what_stays_fixed_and_choices_keep_all_their_digits(tmp_path: Path) -> None:
+    text = 'p.add_argument("--log-every", default=0.123456789)\np.add_argument("--lr", choices=[0.123456789, 1e-05])\n'
+    made = read(tmp_path, text)
+    assert made["training"]["hyperparameters"] == {"log-every": 0.123456789}
+    assert made["parameters"]["lr"]["values"] == [0.123456789, 1e-05]
+
+
 def test_init_knows_which_options_of_click_take_a_value(tmp_path: Path) -> None:
     options = '("-v", "--verbose", count=True, default=0)', '("--shuffle", default=True)', '("--up", flag_value="u")'
     made = read(tmp_path, "".join(f"@click.option{each}\n" for each in options) + "def main(**options): pass\n")

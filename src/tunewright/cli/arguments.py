@@ -76,6 +76,22 @@ def positional(name: str) -> Argument:
     return Argument(name, "str", required=True)
 
 
+def commands(tree: ast.Module) -> tuple[list[Argument], set[str]]:
+    """What `add_subparsers` of argparse wants, and the names of the parsers that `add_parser` makes for it.
+
+    Their arguments can only be given behind a command, which is none of a training job's.
+    """
+    wanted: list[Argument] = []
+    parsers: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called(node) == "add_subparsers":
+            dest = literal(keywords(node).get("dest"), {})
+            wanted.append(positional(dest if isinstance(dest, str) else "command"))
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) == "add_parser":
+            parsers |= {ast.unparse(target) for target in node.targets}
+    return wanted, parsers
+
+
 def parsed(call: ast.Call, constants: Mapping[str, object]) -> Argument | None:
     """What an `add_argument` of argparse says."""
     if not (isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunewright.cli.arguments import MISSING, Argument, called, literal, parsed
+from tunewright.cli.arguments import MISSING, Argument, called, commands, literal, parsed
 from tunewright.cli.decorated import clicked, typed
 from tunewright.core.errors import Invalid
 
@@ -66,7 +66,9 @@ def read_script(path: Path) -> Script:
     constants = dict(_constants(tree))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     calls.sort(key=lambda call: (call.lineno, call.col_offset))
-    read = [found for call in calls if (found := parsed(call, constants)) is not None]
+    wanted, parsers = commands(tree)
+    own = [call for call in calls if not parsers & {ast.unparse(part) for part in ast.iter_child_nodes(call.func)}]
+    read = [*wanted, *(found for call in own if (found := parsed(call, constants)) is not None)]
     arguments = {found.name: found for found in [*read, *clicked(tree, constants), *typed(tree, constants)]}
     printed: dict[str, str] = {}
     for call in calls:

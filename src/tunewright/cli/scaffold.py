@@ -6,7 +6,9 @@ What cannot be known is left for a person, with a comment that says so.
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from collections.abc import Sequence
 
 from tunewright.cli.arguments import Argument
@@ -16,6 +18,8 @@ from tunewright.core.space import Value
 MOST_CHOICES = 30
 _MANY = 10
 """Times the lower end that the upper end is where a logarithmic scale is guessed."""
+_FAR = {"int": 2**53, "float": sys.float_info.max}
+"""No guess goes further: a default there stands for something else than a size, and stays as it is."""
 _Range = tuple[float | None, float | None]
 _NUMBER = "([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
 _SHARE = re.compile(r"drop|momentum|ratio|fraction|subsample|colsample|beta|prob|smooth")
@@ -87,6 +91,9 @@ def _sorted(arguments: Sequence[Argument]) -> tuple[list[str], list[str], list[s
             notes.append(unpassed)
         elif (spec := _range(argument)) is not None:
             tuned.append(f"  {key}: {spec}")
+        elif isinstance(argument.default, float) and not math.isfinite(argument.default):
+            remark = "is left to the script; name a range under parameters to tune it."
+            notes.append(f"The default of {argument.option}, {argument.default}, {remark}")
         elif argument.default is not None:
             fixed.append(f"    {key}: {_scalar(argument.default)}")
         elif argument.required:
@@ -120,7 +127,7 @@ def _range(argument: Argument) -> str | None:
         return f"{{type: categorical, values: [{', '.join(listed)}]}}"
     if isinstance(default, bool) or argument.kind not in ("int", "float") or FIXED.search(argument.name.lower()):
         return None
-    guess = argument.bounds if default is None else _around(argument.name, float(default), argument.kind)
+    guess = argument.bounds if default is None else _around(argument.name, default, argument.kind)
     low, high = _within(guess, argument.bounds)
     if low is None or high is None or low >= high:
         return None
@@ -128,12 +135,22 @@ def _range(argument: Argument) -> str | None:
         return f"{{type: integer, min: {int(low)}, max: {int(high)}}}"
     wide = low > 0 and high >= _MANY * low and not _SHARE.search(argument.name.lower())
     scaling = ", scaling: Logarithmic" if wide else ""
-    return f"{{type: continuous, min: {_scalar(float(low))}, max: {_scalar(float(high))}{scaling}}}"
+    ends = [_scalar(float(format(end, ".6g"))) for end in (low, high)]
+    return f"{{type: continuous, min: {ends[0]}, max: {ends[1]}{scaling}}}"
 
 
-def _around(name: str, default: float, kind: str) -> tuple[float, float]:
+def _around(name: str, default: Value, kind: str) -> _Range:
+    """A range around a default that is a number of this kind."""
+    try:
+        guess = _about(name, int(default), kind) if kind == "int" else _about(name, float(default), kind)
+    except (ValueError, OverflowError):
+        return None, None
+    return guess if max(map(abs, guess)) <= _FAR[kind] else (None, None)
+
+
+def _about(name: str, default: float, kind: str) -> tuple[float, float]:
     if kind == "int":
-        low, high = sorted((int(default) // 2, int(default) * 2))
+        low, high = sorted((default // 2, default * 2))
         return max(1, low) if default > 0 else low, high if high != low else low + 10
     if _SHARE.search(name.lower()) and 0 <= default <= 1:
         return 0.0, 1.0 if default == 1 else 0.99 if default > 0.9 else 0.9
@@ -196,10 +213,10 @@ def _scalar(value: Value) -> str:
         return _quoted(value)
     if isinstance(value, int):
         return str(value)
-    text = format(value, ".6g")
-    if "." not in text:
-        text = text.replace("e", ".0e") if "e" in text else f"{text}.0"
-    return text
+    if not math.isfinite(value):
+        return _quoted(str(value))  # a program takes it as text; YAML's .inf is none
+    text = repr(value)
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
 
 
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
