@@ -109,6 +109,28 @@ def test_what_was_signed_cannot_be_changed(changes: dict[str, Any], keyed_server
     assert (Path(keyed_server.world.objects.root) / "tunewright/k").read_bytes() == b"x" * 5
 
 
+@pytest.mark.parametrize(
+    ("action", "service", "status", "said"),
+    [
+        ("GetCallerIdentity", "sts", 200, b"<Account>"),
+        ("GetCallerIdentity", "iam", 403, b"<Code>SignatureDoesNotMatch</Code>"),
+        ("GetRole&RoleName=a", "iam", 200, b"<RoleName>a<"),
+        ("GetRole&RoleName=a", "sts", 403, b"correct service: 'iam', not 'sts'"),
+        ("ListMetrics", "monitoring", 200, b"<Metrics"),
+        ("ListMetrics", "sts", 403, b"<Code>SignatureDoesNotMatch</Code>"),
+        ("ListRoles", "iam", 400, b"<Code>InvalidAction</Code>"),
+    ],
+)
+def test_a_form_is_signed_for_the_service_of_its_action(
+    action: str, service: str, status: int, said: bytes, keyed_server: Server
+) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("POST", keyed_server.url + "/", data=f"Action={action}".encode(), headers=form)
+    SigV4Auth(Credentials(WRITER.access, WRITER.secret), service, "eu-west-1").add_auth(request)
+    found, body = sent(keyed_server, request)
+    assert found == status and said in body, body
+
+
 def framed(body: bytes, checksum: str) -> bytes:
     return b"%x\r\n%b\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n" % (len(body), body, checksum.encode())
 

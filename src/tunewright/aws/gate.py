@@ -59,12 +59,11 @@ class Gate:
                 return None
             raise
 
-    def admit(self, call: Call, signature: Signature | None, body: bytes | None, service: str = "") -> Visitor:
+    def admit(self, call: Call, signature: Signature | None, body: bytes | None) -> Visitor:
         """Let a request in.
 
         Args:
             body: the whole body, or None when it is streamed and its hash is declared.
-            service: which one it has to be signed for, where that does not follow from the signature.
 
         Raises:
             Denied: it may not come in.
@@ -78,9 +77,6 @@ class Gate:
         key = self._keys.get(signature.access_key)
         if key is None:
             raise Denied(Refusal.UNKNOWN_KEY, "The security token included in the request is invalid.")
-        if service and signature.service != service:
-            text = f"Credential should be scoped to correct service: {service!r}, not {signature.service[:40]!r}."
-            raise Denied(Refusal.MISMATCH, text)
         verify(signature, call, key.secret, self._payload(call, signature, body), self._now())
         return Visitor(signature, key)
 
@@ -106,6 +102,12 @@ class Gate:
         if call.host not in LOCAL_NAMES and not call.host.endswith(".localhost") and call.host != "":
             text = f"Without keys this server answers only under {', '.join(LOCAL_NAMES)}, not {call.host[:80]!r}."
             raise Denied(Refusal.PLACE, text)
+
+    def check_service(self, visitor: Visitor, service: str) -> None:
+        """Raises Denied when a request was signed with a key, and not for the service that it turned out to be for."""
+        if visitor.key is not None and service and visitor.service != service:
+            text = f"Credential should be scoped to correct service: {service!r}, not {visitor.service[:40]!r}."
+            raise Denied(Refusal.MISMATCH, text)
 
     def check_operation(self, visitor: Visitor, operation: str) -> None:
         """Raises Denied when a read-only key asks for a change."""

@@ -92,6 +92,16 @@ class Router:
     def __init__(self, services: Services, gate: Gate, figures: Figures) -> None:
         self._services, self._gate, self._figures = services, gate, figures
         self._threads = ThreadPoolExecutor(8, "tunewright-api")
+        tables = {
+            "sts": (services.identity.sts, STS),
+            "iam": (services.identity.iam, IAM),
+            "monitoring": (services.monitoring.query, XML_NAMESPACE),
+        }
+        self._actions: dict[str, tuple[str, query.Action | None, str]] = {
+            action: (service, act, namespace)
+            for service, (actions, namespace) in tables.items()
+            for action, act in actions.items()
+        }
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -170,7 +180,8 @@ class Router:
         try:
             signature = self._gate.announced(call)
             body = await call.body()
-            visitor = self._gate.admit(call, signature, body, TARGETS.get(prefix, ""))
+            visitor = self._gate.admit(call, signature, body)
+            self._gate.check_service(visitor, TARGETS.get(prefix, ""))
             call.note.service = TARGETS.get(prefix, "unknown")
             self._gate.check_operation(visitor, operation)
             answer = await self._do(self._answer, call, operation, body, visitor)
@@ -218,8 +229,15 @@ class Router:
             body = await call.body()
             visitor = self._gate.admit(call, signature, body)
             form = query.read_form(body, call.query)
-            call.note.service = visitor.service or "sts"
-            answer = await self._do(self._act, call, form, visitor)
+            action = form.get("Action", "")
+            service, act, namespace = self._actions.get(action, ("", None, ""))
+            self._gate.check_service(visitor, service)
+            call.note.service = service or visitor.service or "sts"
+            if act is None:
+                raise Fault("InvalidAction", f"The action {action[:80]!r} is not supported here.")
+            call.note.operation = action
+            self._gate.check_operation(visitor, action)
+            answer = query.answer(action, await self._do(act, form), namespace, call.request_id)
         except Denied as denied:
             answer = self._refused(call, denied, QUERY_CODES)
         except (Gone, Slow):
@@ -227,22 +245,6 @@ class Router:
         except Exception as error:  # whatever it is, it is told as XML
             answer = query.error_answer(self._failed(call, error), call.request_id)
         await send_answer(send, answer)
-
-    def _act(self, call: Call, form: query.Form, visitor: Visitor) -> Answer:
-        action, service = form.get("Action", ""), visitor.service
-        identity, monitoring = self._services.identity, self._services.monitoring
-        tables: dict[str, tuple[dict[str, query.Action], str]] = {
-            "sts": (identity.sts, STS),
-            "iam": (identity.iam, IAM),
-            "monitoring": (monitoring.query, XML_NAMESPACE),
-        }
-        found = [tables[service]] if service in tables else list(tables.values())
-        for methods, namespace in found:
-            if action in methods:
-                call.note.operation = action
-                self._gate.check_operation(visitor, action)
-                return query.answer(action, methods[action](form), namespace, call.request_id)
-        raise Fault("InvalidAction", f"The action {action[:80]!r} is not supported here.")
 
     # ---- S3 and pages ----
 
