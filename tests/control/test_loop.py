@@ -14,11 +14,12 @@ from test_world import DrawByNumber
 from tunewright.control import detached
 from tunewright.control.background import Background
 from tunewright.control.held import Held
-from tunewright.control.loop import Loop
+from tunewright.control.loop import LOOK_SECONDS, Loop
 from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder
 from tunewright.core.change import Change
 from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Resumed, StopAsked, TrialStopAsked
+from tunewright.core.job import Job
 from tunewright.core.ports import Owner, Task
 from tunewright.core.space import ContinuousParameter, Space
 from tunewright.core.spec import (
@@ -210,6 +211,37 @@ def test_a_job_that_is_left_to_another_controller_is_not_taken_over(tmp_path: Pa
     assert site.store.lease(others) is None and not site.store.load(others).job.live
     site.loop.options = LoopOptions(arn=str)
     site.until(others)
+
+
+def test_a_job_is_read_once_its_lease_is_held(tmp_path: Path) -> None:
+    """What others wrote while it was decided whether to take it is known: here that a training job was started."""
+    site = Site(tmp_path, Disk(at_length))
+    uid = site.create(spec("job"))
+    others = [Proposed(site.clock.now(), (Proposal(1, {"x": 0.1}),)), Launched(site.clock.now(), 1, 1, "handle")]
+
+    def write(_: Job, __: float) -> bool:
+        site.recorder.record(uid, others)
+        return False
+
+    watched: list[str] = []
+    site.executor.watch = lambda task, handle: watched.append(task.name)  # type: ignore[method-assign]
+    site.loop.options = LoopOptions(arn=str, leave=write)
+    site.loop.tick()
+    assert watched == [site.store.load(uid).job.live[1].name]
+
+
+def test_streams_are_looked_at_every_so_often_however_often_the_loop_goes_round(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(at_length))
+    site.until(site.create(spec("job", jobs=1)), ended=False)
+    looks: list[float] = []
+    sizes = site.executor.sizes
+    site.executor.poll = list  # type: ignore[method-assign]  # a phase would be a reason to look
+    site.executor.sizes = lambda *of: (looks.append(site.clock.at), sizes(*of))[1]  # type: ignore[method-assign]
+    begin = site.clock.at
+    while site.clock.at < begin + 5 * LOOK_SECONDS:
+        site.loop.tick()
+        site.clock.at += LOOK_SECONDS / 20
+    assert 4 <= len(looks) <= 6
 
 
 class Child:
