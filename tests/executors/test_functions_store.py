@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import importlib.util
@@ -170,7 +171,7 @@ def test_what_cannot_be_pickled_is_said(tmp_path: Path) -> None:
 def test_the_same_function_is_stored_once(tmp_path: Path) -> None:
     function = made()["lambda"]
     assert store_function(function, tmp_path).reference == store_function(function, tmp_path).reference
-    assert len(list((tmp_path / "functions").iterdir())) == 1
+    assert len(list((tmp_path / "functions").glob("*.pkl"))) == 1
 
 
 class Explodes:
@@ -302,5 +303,54 @@ def test_a_function_that_was_stored_again_meanwhile_is_not_removed(tmp_path: Pat
     load_function(stored, str(tmp_path))
     assert not remove_function(path, 1.0) and path.exists()
     os.utime(path, (0, 0))
-    assert remove_function(path, 1.0) and os.listdir(path.parent) == []
+    assert remove_function(path, 1.0) and os.listdir(path.parent) == [".lock"]
     assert remove_function(path, 1.0), "somebody else has removed it"
+
+
+def test_a_function_that_is_stored_again_while_it_is_removed_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def function() -> int:
+        return 1
+
+    stored = store_function(function, tmp_path)
+    path = tmp_path / "functions" / f"{stored.reference}.pkl"
+    os.utime(path, (0, 0))
+    waits_or_is_done = threading.Event()
+
+    def store_again() -> None:
+        store_function(function, tmp_path)
+        waits_or_is_done.set()
+
+    again = threading.Thread(target=store_again)
+    flock, unlink = fcntl.flock, Path.unlink
+
+    def locked(handle: int, how: int) -> None:
+        if threading.current_thread() is again and how == fcntl.LOCK_EX:
+            try:
+                flock(handle, how | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                waits_or_is_done.set()
+        flock(handle, how)
+
+    def removed(file: Path, missing_ok: bool) -> None:
+        again.start()
+        assert waits_or_is_done.wait(60)
+        unlink(file, missing_ok)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    monkeypatch.setattr(Path, "unlink", removed)
+    assert remove_function(path, 1.0)
+    again.join(60)
+    assert load_function(stored, str(tmp_path))() == 1
+
+
+def test_what_a_process_left_that_died_while_it_stored_a_function_is_cleared_away(tmp_path: Path) -> None:
+    stored = store_function(lambda: 1, tmp_path)
+    left = tmp_path / "functions" / f".{stored.reference}.pkl.4711"
+    left.write_bytes(b"half of it")
+    assert unused_functions(tmp_path, {stored.reference}, 1.0) == []
+    os.utime(left, (0, 0))
+    assert unused_functions(tmp_path, {stored.reference}, 1.0) == [left]
+    assert remove_function(left, 1.0) and not left.exists()

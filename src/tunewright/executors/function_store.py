@@ -7,6 +7,7 @@ its bytes. Nothing that came over a network is ever unpickled.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib
 import logging
@@ -15,7 +16,7 @@ import re
 import stat
 import sys
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,14 +174,27 @@ def _pickle(function: Callable[..., Any]) -> bytes:
 def _write(folder: Path, name: str, data: bytes) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     target = folder / name
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), _alone(folder):
         os.utime(target)  # it is in use again, so that nobody clears it away
         return
     temporary = folder / f".{name}.{os.getpid()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-    os.replace(temporary, target)
+    with _alone(folder):
+        os.replace(temporary, target)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else stores or removes a function meanwhile. The lock goes with its process, and leaves nothing undone."""
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile has the descriptor too
+        os.close(handle)
 
 
 def _unpickle(digest: str, home: str) -> object:
@@ -221,25 +235,26 @@ def stored_functions(home: Path) -> list[Path]:
 def unused_functions(home: Path, needed: Collection[str], since: float) -> list[Path]:
     """The files of functions by value that are not needed and were neither stored nor called since a time.
 
+    What was left by a process that died while it stored one is among them.
+
     Args:
         needed: SHA-256 of those that jobs refer to.
         since: seconds since the epoch. Whoever has stored a function is about to make a job of it.
     """
-    return [path for path in stored_functions(home) if path.stem not in needed and _changed(path) < since]
+    unfinished = sorted((Path(home) / "functions").glob(".*.pkl.*"))
+    found = [path for path in stored_functions(home) if path.stem not in needed] + unfinished
+    return [path for path in found if _changed(path) < since]
 
 
 def remove_function(path: Path, since: float) -> bool:
-    """Remove a function's file, unless it was stored or called again meanwhile; whether it is gone."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        os.rename(path, aside)
-    except FileNotFoundError:
-        return True
-    # From here on who wants it writes it anew; who came just before has left a later time.
-    if _changed(aside) >= since:
-        os.rename(aside, path)
-        return False
-    os.unlink(aside)
+    """Remove a function's file, unless it was stored or called again meanwhile; whether it is gone.
+
+    At no moment is a file away that somebody needs: who stores it waits, and then writes it anew.
+    """
+    with _alone(path.parent):
+        if path.exists() and _changed(path) >= since:
+            return False
+        path.unlink(missing_ok=True)
     return True
 
 
