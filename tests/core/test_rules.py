@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.core import counting
+from tunewright.core import cells, counting
 from tunewright.core.rules import Rules, compiled
 from tunewright.core.space import (
     CategoricalParameter,
@@ -152,6 +152,8 @@ def test_a_space_with_few_points_among_many_dead_ends_is_not_counted() -> None:
 def test_parameters_compared_with_one_another() -> None:
     space = Space({"a": IntegerParameter(1, 6), "b": IntegerParameter(1, 6)}, forbidden=("a > b",))
     assert space.size() == len(all_points(space)) == 21
+    widest = IntegerParameter(1, cells.MOST_VALUES)
+    assert Space({"a": widest, "b": widest}, forbidden=("a > b",)).size() == 512 * 513 // 2
     chain = {name: ContinuousParameter(0.0, 1.0) for name in "abcd"}
     ordered = Space(chain, forbidden=("a >= b", "b >= c", "c >= d"))
     found = ordered.finder().find()

@@ -16,7 +16,7 @@ from tunewright.core.parameters import Parameter, Value
 from tunewright.core.remains import HOLDS, IDLE, NEVER, Remains
 from tunewright.core.rules import Rules
 
-MOST_WORK = 500_000
+MOST_WORK = 800_000
 """Comparisons looked at before a search or a count is given up."""
 
 MOST_LINKED = 300

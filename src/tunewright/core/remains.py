@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from tunewright.core.cells import Cell
 from tunewright.core.conditions import AnyOf, Compare, Not, Rule, names_in, truth
-from tunewright.core.parameters import Point
+from tunewright.core.parameters import Value
 
 NEVER, HOLDS, UNKNOWN = 0, 1, 2
 """Rules that are decided, whatever values are still missing."""
@@ -103,13 +103,16 @@ class Remains:
         (other,) = set(node.rule.names()) - {name}
         return self._table(node.rule, node.opposite, other, {name: self._cells[place][pick].value})
 
-    def _table(self, rule: Compare, opposite: bool, name: str, point: Point) -> int:
+    def _table(self, rule: Compare, opposite: bool, name: str, point: dict[str, Value]) -> int:
         """A comparison in which no parameter but one is without a value."""
         place = self._places[name]
         cells = self._cells[place]
         self._spend(len(cells))
-        said = tuple([(truth(rule, {**point, name: cell.value}) == 1) != opposite for cell in cells])
-        return self._number(_Table(place, said), 1 << place)
+        said = []
+        for cell in cells:
+            point[name] = cell.value
+            said.append((truth(rule, point) == 1) != opposite)
+        return self._number(_Table(place, tuple(said)), 1 << place)
 
     def _joined(self, end: int, parts: Sequence[int]) -> int:
         if end in parts:
