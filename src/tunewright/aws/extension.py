@@ -6,7 +6,6 @@ joined in order. It never reaches the training program.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.spec import Function
+from tunewright.core.suggest import nearest
 
 KEY = "_tunewright"
 PIECE = 2500
@@ -125,7 +125,7 @@ def _refuse(name: str) -> float:
 def _unknown(found: Iterable[str]) -> list[Problem]:
     known = (*TRAINING_KEYS, *OPTION_KEYS)
     return [
-        Problem(f"{KEY}.{name}", f"is no extension of ours{nearest(name, known)}; known are {', '.join(known)}.")
+        Problem(f"{KEY}.{name}", f"is no extension of ours{meant(name, known)}; known are {', '.join(known)}.")
         for name in found
         if name not in known
     ]
@@ -168,7 +168,7 @@ def _function(value: Any) -> Function | None:
     return Function(value["reference"], value.get("pickled", False), tuple(value.get("path", [])))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` when a known name is close, else nothing."""
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    return f", did you mean {close!r}?" if close else ""

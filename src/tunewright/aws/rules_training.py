@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 from tunewright.aws import builtin
-from tunewright.aws.extension import is_piece, nearest, unpack
+from tunewright.aws.extension import is_piece, meant, unpack
 from tunewright.aws.limits import LIMITS
 from tunewright.aws.locations import urlsplit_or_none
 from tunewright.aws.patterns import pattern_problem
@@ -248,6 +248,6 @@ def objective_problem(path: str, objective: str, defined: list[str]) -> Problem:
     names = f"defined are {', '.join(map(repr, defined))}" if defined else "none is defined"
     text = (
         "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric"
-        f" definitions. The objective is {objective!r}; {names}{nearest(objective, defined)}"
+        f" definitions. The objective is {objective!r}; {names}{meant(objective, defined)}"
     )
     return Problem("", f"{text} ({path}.algorithmSpecification.metricDefinitions).")

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunewright.assembly import Local, local
-from tunewright.cli.names import did_you_mean, listed
+from tunewright.cli.names import listed
 from tunewright.core.errors import NotFound
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.ports import Objects
 from tunewright.core.reads import JobQuery, JobView, LogTail, Reads, TrialView
+from tunewright.core.suggest import did_you_mean
 from tunewright.sdk.inherited import Inherited, inherited
 from tunewright.settings import Settings
 

@@ -1,32 +1,12 @@
-"""Names: which known one a wrong one was meant to be, and a name for a tuning job that has none."""
+"""Names and numbers in words, and a name for a tuning job that has none."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 from collections.abc import Iterable
 
 MAX_NAME = 32
-
-
-def nearest(wrong: str, known: Iterable[str]) -> str | None:
-    """The known name that a wrong one comes closest to, or None when none is close."""
-    by_key = {_key(name): name for name in known}
-    found = difflib.get_close_matches(_key(wrong), list(by_key), n=1, cutoff=0.6)
-    if not found and len(wrong) >= 3:
-        found = [key for key in by_key if key.startswith(_key(wrong))]
-    return by_key[found[0]] if found else None
-
-
-def _key(name: str) -> str:
-    return name.lower().replace("-", "_").strip()
-
-
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """` Did you mean 'max_jobs'?`, or nothing."""
-    found = nearest(wrong, known)
-    return f" Did you mean {found!r}?" if found else ""
 
 
 def job_name(stem: str, now: float) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tunewright.cli.document import Plain, Where
-from tunewright.cli.names import did_you_mean
 from tunewright.cli.rules import Finding, table
 from tunewright.cli.shelf import Shelf
 from tunewright.core.errors import Invalid
+from tunewright.core.suggest import did_you_mean
 from tunewright.sdk.inputs import local_path
 
 

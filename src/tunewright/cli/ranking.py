@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunewright.cli.engine import Engine
-from tunewright.cli.names import did_you_mean
 from tunewright.cli.views import typed
 from tunewright.core.errors import Invalid
 from tunewright.core.reads import TrialView
 from tunewright.core.spec import JobSpec
+from tunewright.core.suggest import did_you_mean
 from tunewright.core.trial import TrialStatus
 from tunewright.sdk.causes import cause
 from tunewright.sdk.phrases import duration

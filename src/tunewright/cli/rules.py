@@ -9,7 +9,6 @@ from typing import TypeAlias
 from tunewright.aws.patterns import pattern_problem
 from tunewright.aws.rules import MAX_RESOURCE_KEYS, inferred_max_resource
 from tunewright.cli.document import Plain, Where
-from tunewright.cli.names import did_you_mean, nearest
 from tunewright.core.replicates import budget_problem
 from tunewright.core.space import (
     CategoricalParameter,
@@ -20,6 +19,7 @@ from tunewright.core.space import (
     Value,
     with_rules,
 )
+from tunewright.core.suggest import did_you_mean, nearest
 from tunewright.sdk.values import encode_hyperparameter
 
 EXTENSIONS = ("initial_points", "conditions", "steps", "forbidden", "replicates", "keep_best")

@@ -17,9 +17,10 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from tunewright.cli.document import Document, Plain, Where
-from tunewright.cli.names import did_you_mean, listed
+from tunewright.cli.names import listed
 from tunewright.cli.rules import Finding, Sound, broken_rules
 from tunewright.core.errors import Problem
+from tunewright.core.suggest import did_you_mean
 
 _KINDS = {
     "object": "a table of fields",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from tunewright.cli.engine import Engine
-from tunewright.cli.names import did_you_mean
 from tunewright.core.errors import NotFound
 from tunewright.core.job import Job
+from tunewright.core.suggest import did_you_mean
 from tunewright.core.trial import trial_name
 
 POLL_SECONDS = 0.25

@@ -6,7 +6,6 @@ unknown, so that a condition on it does not hold either. A point has values for 
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tunewright.core.conditions import (
 )
 from tunewright.core.errors import Problem
 from tunewright.core.parameters import CategoricalParameter, Parameter, Point, Value
+from tunewright.core.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def rule_problems(
     for name, text in conditions.items():
         path = f"conditions.{name}"
         if name not in parameters:
-            problems.append(Problem(path, f"{name!r} is not a tuned parameter.{near(name, parameters)}"))
+            problems.append(Problem(path, f"{name!r} is not a tuned parameter.{did_you_mean(name, parameters)}"))
         rule, wrong = _read(path, text, parameters)
         problems += wrong
         if rule is not None and name in parameters:
@@ -130,11 +130,11 @@ def _read(path: str, text: object, parameters: Mapping[str, Parameter]) -> tuple
 def _wrong(one: Compare, parameters: Mapping[str, Parameter]) -> Iterator[str]:
     unknown = [name for name in one.names() if name not in parameters]
     if unknown:
-        yield f"{unknown[0]!r} is not a tuned parameter.{near(unknown[0], parameters)}"
+        yield f"{unknown[0]!r} is not a tuned parameter.{did_you_mean(unknown[0], parameters)}"
         return
     if not one.names():
         words = [side.value for side in (one.left, one.right) if isinstance(side, Literal) and side.word]
-        hint = near(str(words[0]), parameters) if words else ""
+        hint = did_you_mean(str(words[0]), parameters) if words else ""
         shown = f"{words[0]!r} is not" if words else "neither side is"
         yield f"{shown} a tuned parameter.{hint or f' Tuned are {_listed(parameters)}.'}"
         return
@@ -162,7 +162,7 @@ def _impossible(name: str, parameter: Parameter, literal: Literal) -> Iterator[s
         if not any(compare(value, "==", listed) for listed in parameter.values):
             texts = [str(listed) for listed in parameter.values]
             known = ", ".join(texts)
-            yield f"{value!r} is none of the values of {name!r}, which are {known}.{near(str(value), texts)}"
+            yield f"{value!r} is none of the values of {name!r}, which are {known}.{did_you_mean(str(value), texts)}"
         return
     number = number_of(value)
     if number is None:
@@ -201,10 +201,3 @@ def _shown(side: Name | Literal) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(list(names)[:20])
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` when a known word is close, else nothing."""
-    folded = {each.lower(): str(each) for each in known}
-    found = difflib.get_close_matches(word.lower(), list(folded), 1)
-    return f" Did you mean {folded[found[0]]!r}?" if found else ""

@@ -25,7 +25,8 @@ from tunewright.core.parameters import (
     format_number,
     plain,
 )
-from tunewright.core.rules import Rules, compiled, near, rule_problems
+from tunewright.core.rules import Rules, compiled, rule_problems
+from tunewright.core.suggest import did_you_mean
 
 __all__ = [
     "CategoricalParameter",
@@ -114,7 +115,7 @@ class Space:
         for name, value in point.items():
             parameter = self.parameters.get(name)
             if parameter is None:
-                found.append(Problem(name, f"is not a tuned parameter.{near(name, self.parameters)}"))
+                found.append(Problem(name, f"is not a tuned parameter.{did_you_mean(name, self.parameters)}"))
             elif (native := _native(parameter, value)) is None:
                 found.append(Problem(name, f"{value!r} is not among its values; {remedy(parameter)}."))
             else:
@@ -195,7 +196,9 @@ def with_rules(
     for name, step in (steps or {}).items():
         parameter = parameters.get(name)
         if parameter is None:
-            problems.append(Problem(f"steps.{name}", f"{name!r} is not a tuned parameter.{near(name, parameters)}"))
+            problems.append(
+                Problem(f"steps.{name}", f"{name!r} is not a tuned parameter.{did_you_mean(name, parameters)}")
+            )
         elif isinstance(parameter, CategoricalParameter):
             problems.append(Problem(f"steps.{name}", "is for numeric ranges; a categorical one lists its values."))
         else:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from tunewright.aws.extension import PART_KEYS, pack
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.replicates import budget_problem
-from tunewright.core.rules import near
 from tunewright.core.space import Parameter, Space
 from tunewright.core.spec import Direction, Strategy
+from tunewright.core.suggest import did_you_mean
 from tunewright.sdk.arguments import config_problems, whole_problems
 from tunewright.sdk.configs import (
     InstanceConfig,
@@ -138,7 +138,7 @@ def _words(plan: Plan) -> list[Problem]:
         ("early_stopping_type", plan.early_stopping_type, EARLY_STOPPING),
     ]
     return [
-        Problem(path, f"{value!r} is not one of {', '.join(known)}.{near(str(value), known)}")
+        Problem(path, f"{value!r} is not one of {', '.join(known)}.{did_you_mean(str(value), known)}")
         for path, value, known in words
         if value not in known
     ]
@@ -206,8 +206,8 @@ def objective_problems(objective: str, defined: Sequence[str]) -> list[Problem]:
     return [
         Problem(
             "objective_metric_name",
-            f"{objective!r} is not among the metric definitions, which define {names}.{near(objective, defined)}"
-            " Add a definition for it, or name one of these.",
+            f"{objective!r} is not among the metric definitions, which define {names}."
+            f"{did_you_mean(objective, defined)} Add a definition for it, or name one of these.",
         )
     ]
 
@@ -222,7 +222,7 @@ def _autotune_problems(plan: Plan, part: Part) -> list[Problem]:
     repeated = sorted({name for name in part.keep_static if list(part.keep_static).count(name) > 1})
     found = [Problem(where, f"{name!r} is listed more than once.") for name in repeated]
     return found + [
-        Problem(where, f"{name!r} is not a hyperparameter of the estimator.{near(name, known)}")
+        Problem(where, f"{name!r} is not a hyperparameter of the estimator.{did_you_mean(name, known)}")
         for name in part.keep_static
         if name not in known
     ]

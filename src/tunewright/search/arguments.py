@@ -10,7 +10,6 @@ from typing import Any, SupportsIndex
 from tunewright.core.coercion import normalised
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.parameters import plain, shown
-from tunewright.core.rules import near
 from tunewright.core.space import (
     CategoricalParameter,
     IntegerParameter,
@@ -20,6 +19,7 @@ from tunewright.core.space import (
     remedy,
 )
 from tunewright.core.spec import Direction, Strategy
+from tunewright.core.suggest import did_you_mean
 from tunewright.search.parents import IDENTICAL, TRANSFER
 
 _CHOICES = {"hyperband_proposals": ("model", "random"), "hyperband_mode": ("stopping", "promotion")}
@@ -87,7 +87,7 @@ def choice_problems(strategy: object, objective_type: object, warm_start_type: o
         ("warm_start_type", warm_start_type, [TRANSFER, IDENTICAL]),
     ):
         if not isinstance(given, str) or given not in known:
-            hint = near(given, known) if isinstance(given, str) else ""
+            hint = did_you_mean(given, known) if isinstance(given, str) else ""
             problems.append(Problem(name, f"{given!r} is neither {' nor '.join(known)}.{hint}"))
     return problems
 
@@ -135,7 +135,7 @@ def option_problems(given: object, strategy: object) -> list[Problem]:
 def _option(name: object, text: object, *, ours: bool) -> list[Problem]:
     path = f"options.{name}"
     if ours and name not in _OPTIONS:
-        return [Problem(path, f"is no option; known are {', '.join(_OPTIONS)}.{near(str(name), _OPTIONS)}")]
+        return [Problem(path, f"is no option; known are {', '.join(_OPTIONS)}.{did_you_mean(str(name), _OPTIONS)}")]
     try:
         told = json.loads(text) if isinstance(text, str) else None
     except ValueError:
@@ -188,7 +188,7 @@ def point_of(space: Space, given: object) -> dict[str, Value]:
     for name, value in given.items():
         parameter = space.parameters.get(name)
         if parameter is None:
-            hint = near(str(name), space.parameters)
+            hint = did_you_mean(str(name), space.parameters)
             problems.append(Problem(str(name), f"is not a parameter of this space; leave it out.{hint}"))
             continue
         try:

@@ -16,9 +16,9 @@ from typing import Protocol, runtime_checkable
 from tunewright.core.errors import Invalid
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
-from tunewright.core.rules import near
 from tunewright.core.spec import JobSpec
 from tunewright.core.spec import Strategy as Strategies
+from tunewright.core.suggest import did_you_mean
 from tunewright.core.trial import Verdict
 
 GROUP = "tunewright.strategies"
@@ -60,7 +60,7 @@ def load_installed(name: str) -> Strategy:
             return factory()
     names = sorted(entry.name for entry in found)
     installed = ", ".join(names) or "none"
-    hint = near(name, [*Strategies, *names])
+    hint = did_you_mean(name, [*Strategies, *names])
     raise Invalid.one(
         "strategy",
         f"{name!r} is not Bayesian, Random, Grid or Hyperband, and no package offers it in the entry-point "
