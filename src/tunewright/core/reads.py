@@ -1,5 +1,6 @@
-"""Read models: what faces ask about jobs and training jobs, and the Protocol that answers. A store may be read while a
-job runs.
+"""Read models: what faces ask about jobs and training jobs, and the Protocol that answers.
+
+A store may be read while a job runs.
 """
 
 from __future__ import annotations

@@ -61,17 +61,8 @@ def rule_kinds(steps: object, conditions: object, forbidden: object) -> None:
         raise Invalid(problems)
 
 
-def seed_of(given: object) -> tuple[int, list[Problem]]:
-    """A seed, and what is wrong with it."""
-    return _whole("seed", given, 0)
-
-
-def whole_of(name: str, given: object) -> tuple[int, list[Problem]]:
-    """A number of something, and what is wrong with it."""
-    return _whole(name, given, 1)
-
-
-def _whole(name: str, given: object, least: int) -> tuple[int, list[Problem]]:
+def whole_of(name: str, given: object, least: int = 1) -> tuple[int, list[Problem]]:
+    """A whole number of at least so much, and what is wrong with it."""
     if isinstance(given, SupportsIndex) and not isinstance(given, bool) and given.__index__() >= least:
         return given.__index__(), []
     return least, [Problem(name, f"{shown(given, 80)} is not a whole number >= {least}.")]

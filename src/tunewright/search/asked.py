@@ -17,7 +17,6 @@ from tunewright.search.arguments import (
     parameters_of,
     resource_problems,
     rule_kinds,
-    seed_of,
     whole_of,
 )
 from tunewright.search.initial import points_in, read_points
@@ -64,7 +63,7 @@ def spec_of(asked: Asked, parents: int, turned: Sequence[Problem]) -> JobSpec:
     space = _checked(asked, turned)
     options = dict(asked.options or {})
     initial = read_points(space, asked.initial_points) or points_in(options, space)
-    replicates, seed = whole_of("replicates", asked.replicates)[0], seed_of(asked.seed)[0]
+    replicates, seed = whole_of("replicates", asked.replicates)[0], whole_of("seed", asked.seed, 0)[0]
     if replicates != 1:
         options["replicates"] = json.dumps(replicates)
     known = asked.strategy in set(Strategy)
@@ -85,7 +84,9 @@ def spec_of(asked: Asked, parents: int, turned: Sequence[Problem]) -> JobSpec:
 
 
 def _hyperband(asked: Asked) -> Hyperband:
-    return Hyperband(*(whole_of(name, getattr(asked, name))[0] for name in ("min_resource", "max_resource")))
+    least, _ = whole_of("min_resource", asked.min_resource)
+    most, _ = whole_of("max_resource", asked.max_resource)
+    return Hyperband(least, most)
 
 
 def _checked(asked: Asked, turned: Sequence[Problem]) -> Space:
@@ -99,7 +100,7 @@ def _checked(asked: Asked, turned: Sequence[Problem]) -> Space:
     if not parameters:
         problems.append(Problem("space", "is empty; give at least one parameter."))
     problems += choice_problems(asked.strategy, asked.objective_type, asked.warm_start_type)
-    problems += seed_of(asked.seed)[1]
+    problems += whole_of("seed", asked.seed, 0)[1]
     problems += resource_problems(asked.strategy, asked.min_resource, asked.max_resource, asked.early_stopping)
     problems += option_problems(asked.options, asked.strategy)
     if problems:
