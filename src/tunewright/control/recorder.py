@@ -94,20 +94,23 @@ class Recorder:
             NotFound: no such job.
             StaleVersion: others kept writing through all tries.
         """
+        stored = self.store.load(uid) if known is None else known
+        if known is None or moves is None:
+            moves = fold(stored.job, events)
         for attempt in range(MAX_TRIES):
-            stored = known if known is not None and attempt == 0 else self.store.load(uid)
-            if moves is None or attempt or known is None:
-                moves = fold(stored.job, events)
             if not moves:
                 return Recorded(stored.job, stored.version, (), _same(known, stored), changed=False)
             changes = [change for _, change in moves]
             facts = tuple(fact for change in changes for fact in change.facts)
             try:
                 version = self.store.commit(stored.version, changes, [event for event, _ in moves])
-                self._tell(stored.job, changes)
-                return Recorded(changes[-1].job, version, facts, _same(known, stored))
             except StaleVersion:
                 self._pause(random.uniform(0, 0.001 * min(attempt + 1, 20)))
+                stored = self.store.load(uid)
+                moves = fold(stored.job, events)
+            else:
+                self._tell(stored.job, changes)
+                return Recorded(changes[-1].job, version, facts, _same(known, stored))
         raise StaleVersion(f"job {uid} was changed by others through {MAX_TRIES} tries")
 
 
