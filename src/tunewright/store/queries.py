@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from operator import itemgetter
 from typing import Any
 
@@ -157,12 +158,11 @@ class SqlReads:
         wanted = {view.trial.number for view in views}
         found: dict[int, list[tuple[int, CurvePoint]]] = {}
         with looking(self._engine) as cursor:
-            for low, high in spans(wanted):
+            for (low, high), (table, statement) in product(spans(wanted), self._sql.range_points.items()):
                 asked = {"uid": views[0].job_uid, "low": low, "high": high}
-                for table, statement in self._sql.range_points.items():
-                    for seq, *row in statement.run(cursor, asked).fetchall():
-                        if row[0] in wanted:
-                            found.setdefault(row[0], []).append((seq, _curve_point(row, table is curve)))
+                for seq, *row in statement.run(cursor, asked).fetchall():
+                    if row[0] in wanted:
+                        found.setdefault(row[0], []).append((seq, _curve_point(row, table is curve)))
         return {number: [one for _, one in sorted(seen, key=itemgetter(0))] for number, seen in found.items()}
 
     def curve(self, name: str, metric: str | None = None) -> list[CurvePoint]:
