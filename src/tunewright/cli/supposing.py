@@ -62,7 +62,7 @@ def _own_bounds(spec: JobSpec) -> Hyperband:
 def name_of(spec: JobSpec) -> str:
     """A rule's name, as the option takes it."""
     if spec.strategy is Strategy.HYPERBAND:
-        bounds = spec.hyperband or Hyperband()
+        bounds = spec.resources
         how = ", by promotion" if spec.promotes else ""
         return f"hyperband({bounds.min_resource},{bounds.max_resource}){how}"
     return "Auto" if spec.early_stopping else "Off"

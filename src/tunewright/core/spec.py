@@ -275,6 +275,11 @@ class JobSpec:
         return -1.0 if objective is not None and objective.direction is Direction.MAXIMIZE else 1.0
 
     @property
+    def resources(self) -> Hyperband:
+        """Hyperband's range of epochs; from 1 on and without an end where nobody has said."""
+        return self.hyperband or Hyperband()
+
+    @property
     def replicates(self) -> int:
         """How many training jobs each configuration gets."""
         told = self.options.get("replicates")

@@ -53,7 +53,7 @@ def is_long(history: History, number: int) -> bool:
 
     Definitions take turns: those of the first round are long, and so on, so that each has its own brackets.
     """
-    step = long_interval(history.spec.hyperband or Hyperband())
+    step = long_interval(history.spec.resources)
     turn = configuration_of(number, history.spec.replicates) - 1
     return step > 0 and turn // history.turns % step == 0
 
@@ -81,7 +81,7 @@ class SuccessiveHalving:
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on after its emission at epoch `upto`."""
-        settings = history.spec.hyperband or Hyperband()
+        settings = history.spec.resources
         record = history.records[number]
         end = at_the_end(settings, record, upto)
         if end is not None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 from tunewright.core.events import Promotion
 from tunewright.core.history import History, Record
-from tunewright.core.spec import Hyperband
 from tunewright.core.trial import StopCause, Verdict
 from tunewright.search.curves import Curve
 from tunewright.search.hyperband import ETA, at_the_end, rungs, without_value
@@ -27,7 +26,7 @@ class PromotionRule:
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on after its emission at epoch `upto`, or is paused."""
-        settings = history.spec.hyperband or Hyperband()
+        settings = history.spec.resources
         record = history.records[number]
         end = at_the_end(settings, record, upto)
         if end is not None:
@@ -114,7 +113,7 @@ def value_at(record: Record, rung: int) -> float | None:
 
 def _waiting(history: History) -> Iterator[tuple[int, list[Record]]]:
     """The paused trials by the highest rung that they passed, the highest rung first."""
-    settings = history.spec.hyperband or Hyperband()
+    settings = history.spec.resources
     found: dict[int, list[Record]] = {}
     for record in history.records.values():
         if record.paused:

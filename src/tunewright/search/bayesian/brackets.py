@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from tunewright.core.history import History, Record
 from tunewright.core.ports import Proposals
-from tunewright.core.spec import Hyperband
 from tunewright.core.trial import Verdict
 from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.evidence import Fits
@@ -62,7 +61,7 @@ class BracketSearch:
         """Successive halving for short trials, the median of the long ones for long ones."""
         if not is_long(history, number):
             return self._halving.judge(history, number, upto)
-        settings = history.spec.hyperband or Hyperband()
+        settings = history.spec.resources
         end = at_the_end(settings, history.records[number], upto)
         if end is not None or upto < settings.min_resource:
             return end or Verdict(False)
@@ -77,7 +76,7 @@ class BracketSearch:
 
 def _full_trainings(history: History) -> Table:
     """The long trials, and the short ones that nobody stopped early: early values say little about the end."""
-    most = (history.spec.hyperband or Hyperband()).max_resource or 0
+    most = history.spec.resources.max_resource or 0
     part = History(history.spec)
     part.records = {n: record for n, record in history.records.items() if is_long(history, n) or _whole(record, most)}
     table = Table(history.spec)

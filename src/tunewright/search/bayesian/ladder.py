@@ -52,7 +52,7 @@ class Ladder:
     @classmethod
     def of(cls, table: Table, history: History) -> Ladder:
         """The observations of a history, whose up-to-date table is given."""
-        settings = history.spec.hyperband or Hyperband()
+        settings = history.spec.resources
         most = full_resource(history, settings)
         owner, levels, values, marks = [], [], [], []
         for place, record in enumerate(history.records.values()):
