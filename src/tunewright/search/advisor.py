@@ -43,8 +43,8 @@ _IN_BRACKETS = "Hyperband, by models in two brackets"
 
 def _all_stagnant(history: History) -> bool:
     """Whether the best of all definitions has not improved for long: each alone sees a part of the results."""
-    spec = history.spec
-    values = [math.nan if r.value is None else spec.sign * r.value for r in history.records.values()]
+    spec, sign = history.spec, history.spec.sign
+    values = [math.nan if r.value is None else sign * r.value for r in history.records.values()]
     most = max(len(definition.space.parameters) for definition in spec.definitions)
     return stagnant(np.array(values, dtype=float), most, model=False)
 

@@ -235,15 +235,15 @@ class Search:
 
         With replicates it is the mean of the best configuration whose results have all been told.
         """
-        spec = self._history.spec
+        spec, sign = self._history.spec, self._history.spec.sign
         with self._lock:
             seen = merged(self._history, spec, spec.replicates) if spec.replicates > 1 else self._history
-            values = [(spec.sign * r.value, r.number) for r in seen.records.values() if r.value is not None]
+            values = [(sign * r.value, r.number) for r in seen.records.values() if r.value is not None]
         if not values:
             return None
         value, number = min(values)
         first = (number - 1) * spec.replicates + 1
-        return Result(first, dict(seen.records[number].point), spec.sign * value)
+        return Result(first, dict(seen.records[number].point), sign * value)
 
     @property
     def converged(self) -> bool:
