@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sqlite3
@@ -16,9 +17,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
+from sqlalchemy.schema import SetTableComment
 
 from tunewright.control.recorder import Recorder
 from tunewright.core.errors import Invalid
@@ -64,6 +68,17 @@ def test_migrations_lead_to_exactly_the_tables(empty: Engine, tmp_path: Path) ->
             assert compare_metadata(MigrationContext.configure(connection), metadata) == []
             assert MigrationContext.configure(connection).get_current_revision() == HEAD
         engine.dispose()
+
+
+def test_migrations_say_of_tables_what_the_tables_say() -> None:
+    """PostgreSQL keeps the comments; what it would be told is read here without one."""
+    text = io.StringIO()
+    options = {"as_sql": True, "output_buffer": text}
+    with Operations.context(MigrationContext.configure(dialect_name="postgresql", opts=options)):
+        for script in reversed(list(ScriptDirectory(str(FOLDER)).walk_revisions())):
+            script.module.upgrade()
+    for table in metadata.sorted_tables:
+        assert str(SetTableComment(table).compile(dialect=postgresql.dialect())) in text.getvalue()
 
 
 def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:

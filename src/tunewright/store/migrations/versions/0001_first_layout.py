@@ -57,7 +57,8 @@ def _trials() -> None:
         sa.Column("modified", sa.Double, nullable=False),
         sa.Column("final", sa.Double),
         sa.Column("body", sa.Text, nullable=False),
-        comment="A training job. `final` is its objective when it counts; live ones are not terminal.",
+        comment="A training job. `attempt` is the one that its curve began with. Live ones are not terminal."
+        " `final` is its objective when it counts.",
     )
     op.create_index("trial_name", "trial", ["name_key"], unique=True)
     op.create_index("trial_live", "trial", ["job_uid", "live", "number"])
