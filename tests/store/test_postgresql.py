@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import test_processes
 import test_reads
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -25,9 +26,14 @@ URL = os.environ.get("TUNEWRIGHT_TEST_POSTGRESQL", "")
 if not URL:
     pytest.skip("TUNEWRIGHT_TEST_POSTGRESQL names no database", allow_module_level=True)
 
-# The tests of the read models, with this module's store.
+# The tests of the read models and of processes that die, with this module's store.
 globals().update(
-    {name: item for name, item in vars(test_reads).items() if name.startswith("test_") or name in ("uid", "jobs")}
+    {
+        name: item
+        for module in (test_reads, test_processes)
+        for name, item in vars(module).items()
+        if name.startswith("test_") or name in ("uid", "jobs", "context")
+    }
 )
 
 

@@ -39,6 +39,8 @@ def folded(events: list[Event]) -> Job | None:
 
 
 def check_whole(url: str) -> None:
+    if not url.startswith("sqlite:"):
+        return
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
