@@ -61,6 +61,9 @@ if verb == "run":
     if asked["image"].startswith("missing"):
         print("Unable to find image", asked["image"], file=sys.stderr)
         sys.exit(125)
+    if asked["image"].startswith("broken"):
+        print("Error: runc: exec: no such file: OCI runtime attempted to invoke", file=sys.stderr)
+        sys.exit(127)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     while asked["image"].startswith("pulling"):
         time.sleep(0.01)
@@ -86,6 +89,8 @@ elif verb == "ps":
     for name in os.listdir(state + "/running"):
         if wanted <= set(json.load(open(f"{{state}}/known/{{name}}"))["labels"]):
             print(name)
+elif verb == "container":
+    sys.exit(0 if running(name_of(words)) else 1)
 elif verb == "version":
     print("fake")
 """

@@ -157,6 +157,7 @@ time.sleep(600)
 IMAGES = {
     "trains:1": TRAINS,
     "fails:1": "import sys\nopen('/opt/ml/output/failure', 'w').write('bad data')\nsys.exit(3)\n",
+    "lacks:1": "import sys\nprint('Error: sh: tool not found', file=sys.stderr)\nsys.exit(127)\n",
     "waits:1": WAITS.format(hears=True),
     "deaf:1": WAITS.format(hears=False),
 }
@@ -246,6 +247,29 @@ def test_an_image_that_is_not_there(contained: Bench) -> None:
     report = contained.run(job(contained, "missing", "missing:1"))
     assert report.failure is Failure.CLIENT
     assert "could not run the image 'missing:1'" in report.reason and "Unable to find image" in report.reason
+
+
+def test_an_image_whose_program_is_not_there(contained: Bench) -> None:
+    report = contained.run(job(contained, "broken", "broken:1"))
+    assert (report.failure, report.exit_code) == (Failure.CLIENT, None)
+    assert "could not run the image 'broken:1'" in report.reason and "no such file" in report.reason
+
+
+@needs_rooms
+def test_an_exit_code_that_engines_use_too_is_the_programs_own(contained: Bench) -> None:
+    report = contained.run(job(contained, "own", "lacks:1"))
+    assert (report.exit_code, report.failure) == (127, Failure.ALGORITHM)
+
+
+@needs_rooms
+def test_a_container_whose_client_is_killed_is_lost_and_removed(contained: Bench, engine: Engine) -> None:
+    """Nobody knows how it would have ended: that is not the program's failure, and is attempted again if asked for."""
+    contained.executor.launch(job(contained, "alone", "deaf:1"))
+    contained.seen.said("alone", b"up")
+    os.kill(contained.pid("alone", "program"), signal.SIGKILL)
+    report = contained.seen.exit("alone")
+    assert report.failure is Failure.INTERNAL and "worker lost" in report.reason
+    assert not engine.running()
 
 
 def test_an_engine_that_is_not_there(mapped: Callable[..., Bench]) -> None:

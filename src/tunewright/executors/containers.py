@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import time
@@ -34,6 +35,11 @@ COMMAND_SECONDS = 20.0
 """How long a command of the engine may take, other than running a container."""
 ENGINE_FAILED = 125
 """The client's exit code when no container was run: no such image, a wrong option, no daemon."""
+NOT_RUN = (126, 127)
+"""The client's exit codes when a container could not be started; a program in it may end with them as well."""
+_SAID = re.compile(r"^(Error: |docker: ).*\bOCI\b", re.MULTILINE)
+"""What the client says then, of whatever runs containers for it."""
+LOST = "worker lost: the container still ran when the {} that ran it ended with exit code {}; it was removed."
 
 _PLAIN_NAMES = ("PATH", "HOME", "TMPDIR", "XDG_", "DOCKER_", "CONTAINER", "PODMAN_", "BUILDAH_", "LD_")
 
@@ -87,6 +93,8 @@ class Container(Program):
         logs: tuple[int, int],
     ) -> None:
         self._engine, self._name, self._environment = engine, name, environment
+        self.left = False
+        """The client ended, and the container was still there."""
         super().__init__(command, environment, directory, logs)
 
     def terminate(self, seconds: float) -> None:
@@ -102,6 +110,7 @@ class Container(Program):
     def reap(self) -> int:
         """As a program, and nothing of the container stays."""
         code = super().reap()
+        self.left = (code < 0 or code in NOT_RUN) and self._tell("container", "inspect", "--format={{.Id}}") == 0
         self._tell("rm", "--force")
         return code
 
@@ -120,6 +129,7 @@ class ContainerStage(Stage):
         self._devices: Sequence[str] = ()
         self._client: Mapping[str, str] = {}
         self._way: Mapping[str, str] = {}
+        self._container: Container | None = None
 
     def prepare(
         self,
@@ -162,19 +172,24 @@ class ContainerStage(Stage):
         self.command = [self._engine, *self._arguments(name)]
         logs = self.workdir.append("stdout"), self.workdir.append("stderr")
         try:
-            return Container(self._engine, name, self.command, self._client, self.workdir.base, logs)
+            self._container = Container(self._engine, name, self.command, self._client, self.workdir.base, logs)
         except OSError as error:
             why = f"{self._engine} cannot be started: {error.strerror or error}"
             raise Refused(Failure.CLIENT, why) from error
         finally:
             for handle in logs:
                 os.close(handle)
+        return self._container
 
-    def refusal(self, code: int) -> str:
-        """Why no container was run, or "" when one was."""
-        if code != ENGINE_FAILED:
-            return super().refusal(code)
-        return f"{self._image.engine} could not run the image {self.task.training.image!r}: {self._tail()}"
+    def refused(self, code: int) -> Refused | None:
+        """Why no container was run, or nobody knows how it ended; None when one ran to its end."""
+        if self._container is not None and self._container.left:
+            return Refused(Failure.INTERNAL, LOST.format(self._image.engine, code))
+        said = self._tail()
+        if code == ENGINE_FAILED or (code in NOT_RUN and _SAID.search(said)):
+            why = f"{self._image.engine} could not run the image {self.task.training.image!r}: {said}"
+            return Refused(Failure.CLIENT, why)
+        return None
 
     def _arguments(self, name: str) -> list[str]:
         task, training = self.task, self.task.training

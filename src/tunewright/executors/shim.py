@@ -181,8 +181,8 @@ class _Shim:
         feeders = [pid for stage in self._stages for pid in pipes.start_feeders(stage.task, stage.workdir)]
         ended = crew.wait(lambda: tasklock.read_tombstone(self._workdir), self._task.grace, feeders)
         culprit = self._stages[ended.culprit or 0]
-        if why := culprit.refusal(ended.code):
-            raise Refused(Failure.CLIENT, why)
+        if not ended.ordered and (refused := culprit.refused(ended.code)):
+            raise refused
         self._enter(Phase.UPLOADING)
         if not tasklock.in_place(self._lock, self._workdir):
             return self._displaced(ended)

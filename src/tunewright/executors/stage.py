@@ -132,10 +132,10 @@ class Stage:
                     raise Refused(Failure.INTERNAL, reason) from error
             yield
 
-    def refusal(self, code: int) -> str:
-        """Why the program was not started after all, or "" when it was: its exit code and log tell."""
+    def refused(self, code: int) -> Refused | None:
+        """Why the program was not started after all, or None when it was: its exit code and log tell."""
         why = Program.refusal(code, self._tail() if code in (126, 127) else "")
-        return f"{self.command[0]} cannot be started: {why}" if why else ""
+        return Refused(Failure.CLIENT, f"{self.command[0]} cannot be started: {why}") if why else None
 
     def _tail(self) -> str:
         return reasons.tail(self.workdir)
