@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import threading
 from collections.abc import Sequence
@@ -33,6 +35,7 @@ from tunewright.core.spec import (
     Training,
 )
 from tunewright.core.trial import Failure
+from tunewright.store.queries import SqlReads
 from tunewright.store.store import SqlStore, open_store
 from tunewright.testing.world import Disk, FakeClock, Hostility, Program, SimulatedExecutor
 
@@ -126,6 +129,52 @@ def test_time_goes_on_from_where_another_machine_left_a_job(tmp_path: Path) -> N
     site.clock.at -= 500.0
     site.loop.tick()
     assert site.clock.at == written
+
+
+# ---- starts that the system refuses ----
+
+
+def refusing(site: Site, number: int, times: int) -> list[float]:
+    """Let so many launches be refused with an error number; when they were."""
+    launch, at = site.executor.launch, list[float]()
+
+    def refuse(task: Task) -> str | None:
+        if len(at) < times:
+            at.append(site.clock.now())
+            raise OSError(number, os.strerror(number))
+        return launch(task)
+
+    site.executor.launch = refuse  # type: ignore[method-assign]
+    return at
+
+
+def test_a_start_that_is_refused_for_a_moment_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    refused = refusing(site, errno.EACCES, times=5)
+    uid = site.create(spec("job", jobs=2))
+    site.until(uid)
+    job = site.store.load(uid).job
+    assert len(refused) == 5 and job.counters.completed == 2
+    [said] = [record.message for record in caplog.records]
+    assert "cannot be started, which is tried again" in said and os.strerror(errno.EACCES) in said
+
+
+def test_a_start_that_is_refused_for_long_is_a_failure_with_the_reason(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    refused = refusing(site, errno.EACCES, times=10**6)
+    uid = site.create(spec("job", jobs=1))
+    site.until(uid)
+    [view] = SqlReads(site.store.engine).all_trials(uid)
+    assert view.trial.failure is Failure.INTERNAL and os.strerror(errno.EACCES) in view.trial.reason
+    assert 30.0 <= refused[-1] - refused[0] < 32.0
+
+
+def test_a_start_waits_for_room_on_a_full_disk(tmp_path: Path) -> None:
+    site = Site(tmp_path, Disk(shortly))
+    refused = refusing(site, errno.ENOSPC, times=500)
+    uid = site.create(spec("job", jobs=1))
+    site.until(uid)
+    assert refused[-1] - refused[0] > 100.0 and site.store.load(uid).job.counters.completed == 1
 
 
 # ---- leases ----

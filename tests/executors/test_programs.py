@@ -16,9 +16,11 @@ import pytest
 from tunewright.core.ports import ExitReport
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import shim
+from tunewright.executors import artifacts, packing, shim
+from tunewright.executors.reasons import Refused
 from tunewright.executors.slots import Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
+from tunewright.objects.local import LocalObjects
 
 from .bench import Bench, alive
 
@@ -403,3 +405,39 @@ def test_an_end_is_put_on_record_when_a_full_disk_has_room_again(
     report = ExitReport("full-1", 1, 0)
     one._write_exit(report)
     assert read_exit(one._workdir) == report
+
+
+def test_a_model_is_stored_when_a_full_disk_has_room_again(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [errno.ENOSPC, errno.EDQUOT]
+    pack = packing.pack
+
+    def packed(directory: str, archive: str) -> None:
+        pack(directory, archive)
+        if refusals:
+            raise OSError(refusals.pop(), "no space is left on the device")
+
+    left: list[bool] = []
+    monkeypatch.setattr(packing, "pack", packed)
+    monkeypatch.setattr(artifacts, "pause", lambda _: left.append(os.path.exists(workdir.at("model.tar.gz"))))
+    task, workdir = bench.task("full-2"), Workdir.of(tmp_path, "full-2")
+    os.makedirs(workdir.model)
+    Path(workdir.model, "m").write_text("m", encoding="utf-8")
+    model = artifacts.store(task, workdir, LocalObjects(tmp_path / "objects"))
+    assert left == [False, False], "half an archive takes room"
+    with tarfile.open(model.removeprefix("file://").replace("%20", " ")) as archive:
+        assert archive.getnames() == ["m"]
+
+
+def test_a_model_that_a_full_disk_never_has_room_for_is_given_up(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_directory: str, _archive: str) -> None:
+        raise OSError(errno.ENOSPC, "no space is left on the device")
+
+    monkeypatch.setattr(packing, "pack", full)
+    monkeypatch.setattr(artifacts, "pause", lambda _: None)
+    monkeypatch.setattr(artifacts, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(Refused, match=r"could not be stored under .*no space is left"):
+        artifacts.store(bench.task("full-3"), Workdir.of(tmp_path, "full-3"), LocalObjects(tmp_path / "objects"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from collections.abc import Mapping
@@ -18,6 +19,11 @@ from tunewright.core.ports import Executor, ExitReport, Task
 from tunewright.core.trial import Failure, Trial
 
 _LOG = logging.getLogger("tunewright")
+
+START_SECONDS = 30.0
+"""How long a start that the system refuses is tried again: a directory may be closed, or a disk gone, for a moment."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""On a full disk there is room some day."""
 
 
 class Programs:
@@ -70,6 +76,11 @@ class Programs:
         try:
             handle, choice = self._started(held, trial, watch.task, now)
         except OSError as error:
+            if watch.refused is None:
+                watch.refused = now
+                _LOG.warning("%s: %s cannot be started, which is tried again: %s", held.job.name, trial.name, error)
+            if error.errno in _FULL or now - watch.refused < START_SECONDS:
+                return []
             reason = f"the training job could not be started: {error}"
             return [Exited(now, number, attempt, None, Failure.INTERNAL, reason)]
         except NoCapacity as error:

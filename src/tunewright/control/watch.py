@@ -37,6 +37,7 @@ class Watch:
         position: how far the streams were read; ahead of the committed cursor while nothing was found.
         exit: the executor's word that the task is over; told to the job when all was read.
         killed: the grace with which it was told to end, or None.
+        refused: since when the system does not let it be started, or None.
     """
 
     task: Task
@@ -47,6 +48,7 @@ class Watch:
     reading: Future[Scraped] | None = None
     drained: bool = False
     killed: float | None = None
+    refused: float | None = None
 
     @classmethod
     def of(cls, task: Task, trial: Trial, *, judged: bool) -> Watch:

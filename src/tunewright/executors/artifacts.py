@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import time
 from pathlib import Path
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
 from tunewright.executors import packing
+from tunewright.executors.clock import pause
 from tunewright.executors.prepare import keep_checkpoints
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+FULL_SECONDS = 1.0
+"""Between two tries to write to a disk that is full."""
+PATIENCE_SECONDS = 120.0
+"""How long storing waits for room on a disk that is full: a model may be larger than all the room there ever is."""
 
 
 def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = False) -> str:
@@ -20,6 +29,8 @@ def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = Fals
 
     `model/` becomes model.tar.gz (with CompressionType NONE its files are stored below `model/`), `output/data`
     becomes output.tar.gz unless it is empty. A failed program's empty model is not stored.
+
+    While the disk is full it is tried again.
 
     Returns:
         The URI of the model; "" when nothing was stored.
@@ -30,19 +41,28 @@ def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = Fals
     if not task.training.output_path:
         return ""
     base = f"{task.training.output_path.rstrip('/')}/{task.name}/output"
-    plain = task.training.compression == "NONE"
-    try:
-        keep_checkpoints(task, workdir, objects)
-        if not packing.is_empty(workdir.output_data):
-            _put(workdir.output_data, workdir.at("output.tar.gz"), f"{base}/output.tar.gz", objects)
-        if failed and packing.is_empty(workdir.model):
-            return ""
-        if plain:
-            objects.put_tree(Path(workdir.model), f"{base}/model", move=True)
-            return f"{base}/model/"
-        _put(workdir.model, workdir.at("model.tar.gz"), f"{base}/model.tar.gz", objects)
-    except (OSError, Invalid) as error:
-        raise Refused(Failure.CLIENT, f"The artifacts could not be stored under {base}: {error}") from error
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _stored(task, workdir, objects, base, failed=failed)
+        except (OSError, Invalid) as error:
+            full = isinstance(error, OSError) and error.errno in FULL_DISK
+            if not full or time.monotonic() > until:
+                raise Refused(Failure.CLIENT, f"The artifacts could not be stored under {base}: {error}") from error
+        pause(FULL_SECONDS)
+
+
+def _stored(task: Task, workdir: Workdir, objects: Objects, base: str, *, failed: bool) -> str:
+    """One try; what it has stored already it stores again, or finds stored."""
+    keep_checkpoints(task, workdir, objects)
+    if not packing.is_empty(workdir.output_data):
+        _put(workdir.output_data, workdir.at("output.tar.gz"), f"{base}/output.tar.gz", objects)
+    if failed and packing.is_empty(workdir.model):
+        return ""
+    if task.training.compression == "NONE":
+        objects.put_tree(Path(workdir.model), f"{base}/model", move=True)
+        return f"{base}/model/"
+    _put(workdir.model, workdir.at("model.tar.gz"), f"{base}/model.tar.gz", objects)
     return f"{base}/model.tar.gz"
 
 
@@ -69,7 +89,12 @@ def discard(task: Task, model: str, workdir: Workdir, objects: Objects) -> None:
 
 
 def _put(directory: str, archive: str, uri: str, objects: Objects) -> None:
-    packing.pack(directory, archive)
+    try:
+        packing.pack(directory, archive)
+    except OSError:
+        with contextlib.suppress(OSError):  # half an archive takes room that may be what is lacking
+            os.unlink(archive)
+        raise
     objects.put_file(Path(archive), uri, move=True)
 
 

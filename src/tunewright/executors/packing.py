@@ -41,9 +41,8 @@ def pack(directory: str, archive: str) -> None:
     Links are stored as links. Sockets, pipes and files that vanish meanwhile are left out.
     """
     if is_empty(directory):
-        handle = os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        os.write(handle, _EMPTY)
-        os.close(handle)
+        with open(archive, "wb") as file:
+            file.write(_EMPTY)
         return
     with tarfile.open(archive, "w:gz", compresslevel=LEVEL) as tar:
         _add(tar, directory, "")

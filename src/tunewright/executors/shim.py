@@ -8,7 +8,6 @@ lock is its shim; a second one finds the lock taken and leaves.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import json
 import os
@@ -36,8 +35,6 @@ from tunewright.executors.stage import Stage
 from tunewright.executors.workdir import Workdir, write_exit, write_plain
 
 _BREAKING = (signal.SIGTERM, ORDER)
-FULL_SECONDS = 1.0
-"""Between two tries to write to a disk that is full."""
 JOBS = 500
 """A shim ends after so many jobs, and whatever has gathered in its memory with it."""
 
@@ -142,9 +139,9 @@ class _Shim:
             try:
                 write_exit(self._workdir, report)
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno not in artifacts.FULL_DISK:
                     raise
-                pause(FULL_SECONDS)
+                pause(artifacts.FULL_SECONDS)
             else:
                 return
 
