@@ -16,7 +16,7 @@ import pytest
 from tunewright.core.ports import ExitReport
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import artifacts, packing, shim
+from tunewright.executors import artifacts, packing, shim, tasklock
 from tunewright.executors.reasons import Refused
 from tunewright.executors.slots import Slots
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
@@ -405,6 +405,29 @@ def test_an_end_is_put_on_record_when_a_full_disk_has_room_again(
     report = ExitReport("full-1", 1, 0)
     one._write_exit(report)
     assert read_exit(one._workdir) == report
+
+
+def test_who_runs_a_job_is_written_down_when_a_full_disk_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it had room for a part of the line."""
+    handle, write, said = os.open(tmp_path / "lock", os.O_WRONLY | os.O_CREAT), os.write, [errno.ENOSPC, 3]
+
+    def hardly(handle: int, data: bytes) -> int:
+        match said:
+            case [errno.ENOSPC, *_]:
+                raise OSError(said.pop(0), "no space is left on the device")
+            case [room]:
+                said.clear()
+                return write(handle, data[:room])
+        return write(handle, data)
+
+    monkeypatch.setattr(tasklock, "pause", lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", hardly)
+        tasklock.note(handle, "shim 1 me")
+    os.close(handle)
+    assert (tmp_path / "lock").read_text(encoding="utf-8") == "shim 1 me\n"
 
 
 def test_a_model_is_stored_when_a_full_disk_has_room_again(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from pathlib import Path
@@ -15,11 +14,8 @@ from tunewright.executors import packing
 from tunewright.executors.clock import pause
 from tunewright.executors.prepare import keep_checkpoints
 from tunewright.executors.reasons import Refused
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import FULL_DISK, FULL_SECONDS, Workdir
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-FULL_SECONDS = 1.0
-"""Between two tries to write to a disk that is full."""
 PATIENCE_SECONDS = 120.0
 """How long storing waits for room on a disk that is full: a model may be larger than all the room there ever is."""
 

@@ -32,7 +32,7 @@ from tunewright.executors.program import ORDER, Program
 from tunewright.executors.reasons import DISPLACED, Refused
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.stage import Stage
-from tunewright.executors.workdir import Workdir, write_exit, write_plain
+from tunewright.executors.workdir import FULL_DISK, FULL_SECONDS, Workdir, write_exit, write_plain
 
 _BREAKING = (signal.SIGTERM, ORDER)
 JOBS = 500
@@ -139,9 +139,9 @@ class _Shim:
             try:
                 write_exit(self._workdir, report)
             except OSError as error:
-                if error.errno not in artifacts.FULL_DISK:
+                if error.errno not in FULL_DISK:
                     raise
-                pause(artifacts.FULL_SECONDS)
+                pause(FULL_SECONDS)
             else:
                 return
 
