@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -13,14 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.core.ports import ExitReport
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import artifacts, packing, shim, tasklock
-from tunewright.executors.reasons import Refused
 from tunewright.executors.slots import Slots
-from tunewright.executors.workdir import Workdir, read_exit, write_exit
-from tunewright.objects.local import LocalObjects
 
 from .bench import Bench, alive
 
@@ -386,81 +380,3 @@ def test_case_45_paths_stay_short(bench: Bench) -> None:
     longest = max(len(os.fspath(path)) - len(os.fspath(bench.home)) for path in bench.home.rglob("*"))
     assert longest < 240 - 100
     assert Slots(bench.home / "slots", "4").acquire(1) is not None
-
-
-def test_an_end_is_put_on_record_when_a_full_disk_has_room_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refusals = [errno.ENOSPC, errno.EDQUOT]
-
-    def write(workdir: Workdir, report: ExitReport) -> None:
-        if refusals:
-            raise OSError(refusals.pop(), "no space is left on the device")
-        write_exit(workdir, report)
-
-    monkeypatch.setattr(shim, "write_exit", write)
-    monkeypatch.setattr(shim, "pause", lambda _: None)
-    one = object.__new__(shim._Shim)
-    one._workdir = Workdir.of(tmp_path, "full-1")
-    report = ExitReport("full-1", 1, 0)
-    one._write_exit(report)
-    assert read_exit(one._workdir) == report
-
-
-def test_who_runs_a_job_is_written_down_when_a_full_disk_has_room_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where it had room for a part of the line."""
-    handle, write, said = os.open(tmp_path / "lock", os.O_WRONLY | os.O_CREAT), os.write, [errno.ENOSPC, 3]
-
-    def hardly(handle: int, data: bytes) -> int:
-        match said:
-            case [errno.ENOSPC, *_]:
-                raise OSError(said.pop(0), "no space is left on the device")
-            case [room]:
-                said.clear()
-                return write(handle, data[:room])
-        return write(handle, data)
-
-    monkeypatch.setattr(tasklock, "pause", lambda _: None)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", hardly)
-        tasklock.note(handle, "shim 1 me")
-    os.close(handle)
-    assert (tmp_path / "lock").read_text(encoding="utf-8") == "shim 1 me\n"
-
-
-def test_a_model_is_stored_when_a_full_disk_has_room_again(
-    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refusals = [errno.ENOSPC, errno.EDQUOT]
-    pack = packing.pack
-
-    def packed(directory: str, archive: str) -> None:
-        pack(directory, archive)
-        if refusals:
-            raise OSError(refusals.pop(), "no space is left on the device")
-
-    left: list[bool] = []
-    monkeypatch.setattr(packing, "pack", packed)
-    monkeypatch.setattr(artifacts, "pause", lambda _: left.append(os.path.exists(workdir.at("model.tar.gz"))))
-    task, workdir = bench.task("full-2"), Workdir.of(tmp_path, "full-2")
-    os.makedirs(workdir.model)
-    Path(workdir.model, "m").write_text("m", encoding="utf-8")
-    model = artifacts.store(task, workdir, LocalObjects(tmp_path / "objects"))
-    assert left == [False, False], "half an archive takes room"
-    with tarfile.open(model.removeprefix("file://").replace("%20", " ")) as archive:
-        assert archive.getnames() == ["m"]
-
-
-def test_a_model_that_a_full_disk_never_has_room_for_is_given_up(
-    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_directory: str, _archive: str) -> None:
-        raise OSError(errno.ENOSPC, "no space is left on the device")
-
-    monkeypatch.setattr(packing, "pack", full)
-    monkeypatch.setattr(artifacts, "pause", lambda _: None)
-    monkeypatch.setattr(artifacts, "PATIENCE_SECONDS", 0.0)
-    with pytest.raises(Refused, match=r"could not be stored under .*no space is left"):
-        artifacts.store(bench.task("full-3"), Workdir.of(tmp_path, "full-3"), LocalObjects(tmp_path / "objects"))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from pathlib import Path
 
 from tunewright.core.errors import Invalid
 from tunewright.core.ports import Objects, Task
 from tunewright.core.trial import Failure
 from tunewright.executors import packing
-from tunewright.executors.clock import pause
+from tunewright.executors.patience import patiently
 from tunewright.executors.prepare import keep_checkpoints
 from tunewright.executors.reasons import Refused
-from tunewright.executors.workdir import FULL_DISK, FULL_SECONDS, Workdir
+from tunewright.executors.workdir import Workdir
 
-PATIENCE_SECONDS = 120.0
+FULL_SECONDS = 120.0
 """How long storing waits for room on a disk that is full: a model may be larger than all the room there ever is."""
 
 
@@ -26,7 +25,7 @@ def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = Fals
     `model/` becomes model.tar.gz (with CompressionType NONE its files are stored below `model/`), `output/data`
     becomes output.tar.gz unless it is empty. A failed program's empty model is not stored.
 
-    While the disk is full it is tried again.
+    What the system refuses is tried again for a while.
 
     Returns:
         The URI of the model; "" when nothing was stored.
@@ -37,15 +36,10 @@ def store(task: Task, workdir: Workdir, objects: Objects, *, failed: bool = Fals
     if not task.training.output_path:
         return ""
     base = f"{task.training.output_path.rstrip('/')}/{task.name}/output"
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return _stored(task, workdir, objects, base, failed=failed)
-        except (OSError, Invalid) as error:
-            full = isinstance(error, OSError) and error.errno in FULL_DISK
-            if not full or time.monotonic() > until:
-                raise Refused(Failure.CLIENT, f"The artifacts could not be stored under {base}: {error}") from error
-        pause(FULL_SECONDS)
+    try:
+        return patiently(lambda: _stored(task, workdir, objects, base, failed=failed), full=FULL_SECONDS)
+    except (OSError, Invalid) as error:
+        raise Refused(Failure.CLIENT, f"The artifacts could not be stored under {base}: {error}") from error
 
 
 def _stored(task: Task, workdir: Workdir, objects: Objects, base: str, *, failed: bool) -> str:

@@ -202,7 +202,11 @@ class LocalExecutor(News):
                 self._tell(PhaseReport(name, entry.task.attempt, Phase(rest[0]), float(rest[1])))
         else:
             entry.shim = None  # it is at other jobs from now on, if it is at all
-            self._shim_left(entry)
+            try:
+                self._shim_left(entry)
+            except OSError:
+                self._look_again(entry)
+                raise
 
     def _watch_server(self, reading: int) -> None:
         self._listener.watch(reading, self._server_died)
@@ -270,12 +274,24 @@ class LocalExecutor(News):
         handle = processes.open_process(shim[0]) if shim is not None else None
         if handle is not None:
             self._listener.watch(handle, lambda: self._shim_ended(entry))
-        self._listener.look(lambda: not self._look(entry))
+        self._look_again(entry)
 
     def _shim_ended(self, entry: Entry) -> bool:
-        if not entry.done and not self._finished(entry, over=True):
-            self._look(entry)
+        with contextlib.suppress(OSError):  # it is looked at again
+            if not entry.done and not self._finished(entry, over=True):
+                self._look(entry)
         return False
+
+    def _look_again(self, entry: Entry) -> None:
+        """Look at an attempt until it is over, also while its directory cannot be looked into."""
+
+        def going_on() -> bool:
+            try:
+                return not self._look(entry)
+            except OSError:
+                return True
+
+        self._listener.look(going_on)
 
     def _look(self, entry: Entry) -> bool:
         """Whether an adopted attempt is over; asked again and again where the system cannot tell us."""
@@ -305,7 +321,7 @@ class LocalExecutor(News):
         """Put an end on record that no shim can; unless one holds the attempt, which then decides."""
         lock = tasklock.take(entry.workdir)
         if lock is None:
-            self._listener.look(lambda: not self._look(entry))
+            self._look_again(entry)
             return
         try:
             if not self._finished(entry):

@@ -22,17 +22,18 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import ExitReport, Objects
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors import artifacts, claims, inputs, pipes, prepare, processes, reasons, rooms, tasklock, wire
-from tunewright.executors.clock import now, pause
+from tunewright.executors.clock import now
 from tunewright.executors.cluster import Cluster, merge, write_names
 from tunewright.executors.codec import task_from_json
 from tunewright.executors.containers import ContainerStage
 from tunewright.executors.crew import Crew, Ended
 from tunewright.executors.networks import Networks
+from tunewright.executors.patience import patiently
 from tunewright.executors.program import ORDER, Program
 from tunewright.executors.reasons import DISPLACED, Refused
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.stage import Stage
-from tunewright.executors.workdir import FULL_DISK, FULL_SECONDS, Workdir, write_exit, write_plain
+from tunewright.executors.workdir import Workdir, write_exit, write_plain
 
 _BREAKING = (signal.SIGTERM, ORDER)
 JOBS = 500
@@ -107,7 +108,7 @@ class _Shim:
 
     def run(self, slots: Sequence[int]) -> str:
         """Do the job, unless another shim does it or it is over; what to tell. The slots are free afterwards."""
-        lock = tasklock.take(self._workdir, tasklock.PATIENCE)
+        lock = patiently(lambda: tasklock.take(self._workdir, tasklock.PATIENCE))
         mine = lock is not None and self._begin(lock)
         if mine:
             report = self._outcome()
@@ -134,16 +135,8 @@ class _Shim:
         os.close(lock)
 
     def _write_exit(self, report: ExitReport) -> None:
-        """Put the end on record, however long that takes: on a full disk there is room some day."""
-        while True:
-            try:
-                write_exit(self._workdir, report)
-            except OSError as error:
-                if error.errno not in FULL_DISK:
-                    raise
-                pause(FULL_SECONDS)
-            else:
-                return
+        """Put the end on record, however long that takes on a full disk."""
+        patiently(lambda: write_exit(self._workdir, report))
 
     def _begin(self, lock: int) -> bool:
         """Write this process's name into the lock; False when the attempt was begun or ended before."""

@@ -11,10 +11,12 @@ import fcntl
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from tunewright.core.trial import Phase
 from tunewright.executors.clock import pause
-from tunewright.executors.workdir import FULL_DISK, FULL_SECONDS, Workdir, make_directory, write_whole
+from tunewright.executors.patience import patiently
+from tunewright.executors.workdir import Workdir, make_directory, write_whole
 
 PATIENCE = 0.2
 """Seconds in which somebody who merely looks has let go of a lock again."""
@@ -64,12 +66,7 @@ def note(handle: int, line: str) -> None:
     """Add a line to the lock file that is held, however long that takes: on a full disk there is room some day."""
     left = line.encode() + b"\n"
     while left:
-        try:
-            left = left[os.write(handle, left) :]
-        except OSError as error:
-            if error.errno not in FULL_DISK:
-                raise
-            pause(FULL_SECONDS)
+        left = left[patiently(partial(os.write, handle, left), refused=0) :]
 
 
 def in_place(handle: int, workdir: Workdir) -> bool:

@@ -13,7 +13,6 @@ No directory name holds hyperparameters, and no path of ours is longer than 240 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -29,9 +28,6 @@ from tunewright.executors.codec import exit_from_json, exit_to_json
 STREAMS = ("stdout", "stderr", "metrics")
 TAIL_BYTES = 1 << 18
 APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-FULL_SECONDS = 1.0
-"""Between two tries to write to a disk that is full."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl", "hosts": "hosts/ended"}
 _HOST = re.compile(r"algo-[1-9][0-9]{0,5}")
