@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,11 +231,18 @@ def test_a_training_jobs_name_is_told_to_be_one(finished: StillEngine, cli: Run)
     assert "It is a training job of 'digits'." in cli("describe", name).stderr
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("SELECT ...", {}, Exception("disk I/O error\nmore")),
+        sqlite3.OperationalError("disk I/O error\nmore"),
+    ],
+)
 def test_a_store_that_cannot_be_used_is_told_in_one_line(
-    engine: StillEngine, cli: Run, monkeypatch: pytest.MonkeyPatch
+    engine: StillEngine, cli: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def broken(query: object) -> None:
-        raise OperationalError("SELECT ...", {}, Exception("disk I/O error\nmore"))
+        raise error
 
     monkeypatch.setattr(engine.reads, "jobs", broken)
     result = cli("list")

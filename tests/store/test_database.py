@@ -150,6 +150,62 @@ def test_an_open_database_is_asked_one_question(url: str, monkeypatch: pytest.Mo
     assert [text for text in asked if text.startswith("SELECT")] == ["SELECT version_num FROM alembic_version"]
 
 
+# ---- a server that is away ----
+
+
+class OperationalError(Exception):
+    """As drivers of servers raise it."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__(f"state {sqlstate}")
+        self.sqlstate = sqlstate
+
+
+class AdminShutdown(OperationalError):
+    """Theirs have kinds."""
+
+
+def away(monkeypatch: pytest.MonkeyPatch, store: SqlStore, *errors: Exception) -> list[Exception]:
+    """Let the store's next connections fail like this; those that have not yet."""
+    connect, left = store.engine.raw_connection, list(errors)
+
+    def raw_connection() -> object:
+        if left:
+            raise left.pop(0)
+        return connect()
+
+    monkeypatch.setattr(store.engine, "raw_connection", raw_connection)
+    return left
+
+
+def test_who_looks_waits_for_a_server_that_is_away(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = away(monkeypatch, store, OperationalError(None), AdminShutdown("57P01"), OperationalError("57P03"))
+    assert SqlReads(store.engine).jobs(JobQuery()).items == ()
+    assert not left
+
+
+def test_who_looks_does_not_wait_for_ever_nor_for_other_troubles(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away(monkeypatch, store, OperationalError("42P01"))
+    with pytest.raises(OperationalError, match="42P01"):
+        SqlReads(store.engine).jobs(JobQuery())
+    monkeypatch.setattr(database, "AWAY_SECONDS", 0.0)
+    away(monkeypatch, store, OperationalError(None))
+    with pytest.raises(OperationalError, match="None"):
+        SqlReads(store.engine).jobs(JobQuery())
+
+
+def test_who_runs_jobs_is_told_at_once_that_the_server_is_away(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop has other things to do than to wait, such as to end when it is told to."""
+    left = away(monkeypatch, store, *[OperationalError(None)] * 2)
+    with pytest.raises(OperationalError):
+        store.versions()
+    assert len(left) == 1
+
+
 # ---- opening ----
 
 

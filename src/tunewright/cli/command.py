@@ -37,6 +37,9 @@ class Voice:
     verbose: bool = False
 
 
+_DRIVERS = {("sqlite3", "Error"), ("psycopg", "Error")}
+
+
 def guarded(function: Callable[Given, int | None]) -> Callable[Given, None]:
     """A command whose errors are printed on standard error and become exit codes."""
 
@@ -82,7 +85,9 @@ def _refusal(error: Exception) -> str | None:
 def _unreachable(error: Exception) -> str | None:
     """What to say when the store cannot be used; None for anything else."""
     database = sys.modules.get("sqlalchemy.exc")
-    if database is None or not isinstance(error, database.SQLAlchemyError):
+    ours = database is not None and isinstance(error, database.SQLAlchemyError)
+    # Most questions are put to the driver itself.
+    if not ours and not any((kind.__module__, kind.__name__) in _DRIVERS for kind in type(error).__mro__):
         return None
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()
     return f"the store cannot be used: {reason[0] if reason else type(error).__name__}; see tunewright doctor"

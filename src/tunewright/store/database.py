@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from tunewright.core.errors import Invalid
 from tunewright.store.prepared import Prepared, Row
@@ -34,8 +34,12 @@ WAIT_SECONDS = 15.0
 """How long SQLite itself waits for another writer before the transaction is tried again."""
 PATIENCE_SECONDS = 300.0
 """How long a transaction is tried again while others are in the way."""
+AWAY_SECONDS = 30.0
+"""How long a look waits for a server that is away: one that is started again is back by then."""
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _SERIALIZATION = frozenset({"40001", "40P01"})
+_AWAY = ("08", "57P01", "57P02", "57P03")
+"""Of a connection; and a server that is shut down, that crashed, that starts."""
 _LAYOUT_LOCK = 7_163_215_908
 _WRITES = "tunewright_writes"
 _VERSION = "SELECT version_num FROM alembic_version"
@@ -77,17 +81,29 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def looking(engine: Engine) -> Iterator[DBAPICursor]:
-    """The driver's own cursor, which sees one moment of the database, however many statements are run."""
+    """The driver's own cursor, which sees one moment of the database, however many statements are run.
+
+    A server that is away is waited for.
+    """
+    connection, cursor = _patiently(lambda: _begun(engine), away=AWAY_SECONDS)
+    try:
+        yield cursor
+    finally:
+        # Whatever was begun is rolled back when the connection returns to the pool.
+        connection.close()
+
+
+def _begun(engine: Engine) -> tuple[PoolProxiedConnection, DBAPICursor]:
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
         sqlite = engine.dialect.name == "sqlite"
         cursor.execute("BEGIN" if sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _patiently(lambda: cursor.execute(_VERSION))
-        yield cursor
-    finally:
-        # Whatever was begun is rolled back when the connection returns to the pool.
+    except BaseException:
         connection.close()
+        raise
+    return connection, cursor
 
 
 def fetched(engine: Engine, statement: Prepared, row: Row) -> list[Any]:
@@ -124,15 +140,17 @@ def _transaction(engine: Engine, work: Callable[[DBAPICursor], T]) -> T:
     return result
 
 
-def _patiently(action: Callable[[], T]) -> T:
-    until = time.monotonic() + PATIENCE_SECONDS
+def _patiently(action: Callable[[], T], away: float = 0.0) -> T:
+    """Do it, again while others are in the way, and for `away` seconds while the server is away."""
+    began = time.monotonic()
     while True:
         try:
             return action()
         except Exception as error:  # which drivers raise when another is in the way differs; all else goes on
-            if not _in_the_way(error) or time.monotonic() > until:
+            gone = _is_away(error)
+            if not (gone or _in_the_way(error)) or time.monotonic() - began >= (away if gone else PATIENCE_SECONDS):
                 raise
-        time.sleep(random.uniform(0.001, 0.01))  # so that two that met do not meet again
+        time.sleep(random.uniform(0.001, 0.01) * (20 if gone else 1))  # so that two that met do not meet again
 
 
 def _in_the_way(error: Exception) -> bool:
@@ -141,6 +159,14 @@ def _in_the_way(error: Exception) -> bool:
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _BUSY
     return getattr(cause, "sqlstate", None) in _SERIALIZATION
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the server ended, ends, starts, or cannot be reached."""
+    cause = getattr(error, "orig", error)
+    state = getattr(cause, "sqlstate", "")
+    operational = any(kind.__name__ == "OperationalError" for kind in type(cause).__mro__)
+    return operational and (state is None or state.startswith(_AWAY))
 
 
 # ---- engines ----
