@@ -85,6 +85,11 @@ elif verb == "rm":
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
 elif verb == "ps":
+    try:
+        os.unlink(state + "/busy")
+        sys.exit(125)
+    except FileNotFoundError:
+        pass
     wanted = {{word.removeprefix("label=") for word in words if word.startswith("label=")}}
     for name in os.listdir(state + "/running"):
         if wanted <= set(json.load(open(f"{{state}}/known/{{name}}"))["labels"]):
@@ -136,6 +141,10 @@ class Engine:
         [path] = (self.state / "known").iterdir()
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
+
+    def busy(self) -> None:
+        """Let the next question for containers fail."""
+        (self.state / "busy").touch()
 
     def running(self) -> list[str]:
         return sorted(os.listdir(self.state / "running"))

@@ -327,6 +327,18 @@ def test_a_container_whose_shim_is_killed_is_found_by_its_labels(contained: Benc
 
 
 @needs_rooms
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
+def test_an_engine_that_is_busy_is_asked_again_for_what_is_left(contained: Bench, engine: Engine) -> None:
+    contained.executor.launch(job(contained, "lost", "deaf:1"))
+    contained.seen.said("lost", b"up")
+    engine.busy()
+    os.kill(contained.pid("lost", "shim"), signal.SIGKILL)
+    assert contained.seen.exit("lost").failure is Failure.INTERNAL
+    contained.seen.until(lambda: not engine.running())
+    assert len(engine.calls("ps")) == 2
+
+
+@needs_rooms
 def test_a_new_controller_takes_over_a_container(contained: Bench, engine: Engine) -> None:
     task = job(contained, "kept", "waits:1")
     handle = contained.executor.launch(task)

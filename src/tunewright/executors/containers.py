@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -30,9 +31,13 @@ from tunewright.executors.reasons import Refused
 from tunewright.executors.stage import Stage
 from tunewright.executors.workdir import Workdir
 
+_LOG = logging.getLogger("tunewright")
+
 LABEL = "tunewright"
 COMMAND_SECONDS = 20.0
 """How long a command of the engine may take, other than running a container."""
+LIST_TRIES = 3
+"""How often an engine that is busy is asked for what is left of a training job."""
 ENGINE_FAILED = 125
 """The client's exit code when no container was run: no such image, a wrong option, no daemon."""
 NOT_RUN = (126, 127)
@@ -247,7 +252,12 @@ def end_remains(image: Image | None, home: str, task: Task) -> None:
     if engine is None:
         return
     filters = [word for pair in labels(home, task).items() for word in ("--filter", "label=" + "=".join(pair))]
-    _, listed = run_quietly([engine, "ps", "--all", "--quiet", *filters], os.environ)
+    for _ in range(LIST_TRIES):
+        code, listed = run_quietly([engine, "ps", "--all", "--quiet", *filters], os.environ)
+        if code == 0:
+            break
+    else:
+        _LOG.warning("%s: %s does not say whether a container of it is left; one may still run", task.name, engine)
     if identities := listed.split():
         run_quietly([engine, "rm", "--force", *identities], os.environ)
 
