@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.cli.follow import Human, Json, follow
+from tunewright.cli.follow import UNATTENDED_LOOKS, Human, Json, follow
 from tunewright.cli.interrupts import Interrupts
 from tunewright.cli.screen import ColourTerminal, choose, styled
 from tunewright.cli.story import Story
@@ -35,8 +35,8 @@ class Told:
         self.teller = Json(engine, display) if json else Human(engine, display, quiet=quiet, verbose=verbose)
         self.interrupts = Interrupts()
 
-    def follow(self, *, owns: bool = True) -> int:
-        return follow(self.engine, "digits", self.teller, self.interrupts, owns=owns)
+    def follow(self, *, owns: bool = True, heir: bool = False) -> int:
+        return follow(self.engine, "digits", self.teller, self.interrupts, owns=owns, heir=heir)
 
     @property
     def lines(self) -> list[str]:
@@ -272,6 +272,36 @@ def test_watching_a_job_that_nobody_runs_says_so(digits: StillEngine) -> None:
     digits.then(lambda: digits.record("digits", StopAsked(digits.clock.now())))
     told.follow(owns=False)
     assert "Nobody runs digits now; take it over with: tunewright resume digits" in told.lines
+
+
+@pytest.mark.parametrize("heir", [False, True])
+def test_a_job_whose_controller_is_gone_is_taken_over_or_that_is_told(digits: StillEngine, heir: bool) -> None:
+    def gone() -> None:
+        digits.charge = False
+
+    def stopped() -> None:
+        digits.record("digits", StopAsked(digits.clock.now()))
+
+    told = Told(digits)
+    digits.then(gone, *[lambda: None] * UNATTENDED_LOOKS, stopped)
+    told.follow(owns=False, heir=heir)
+    said = [line for line in told.lines if "gone" in line or "Nobody" in line]
+    if heir:
+        assert said == ["Whoever ran digits is gone; it goes on here."] and digits.done == ["resume 0"]
+    else:
+        assert said == ["Nobody runs digits any more; take it over with: tunewright resume digits"]
+        assert digits.done == []
+
+
+def test_a_job_that_is_handed_on_is_not_taken_over(digits: StillEngine) -> None:
+    def charged(by: bool) -> None:
+        digits.charge = by
+
+    told = Told(digits)
+    once = [lambda: charged(False), *[lambda: None] * (UNATTENDED_LOOKS - 2), lambda: charged(True)]
+    digits.then(*once, *once, lambda: digits.record("digits", StopAsked(digits.clock.now())))
+    told.follow(owns=False, heir=True)
+    assert digits.done == [] and "gone" not in told.text
 
 
 def test_a_late_watcher_is_told_only_what_is_new(digits: StillEngine) -> None:

@@ -122,7 +122,7 @@ def stop(name: str, *, wait: bool, as_json: bool) -> int | None:
 
 
 def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | None:
-    """Go on with a job and follow it; one that somebody else runs is only watched."""
+    """Go on with a job and follow it; one that somebody else runs is watched, and taken over when they are gone."""
     engine = connect()
     view = find(engine, name)
     job = view.job
@@ -141,7 +141,7 @@ def resume(name: str, add_jobs: int, voice: Voice, *, detach: bool) -> int | Non
         teller = _teller(engine, voice)
         if elsewhere:
             teller.remark(f"{job.name} is run by somebody already; watching it.")
-        return follow(engine, job.name, teller, interrupts, owns=not elsewhere)
+        return follow(engine, job.name, teller, interrupts, owns=not elsewhere, heir=elsewhere)
 
 
 def delete(name: str, *, as_json: bool) -> int | None:

@@ -26,6 +26,8 @@ from tunewright.sdk.inherited import line as warm_line
 from tunewright.sdk.phrases import onward
 
 POLL_SECONDS = 0.25
+UNATTENDED_LOOKS = 8
+"""So many looks in a row must find nobody who runs a job: one who ends may be about to hand it on."""
 FORCED_SECONDS = 1.5
 RESULTS = 10
 """Results below which nothing is said about which parameters matter."""
@@ -165,16 +167,17 @@ class Json:
         }
 
 
-def follow(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
+def follow(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool, heir: bool = False) -> int:
     """Tell a job until it ends or the user leaves; the exit code.
 
     Whoever reads the output may leave too: then the job goes on, and standard error says so.
 
     Args:
         owns: Ctrl-C stops the job, and a second one kills its programs; else Ctrl-C only ends the watching.
+        heir: it is taken over when whoever runs it is gone; else that is only told.
     """
     try:
-        return _followed(engine, name, teller, interrupts, owns=owns)
+        return _followed(engine, name, teller, interrupts, owns=owns, heir=heir)
     except BrokenPipeError:
         hush()
         status = engine.reads.job(name).job.status
@@ -190,7 +193,7 @@ def ways_back(name: str) -> str:
     return f"Watch it: tunewright watch {name}   Stop it: tunewright stop {name}"
 
 
-def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool) -> int:
+def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool, heir: bool) -> int:
     view = engine.reads.job(name)
     if owns:
         interrupts.parting = (
@@ -198,11 +201,16 @@ def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts,
             f"Go on: tunewright resume {name}   Stop it: tunewright stop {name}"
         )
     looking = _Looking(engine, view.job, teller, owns)
+    attended = not owns
     if not engine.in_charge(view) and not owns:
+        attended = False
         teller.remark(f"Nobody runs {name} now; take it over with: tunewright resume {name}")
     stopping = _Stopping(engine, name, teller)
     while True:
         job = looking.look(stopping.note)
+        if attended and looking.unattended >= UNATTENDED_LOOKS:
+            attended = False
+            _left_alone(engine, name, teller, heir=heir)
         if job.status.terminal:
             teller.end(job)
             return INTERRUPTED if stopping.asked else EXIT_CODES[job.status]
@@ -213,19 +221,35 @@ def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts,
         engine.wait(name, POLL_SECONDS)
 
 
+def _left_alone(engine: Engine, name: str, teller: Teller, *, heir: bool) -> None:
+    """Whoever ran a job that is watched is gone."""
+    if heir:
+        teller.remark(f"Whoever ran {name} is gone; it goes on here.")
+        engine.resume(name, 0)
+    else:
+        teller.remark(f"Nobody runs {name} any more; take it over with: tunewright resume {name}")
+
+
 class _Looking:
-    """Reads a job again and again, and hands what is new to the teller."""
+    """Reads a job again and again, and hands what is new to the teller.
+
+    Attributes:
+        unattended: how many looks in a row found nobody who runs the job.
+    """
 
     def __init__(self, engine: Engine, job: Job, teller: Teller, owns: bool) -> None:
         self._engine, self._teller = engine, teller
         self._name = job.name
+        self.unattended = 0
         earlier = [each for each in engine.reads.all_trials(job.uid) if not each.trial.status.live]
         known = range(1, job.next_number)
         self._watched = Watched(len(known), set(known) - {each.trial.number for each in earlier})
         teller.begin(job, earlier, owns)
 
     def look(self, note: str) -> Job:
-        job = self._engine.reads.job(self._name).job
+        view = self._engine.reads.job(self._name)
+        job = view.job
+        self.unattended = 0 if self._engine.in_charge(view) else self.unattended + 1
         moved = self._watched.moved(job)
         numbers = self._watched.ended(job)
         ended = [self._engine.reads.trial(trial_name(job.name, job.uid, number)) for number in numbers]
