@@ -23,7 +23,7 @@ from pathlib import Path
 from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
 from tunewright.executors.bell import Bell
-from tunewright.executors.local import LocalExecutor
+from tunewright.executors.programs.executor import LocalExecutor
 from tunewright.executors.slots import Slots
 
 SCRIPT = "print('loss=0.5;')\n"

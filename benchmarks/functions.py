@@ -21,8 +21,8 @@ from pathlib import Path
 from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
 from tunewright.executors.bell import Bell
-from tunewright.executors.function_store import store_function
-from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.functions.executor import FunctionExecutor
+from tunewright.executors.functions.store import store_function
 from tunewright.executors.slots import Slots
 from tunewright.objects.local import LocalObjects
 

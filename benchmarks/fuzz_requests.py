@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from benchmarks.service_store import tuning_request
-from tunewright.aws.protocol import OPERATIONS, service
+from tunewright.aws.sagemaker.protocol import OPERATIONS, service
 
 TEXTS = (
     "", "1", "-1", "1e999", "nan", "0.1", "9" * 300, "x" * 3000, "s3://bucket/key", "s3://bucket/../../etc",

@@ -65,9 +65,9 @@ OWNS_A_CLOCK: Mapping[str, str] = {
 DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.assembly", "tunewright.search.advisor"): "looking at jobs comes before numpy and scipy",
     ("tunewright.assembly", "tunewright.aws.inprocess"): "a controller without a client comes before botocore",
-    ("tunewright.executors.function_store", "cloudpickle"): "only functions that are not importable need it",
-    ("tunewright.executors.function_travel", "cloudpickle"): "the same",
-    ("tunewright.executors.worker_streams", "ctypes"): "missing from some builds of Python",
+    ("tunewright.executors.functions.store", "cloudpickle"): "only functions that are not importable need it",
+    ("tunewright.executors.functions.travel", "cloudpickle"): "the same",
+    ("tunewright.executors.functions.worker_streams", "ctypes"): "missing from some builds of Python",
     ("tunewright.objects.choose", "tunewright.objects.remote"): "a directory needs no botocore, a fork server neither",
     ("tunewright.search.advisor", "tunewright.search.bayesian.strategy"): "Random and Grid need no scipy",
     ("tunewright.search.advisor", "tunewright.search.bayesian.brackets"): "Random and Grid need no scipy",
@@ -79,11 +79,11 @@ DEFERRED: Mapping[tuple[str, str], str] = {
     ("tunewright.store.database", "alembic.script"): "a store that is up to date needs no migration",
     ("tunewright.store.database", "alembic.util"): "a store that is up to date needs no migration",
     ("tunewright.cli", "tunewright.cli.app"): "`tunewright --version` answers without building the command tree",
-    ("tunewright.cli.commands_files", "tunewright.cli.do_files"): "help comes before jsonschema and botocore",
-    ("tunewright.cli.commands_jobs", "tunewright.cli.do_jobs"): "help comes before the assembly of all rooms",
-    ("tunewright.cli.commands_look", "tunewright.cli.do_look"): "help comes before the assembly of all rooms",
-    ("tunewright.cli.commands_serve", "tunewright.cli.do_serve"): "help comes before the assembly of all rooms",
-    ("tunewright.cli.commands_tools", "tunewright.cli.do_tools"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.commands.files", "tunewright.cli.commands.do_files"): "help comes before jsonschema and botocore",
+    ("tunewright.cli.commands.jobs", "tunewright.cli.commands.do_jobs"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.commands.look", "tunewright.cli.commands.do_look"): "help comes before the assembly of all rooms",
+    ("tunewright.cli.commands.serve", "tunewright.cli.commands.do_serve"): "help comes before all rooms",
+    ("tunewright.cli.commands.tools", "tunewright.cli.commands.do_tools"): "help comes before all rooms",
     ("tunewright.cli.engine", "tunewright.search.importance"): "looking at jobs needs no numpy",
     ("tunewright.sdk.inherited", "tunewright.search.parents"): "looking at jobs needs no numpy",
     ("tunewright.cli.supposing", "tunewright.search.advisor"): "looking at jobs needs no numpy",
@@ -179,6 +179,30 @@ def test_imports_point_inward() -> None:
             if room != module.room and room not in MAY_IMPORT[module.room]:
                 wrong.append(f"{module.place}:{found.line}: {module.room} must not import {found.target}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_parts_of_a_room_form_no_circle() -> None:
+    """Packages within a room build upon one another; what lies in the room itself is for all of them."""
+    needs: dict[str, set[str]] = {}
+    for module in modules().values():
+        here = _part(module.name)
+        for found in imports(module):
+            there = _part(found.target)
+            if here and there and here != there and here.split(".")[0] == there.split(".")[0]:
+                needs.setdefault(here, set()).add(there)
+    for part in needs:
+        reached, more = set[str](), set(needs[part])
+        while more:
+            reached |= more
+            more = set().union(*(needs.get(one, set()) for one in more)) - reached
+        assert part not in reached, f"{part} needs {sorted(needs[part])}, which need it"
+
+
+def _part(name: str) -> str | None:
+    """`room.package` of a module that lies in a package of its room."""
+    parts = name.split(".")
+    inside = len(parts) > 2 and (SOURCE / OURS / parts[1] / parts[2]).is_dir()
+    return ".".join(parts[1:3]) if parts[0] == OURS and inside else None
 
 
 def test_the_heart_and_the_script_import_the_standard_library_only() -> None:

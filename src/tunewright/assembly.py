@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.aws.announce import Announcer, targets_of
-from tunewright.aws.limits import quotas_of
-from tunewright.aws.names import Arns
-from tunewright.aws.operations import Operations
+from tunewright.aws.sagemaker.announce import Announcer, targets_of
+from tunewright.aws.sagemaker.limits import quotas_of
+from tunewright.aws.sagemaker.names import Arns
+from tunewright.aws.sagemaker.operations import Operations
 from tunewright.control.background import Background, Rounds
 from tunewright.control.clock import SteadyClock, pause
 from tunewright.control.detached import DetachedController, spawn_controller
@@ -36,13 +36,13 @@ from tunewright.core.ports import FIRST_HOST, Advisor, Executor, Objects, Propos
 from tunewright.core.reads import JobView, LogTail, Reads
 from tunewright.core.spec import Function
 from tunewright.core.trial import Verdict
-from tunewright.executors.artifacts import discard
 from tunewright.executors.bell import Bell
-from tunewright.executors.function_store import store_function
-from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.contract.artifacts import discard
+from tunewright.executors.functions.executor import FunctionExecutor
+from tunewright.executors.functions.store import store_function
 from tunewright.executors.images import parse as parse_images
 from tunewright.executors.instances import Offer, table_of
-from tunewright.executors.local import LocalExecutor
+from tunewright.executors.programs.executor import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Slots, counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tunewright.executors.forkserver import ForkServer, Lines
+from tunewright.executors.programs.forkserver import ForkServer, Lines
 from tunewright.executors.runtime import Runtime
 from tunewright.objects.choose import open_objects
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tunewright.aws.encoding import single
 from tunewright.aws.inprocess import remote_client
+from tunewright.aws.sagemaker.encoding import single
 
 from .world import World, changed, training, tuning
 

@@ -185,7 +185,7 @@ def test_the_best_job_as_observed_in_2020(world: World, observed: str) -> None:
 
 
 def test_built_in_patterns_read_both_spellings_of_a_tab() -> None:
-    from tunewright.aws.builtin import metrics_of
+    from tunewright.aws.sagemaker.builtin import metrics_of
     from tunewright.control.metrics import try_pattern
 
     pattern = next(metric.regex for metric in metrics_of("xgboost") if metric.name == "validation:rmse")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.aws.extension import pack
+from tunewright.aws.sagemaker.extension import pack
 
 from .test_aws_rules import CATEGORICAL, CREATE, continuous, listed, of_ranges, of_static, several
 from .world import World, changed

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunewright.aws.faults import Answer
-from tunewright.aws.protocol import service
+from tunewright.aws.sagemaker.protocol import service
 
 from .world import World, training, tuning
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tunewright.aws.limits import LIMITS
-from tunewright.aws.protocol import service
+from tunewright.aws.sagemaker.limits import LIMITS
+from tunewright.aws.sagemaker.protocol import service
 from tunewright.core.job import JobStatus
 
 from .test_aws_rules import hyperband, listed, of_metrics, of_ranges, of_static, several

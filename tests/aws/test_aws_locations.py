@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.aws.locations import s3_location
+from tunewright.aws.sagemaker.locations import s3_location
 
 from .world import World, changed, training, tuning
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.aws.patterns import pattern_problem
+from tunewright.aws.sagemaker.patterns import pattern_problem
 from tunewright.control.patterns import MOST_ATOMS, weight
 
 

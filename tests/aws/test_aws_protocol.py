@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.parsers import create_parser
 
-from tunewright.aws.encoding import FLOAT_MAX, encode_answer, single
-from tunewright.aws.limits import extended_maximum
-from tunewright.aws.protocol import (
+from tunewright.aws.sagemaker.encoding import FLOAT_MAX, encode_answer, single
+from tunewright.aws.sagemaker.limits import extended_maximum
+from tunewright.aws.sagemaker.protocol import (
     OPEN_ENUMS,
     BadBody,
     Violation,
@@ -22,7 +22,7 @@ from tunewright.aws.protocol import (
     read_request,
     service,
 )
-from tunewright.aws.protocol import (
+from tunewright.aws.sagemaker.protocol import (
     OPERATIONS as ANSWERED,
 )
 

@@ -13,8 +13,8 @@ from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tunewright.aws.call import Call
-from tunewright.aws.sigv4 import EMPTY, UNSIGNED, Denied, Refusal, read_signature, verify
+from tunewright.aws.http.call import Call
+from tunewright.aws.http.sigv4 import EMPTY, UNSIGNED, Denied, Refusal, read_signature, verify
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 HOST = "examplebucket.s3.amazonaws.com"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.aws.s3_faults import S3Fault
-from tunewright.aws.s3_store import Facts, S3Store
-from tunewright.aws.s3_uploads import Uploads
+from tunewright.aws.s3.faults import S3Fault
+from tunewright.aws.s3.store import Facts, S3Store
+from tunewright.aws.s3.uploads import Uploads
 from tunewright.objects.local import LocalObjects
 
 ROUNDS = 400

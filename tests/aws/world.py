@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.aws.inprocess import make_client
-from tunewright.aws.operations import Operations
+from tunewright.aws.sagemaker.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Exited, Launched, Progressed, Proposal, Proposed, Reported
 from tunewright.core.job import Job

@@ -31,7 +31,7 @@ def engine(tmp_path: Path, laid_out: Path, monkeypatch: pytest.MonkeyPatch) -> I
     made = StillEngine(home)
     monkeypatch.setenv("TUNEWRIGHT_HOME", str(home))
     for name in ("files", "jobs", "look", "tools"):
-        monkeypatch.setattr(f"tunewright.cli.do_{name}.connect", lambda strict=False: made)
+        monkeypatch.setattr(f"tunewright.cli.commands.do_{name}.connect", lambda strict=False: made)
     monkeypatch.setattr("tunewright.cli.diagnosis.connect", lambda strict=False: made)
     yield made
     made.store.close()
@@ -42,7 +42,7 @@ def request_of(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """The request of a small tuning file; keywords are fields of the file."""
     import yaml
 
-    from tunewright.cli.shelf import HomeShelf
+    from tunewright.cli.tunefile.shelf import HomeShelf
 
     def made(name: str = "digits", **fields: Any) -> dict[str, Any]:
         (tmp_path / "train.py").write_text("print('acc=1')\n")

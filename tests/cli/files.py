@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunewright.cli.schema_check import told
-from tunewright.cli.tunefile import Draft, TuningFile
+from tunewright.cli.tunefile.request import Draft, TuningFile
+from tunewright.cli.tunefile.schema_check import told
 from tunewright.core.errors import Invalid
 
 

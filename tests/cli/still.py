@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.aws.inprocess import make_client
-from tunewright.aws.operations import Operations
+from tunewright.aws.sagemaker.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Event, Exited, Launched, Proposal, Proposed, Reported, Resumed
 from tunewright.core.job import Job

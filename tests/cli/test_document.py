@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.cli.document import Document, _yaml, dotted, read, scalar
+from tunewright.cli.tunefile.document import Document, _yaml, dotted, read, scalar
 from tunewright.core.errors import Invalid
 
 

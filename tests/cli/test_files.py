@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import Result
 
-from tunewright.cli.preflight import checked
-from tunewright.cli.reading import read_script
-from tunewright.cli.scaffold import tuning_file
+from tunewright.cli.scripts.reading import read_script
+from tunewright.cli.scripts.scaffold import tuning_file
+from tunewright.cli.tunefile.preflight import checked
 from tunewright.core.errors import Invalid
 from tunewright.settings import Settings
 

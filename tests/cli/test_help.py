@@ -14,7 +14,7 @@ import typer
 from typer.testing import Result
 
 from tunewright.cli.app import COMMANDS, app, run
-from tunewright.cli.schema_check import schema
+from tunewright.cli.tunefile.schema_check import schema
 
 from .files import load
 

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from typer.testing import Result
 
-from tunewright.cli.commands_look import JobWord, Sort, TrialWord
+from tunewright.cli.commands.look import JobWord, Sort, TrialWord
 from tunewright.cli.ranking import SORTS
 from tunewright.core.job import JobStatus
 from tunewright.core.trial import TrialStatus

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tunewright.cli.reading import read_script
-from tunewright.cli.scaffold import tuning_file
+from tunewright.cli.scripts.reading import read_script
+from tunewright.cli.scripts.scaffold import tuning_file
 from tunewright.control.metrics import try_pattern
 from tunewright.core.errors import Invalid
 

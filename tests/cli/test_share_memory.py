@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tunewright.cli.do_serve import SQLITE_BYTES, share_memory
+from tunewright.cli.commands.do_serve import SQLITE_BYTES, share_memory
 
 
 def limit(value: int | None = None) -> int:

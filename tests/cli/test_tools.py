@@ -29,7 +29,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.reads import TrialView
 from tunewright.core.space import Space
 from tunewright.core.spec import Definition, Function, JobSpec, Limits, MetricDefinition, Strategy, Training
-from tunewright.executors.function_store import load_function, store_function
+from tunewright.executors.functions.store import load_function, store_function
 from tunewright.settings import Settings
 
 from .still import StillEngine

@@ -15,9 +15,9 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunewright.cli.schema_check import schema
-from tunewright.cli.shelf import BucketShelf, HomeShelf
-from tunewright.cli.tunefile import TuningFile
+from tunewright.cli.tunefile.request import TuningFile
+from tunewright.cli.tunefile.schema_check import schema
+from tunewright.cli.tunefile.shelf import BucketShelf, HomeShelf
 from tunewright.core.errors import Invalid
 from tunewright.objects.local import LocalObjects
 

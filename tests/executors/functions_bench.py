@@ -13,8 +13,8 @@ from tunewright.core.space import Value, encode_value
 from tunewright.core.spec import Function, Training
 from tunewright.executors import processes
 from tunewright.executors.bell import Bell
-from tunewright.executors.function_store import store_function
-from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.functions.executor import FunctionExecutor
+from tunewright.executors.functions.store import store_function
 from tunewright.executors.slots import Slots
 from tunewright.objects.local import LocalObjects
 from tunewright.testing.executor_suite import PATIENCE, Collected

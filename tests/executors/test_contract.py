@@ -16,9 +16,9 @@ from tunewright.core.reads import LogTail
 from tunewright.core.space import encode_value
 from tunewright.core.spec import Channel, Training
 from tunewright.core.trial import Cursor, Failure
-from tunewright.executors import access
-from tunewright.executors.contract import arguments, decode, program_parameters, script, write_config
-from tunewright.executors.environment import MAX_VARIABLE, environment
+from tunewright.executors.contract import access
+from tunewright.executors.contract.environment import MAX_VARIABLE, environment
+from tunewright.executors.contract.files import arguments, decode, program_parameters, script, write_config
 from tunewright.executors.workdir import Workdir, end_of_log, last_lines, read_exit, write_exit
 
 HPS = {

@@ -34,7 +34,7 @@ import json, sys
 from pathlib import Path
 from tunewright.executors.bell import Bell
 from tunewright.executors.codec import task_from_json
-from tunewright.executors.local import LocalExecutor
+from tunewright.executors.programs.executor import LocalExecutor
 from tunewright.executors.slots import Slots
 
 home, objects = Path(sys.argv[1]), Path(sys.argv[2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunewright.core.trial import Failure
-from tunewright.executors import forkclient
+from tunewright.executors.programs import forkclient
 
 from .bench import Bench
 

@@ -15,7 +15,7 @@ import pytest
 from tunewright.control.metrics import Scraper
 from tunewright.core.spec import Channel, Function, Training
 from tunewright.core.trial import Failure
-from tunewright.executors import access
+from tunewright.executors.contract import access
 
 from .functions_bench import FunctionBench, opened
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from tunewright.core.ports import Task
 from tunewright.core.spec import Function, Training
 from tunewright.executors.bell import Bell
-from tunewright.executors.functions import FunctionExecutor
+from tunewright.executors.functions.executor import FunctionExecutor
 from tunewright.executors.slots import Slots
 from tunewright.objects.local import LocalObjects
 

@@ -21,7 +21,7 @@ import pytest
 
 from tunewright.core.errors import Invalid
 from tunewright.core.spec import Function
-from tunewright.executors.function_store import (
+from tunewright.executors.functions.store import (
     Unloadable,
     load_function,
     remove_function,
@@ -105,7 +105,7 @@ NOTEBOOK = """
 import sys
 from pathlib import Path
 from typing import Any
-from tunewright.executors.function_store import store_function
+from tunewright.executors.functions.store import store_function
 
 OFFSET = 4.0
 class Model:
@@ -226,7 +226,7 @@ def test_links_and_files_that_others_may_write_are_refused(
 def test_a_function_that_takes_much_along_is_remarked_upon(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunewright.executors.function_store.LARGE", 10_000)
+    monkeypatch.setattr("tunewright.executors.functions.store.LARGE", 10_000)
     table = os.urandom(20_000)
     store_function(lambda x: table[int(x)], tmp_path)
     store_function(lambda x: x, tmp_path)
@@ -237,7 +237,7 @@ AT_HOME = """
 import functools, multiprocessing, os, pickle, sys
 from pathlib import Path
 from typing import Any
-from tunewright.executors.function_store import store_function
+from tunewright.executors.functions.store import store_function
 
 class Model:
     def __init__(self, x):

@@ -11,8 +11,8 @@ from tunewright.core.ports import Executor, Task
 from tunewright.core.spec import Function, Training
 from tunewright.core.trial import Failure
 from tunewright.executors.bell import Bell
-from tunewright.executors.functions import FunctionExecutor
-from tunewright.executors.local import LocalExecutor
+from tunewright.executors.functions.executor import FunctionExecutor
+from tunewright.executors.programs.executor import LocalExecutor
 from tunewright.executors.routed import RoutedExecutor
 from tunewright.executors.slots import Slots
 from tunewright.objects.local import LocalObjects

@@ -17,9 +17,9 @@ from tunewright.core.ports import Task
 from tunewright.core.spec import Channel, Function, InstanceGroup, Training
 from tunewright.core.trial import Failure
 from tunewright.executors import rooms
-from tunewright.executors.cluster import Cluster, write_names
-from tunewright.executors.contract import resource_config
-from tunewright.executors.environment import environment
+from tunewright.executors.contract.cluster import Cluster, write_names
+from tunewright.executors.contract.environment import environment
+from tunewright.executors.contract.files import resource_config
 from tunewright.executors.workdir import Workdir
 
 from .bench import Bench

@@ -20,7 +20,8 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import access, rooms
+from tunewright.executors import rooms
+from tunewright.executors.contract import access
 from tunewright.executors.images import Image, find, parse
 from tunewright.executors.runtime import Runtime
 from tunewright.settings import Settings

@@ -13,7 +13,7 @@ import pytest
 
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import pipes
+from tunewright.executors.contract import pipes
 
 from .bench import Bench
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunewright.executors.bell import Bell
-from tunewright.executors.local import LocalExecutor
+from tunewright.executors.programs.executor import LocalExecutor
 from tunewright.executors.slots import Slots
 from tunewright.testing.executor_suite import ExecutorSuite
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tunewright.core.trial import Failure
-from tunewright.executors import networks, rooms
+from tunewright.executors import rooms
+from tunewright.executors.programs import networks
 
 from .bench import Bench, alive
 
@@ -117,7 +118,7 @@ def test_an_isolated_program_is_ended_as_any_other(bench: Bench) -> None:
 ORDINARY = """
 import os, socket, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-from tunewright.executors.networks import Networks
+from tunewright.executors.programs.networks import Networks
 from tunewright.executors.reasons import Refused
 from tunewright.executors.rooms import Rooms
 with socket.create_server(("127.0.0.1", 0)) as server:
@@ -143,7 +144,7 @@ os._exit(0)
 def test_an_ordinary_user_isolates_too() -> None:
     """Where user namespaces are allowed. Another user may read neither this source tree nor an environment in it."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        shutil.copytree(Path(networks.__file__).parents[1], f"{folder}/tunewright")
+        shutil.copytree(Path(networks.__file__).parents[2], f"{folder}/tunewright")
         os.chmod(folder, 0o755)
         for python in (os.path.realpath(sys.executable), "/usr/bin/python3", "/usr/local/bin/python3"):
             with contextlib.suppress(PermissionError, FileNotFoundError):

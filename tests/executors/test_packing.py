@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.core.errors import Invalid
-from tunewright.executors import packing
+from tunewright.executors.contract import packing
 
 
 def test_there_and_back(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from tunewright.core.ports import ExitReport
 from tunewright.core.trial import Failure
-from tunewright.executors import artifacts, packing, patience, shim, tasklock
+from tunewright.executors import patience, tasklock
+from tunewright.executors.contract import artifacts, packing
 from tunewright.executors.patience import patiently
+from tunewright.executors.programs import shim
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir, read_exit, write_exit
 from tunewright.objects.local import LocalObjects

@@ -12,7 +12,8 @@ import pytest
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel, Training
 from tunewright.core.trial import Failure
-from tunewright.executors import artifacts, code, inputs, prepare, reasons
+from tunewright.executors import reasons
+from tunewright.executors.contract import artifacts, code, inputs, prepare
 from tunewright.executors.reasons import Refused
 from tunewright.executors.workdir import Workdir
 from tunewright.objects.local import LocalObjects

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.executors import forkserver, processes
-from tunewright.executors.crew import Crew
-from tunewright.executors.forkserver import ForkServer, Lines
+from tunewright.executors import processes
+from tunewright.executors.programs import forkserver
+from tunewright.executors.programs.crew import Crew
+from tunewright.executors.programs.forkserver import ForkServer, Lines
 from tunewright.executors.runtime import Runtime
 from tunewright.objects.local import LocalObjects
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.core.trial import Failure
-from tunewright.executors import requirements
+from tunewright.executors.contract import requirements
 
 from .bench import Bench
 

@@ -15,7 +15,8 @@ import pytest
 
 from tunewright.core.spec import Channel
 from tunewright.core.trial import Failure
-from tunewright.executors import prepare, rooms
+from tunewright.executors import rooms
+from tunewright.executors.contract import prepare
 from tunewright.executors.workdir import Workdir
 
 from .bench import Bench

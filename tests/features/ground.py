@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from tunewright.assembly import Host, Local
 from tunewright.aws.inprocess import make_client
-from tunewright.aws.operations import Operations
+from tunewright.aws.sagemaker.operations import Operations
 from tunewright.control.loop import Loop
 from tunewright.control.options import LoopOptions
 from tunewright.control.recorder import Recorder

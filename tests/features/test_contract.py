@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.aws.faults import Fault
-from tunewright.aws.logs import Logs
+from tunewright.aws.logs.service import Logs
 from tunewright.executors import rooms
 
 from .ground import Real, Wire

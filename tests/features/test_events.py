@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.aws.announce import targets_of
+from tunewright.aws.sagemaker.announce import targets_of
 from tunewright.core.errors import Invalid
 
 from .ground import Real, Wire
@@ -103,7 +103,7 @@ def test_a_deaf_webhook_holds_nothing_up(tmp_path: Path) -> None:
 
 
 def test_a_webhook_that_stumbles_is_told_again_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunewright.aws.announce.PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("tunewright.aws.sagemaker.announce.PAUSES", (0.0, 0.0, 0.0))
     with listening(chain([500, 429], repeat(204))) as (hook, url):
         [told] = targets_of(url, tmp_path)
         for number in (1, 2):
@@ -112,7 +112,7 @@ def test_a_webhook_that_stumbles_is_told_again_in_order(tmp_path: Path, monkeypa
 
 
 def test_a_refusal_is_final_and_many_stumbles_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunewright.aws.announce.PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("tunewright.aws.sagemaker.announce.PAUSES", (0.0, 0.0, 0.0))
     with listening(chain([404], [500] * 4, repeat(204))) as (hook, url):
         [told] = targets_of(url, tmp_path)
         for number in (1, 2, 3):
@@ -124,7 +124,7 @@ def test_the_log_does_not_hold_a_webhooks_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever knows the address of a chat's webhook may write there."""
-    monkeypatch.setattr("tunewright.aws.announce.PAUSES", ())
+    monkeypatch.setattr("tunewright.aws.sagemaker.announce.PAUSES", ())
     with listening(chain([404], repeat(204))) as (hook, url):
         [told] = targets_of(f"{url}/secret?token=secret", tmp_path)
         told("{}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.model import Shape
 
-from tunewright.aws.protocol import lower, operation_model
+from tunewright.aws.sagemaker.protocol import lower, operation_model
 
 from .ground import Sim
 

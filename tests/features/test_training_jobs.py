@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import WaiterError
 
-from tunewright.aws.logs import Logs
+from tunewright.aws.logs.service import Logs
 from tunewright.core.errors import NoCapacity
 from tunewright.core.ports import Task
 from tunewright.executors import tasklock

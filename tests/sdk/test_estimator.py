@@ -189,7 +189,7 @@ def test_a_character_that_is_logged_in_two_pieces_is_printed_whole(tmp_path: Pat
 
 
 def test_extensions_round_trip_through_pieces() -> None:
-    from tunewright.aws.extension import pack
+    from tunewright.aws.sagemaker.extension import pack
     from tunewright.sdk.extensions import join_extension
 
     extension = {"path": ["x" * 6000], "n": 1}

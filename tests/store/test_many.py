@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tunewright.aws.inprocess import make_client
-from tunewright.aws.operations import Operations
+from tunewright.aws.sagemaker.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.events import Launched
 from tunewright.core.reads import JobQuery, TrialQuery

@@ -15,8 +15,8 @@ from aws.world import World
 from botocore.config import Config
 
 from tunewright.aws.app import Options, Ports, make_app
-from tunewright.aws.keys import Key
-from tunewright.aws.listening import make_server
+from tunewright.aws.http.keys import Key
+from tunewright.aws.http.listening import make_server
 from tunewright.control.clock import SteadyClock
 from tunewright.executors.workdir import Workdir
 

@@ -13,7 +13,7 @@ from aws.world import World
 from botocore.exceptions import ClientError
 
 from tunewright.assembly import Host, Local
-from tunewright.cli.do_serve import env
+from tunewright.cli.commands.do_serve import env
 from tunewright.core.errors import Invalid
 from tunewright.objects import remote
 from tunewright.objects.choose import is_endpoint, open_objects

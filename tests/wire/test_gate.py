@@ -18,8 +18,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tunewright.aws.gate import is_loopback
-from tunewright.aws.keys import Key, load_keys
+from tunewright.aws.http.gate import is_loopback
+from tunewright.aws.http.keys import Key, load_keys
 from tunewright.core.errors import Invalid
 
 from .conftest import READER, WRITER, Server

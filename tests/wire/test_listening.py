@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aws.world import World
 
-from tunewright.aws import listening
+from tunewright.aws.http import listening
 
 from .conftest import CERTIFICATE, Server
 

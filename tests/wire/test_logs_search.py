@@ -11,7 +11,7 @@ from aws.world import tuning
 from botocore.exceptions import ClientError
 
 from tunewright.aws.faults import Fault
-from tunewright.aws.logs_pattern import read_pattern
+from tunewright.aws.logs.pattern import read_pattern
 
 from .conftest import Server, served
 from .test_services import GROUP, write

@@ -19,7 +19,7 @@ from aws.world import tuning
 from botocore.exceptions import ClientError
 from features.test_requests import breaches
 
-from tunewright.aws.protocol import operation_model
+from tunewright.aws.sagemaker.protocol import operation_model
 
 from .conftest import WRITER, Server, served
 

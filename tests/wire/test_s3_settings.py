@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tunewright.aws.s3_settings import MISSING
+from tunewright.aws.s3.settings import MISSING
 
 from .conftest import WRITER, Server
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.aws import call, listening
+from tunewright.aws.http import call, listening
 
 from .conftest import Server, served
 

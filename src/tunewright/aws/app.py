@@ -12,18 +12,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from tunewright.aws.call import ASGIApp, Receive, Scope, Send
 from tunewright.aws.cloudwatch import Monitoring
 from tunewright.aws.figures import CONTENT_TYPE, Figures
-from tunewright.aws.gate import Gate
+from tunewright.aws.http.call import ASGIApp, Receive, Scope, Send
+from tunewright.aws.http.gate import Gate
+from tunewright.aws.http.keys import Key
 from tunewright.aws.identity import Identity
-from tunewright.aws.keys import Key
-from tunewright.aws.logs import Logs
-from tunewright.aws.operations import Operations
+from tunewright.aws.logs.service import Logs
 from tunewright.aws.router import Router, Services
-from tunewright.aws.s3 import S3
-from tunewright.aws.s3_elsewhere import Elsewhere
-from tunewright.aws.s3_store import S3Store
+from tunewright.aws.s3.elsewhere import Elsewhere
+from tunewright.aws.s3.service import S3
+from tunewright.aws.s3.store import S3Store
+from tunewright.aws.sagemaker.operations import Operations
 from tunewright.control.recorder import Recorder
 from tunewright.core.ports import Objects, Store
 from tunewright.core.reads import Reads

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunewright.aws.faults import Answer, Fault
-from tunewright.aws.normalise import OBJECTIVE_METRIC
-from tunewright.aws.protocol import Wire, load_json
 from tunewright.aws.query import Action, Form, unfold
-from tunewright.aws.s3_xml import Tree, stamp
+from tunewright.aws.s3.xml import Tree, stamp
+from tunewright.aws.sagemaker.normalise import OBJECTIVE_METRIC
+from tunewright.aws.sagemaker.protocol import Wire, load_json
 from tunewright.core.errors import Invalid, NotFound
 from tunewright.core.reads import Reads, TrialQuery, TrialView
 

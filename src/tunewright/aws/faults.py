@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tunewright.aws.protocol import BadBody, UnknownOperation, Violation
+from tunewright.aws.sagemaker.protocol import BadBody, UnknownOperation, Violation
 from tunewright.core.errors import (
     AlreadyExists,
     Invalid,

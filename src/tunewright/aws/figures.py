@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tunewright.aws.call import Call
-from tunewright.aws.s3_xml import stamp
+from tunewright.aws.http.call import Call
+from tunewright.aws.s3.xml import stamp
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 log = logging.getLogger("tunewright.access")

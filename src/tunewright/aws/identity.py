@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from tunewright.aws.faults import Fault
 from tunewright.aws.query import Action, Form, members
-from tunewright.aws.s3_xml import Tree, stamp
+from tunewright.aws.s3.xml import Tree, stamp
 
 STS = "https://sts.amazonaws.com/doc/2011-06-15/"
 IAM = "https://iam.amazonaws.com/doc/2010-05-08/"

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 
 from tunewright.aws.faults import Answer
-from tunewright.aws.protocol import loader
+from tunewright.aws.sagemaker.protocol import loader
 
 Handle = Callable[[str, bytes], Answer]
 

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from tunewright.aws.faults import Answer, Fault
-from tunewright.aws.s3_faults import text
-from tunewright.aws.s3_xml import Tree, document
+from tunewright.aws.s3.faults import text
+from tunewright.aws.s3.xml import Tree, document
 
 Form: TypeAlias = Mapping[str, str]
 Action: TypeAlias = Callable[[Form], Tree]

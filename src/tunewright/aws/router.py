@@ -16,20 +16,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tunewright.aws import query, s3_faults
-from tunewright.aws.call import ASGIApp, Call, Gone, Message, Receive, Scope, Send, Slow, region_of, send_answer
+from tunewright.aws import query
 from tunewright.aws.cloudwatch import XML_NAMESPACE, Monitoring
 from tunewright.aws.faults import Answer, Fault, error_answer, fault_of
 from tunewright.aws.figures import Figures
-from tunewright.aws.gate import Gate, Visitor
+from tunewright.aws.http.call import ASGIApp, Call, Gone, Message, Receive, Scope, Send, Slow, region_of, send_answer
+from tunewright.aws.http.gate import Gate, Visitor
+from tunewright.aws.http.sigv4 import Denied, Refusal, Signature, signing_key
 from tunewright.aws.identity import IAM, STS, Identity
-from tunewright.aws.logs import Logs
-from tunewright.aws.operations import Operations
-from tunewright.aws.s3 import S3
-from tunewright.aws.s3_body import ChunkKey
-from tunewright.aws.s3_elsewhere import Elsewhere
-from tunewright.aws.s3_faults import S3Fault
-from tunewright.aws.sigv4 import Denied, Refusal, Signature, signing_key
+from tunewright.aws.logs.service import Logs
+from tunewright.aws.s3 import faults as s3_faults
+from tunewright.aws.s3.body import ChunkKey
+from tunewright.aws.s3.elsewhere import Elsewhere
+from tunewright.aws.s3.faults import S3Fault
+from tunewright.aws.s3.service import S3
+from tunewright.aws.sagemaker.operations import Operations
 
 T = TypeVar("T")
 

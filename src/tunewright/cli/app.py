@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from tunewright.cli import commands_files, commands_jobs, commands_look, commands_serve, commands_tools
 from tunewright.cli.about import about
-from tunewright.cli.command import guarded
+from tunewright.cli.commands import files as commands_files
+from tunewright.cli.commands import jobs as commands_jobs
+from tunewright.cli.commands import look as commands_look
+from tunewright.cli.commands import serve as commands_serve
+from tunewright.cli.commands import tools as commands_tools
+from tunewright.cli.commands.shared import guarded
 
 app = typer.Typer(
     name="tunewright",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunewright.core.reads import JobQuery, Reads
 from tunewright.executors.clock import now
-from tunewright.executors.function_store import remove_function, stored_functions, unused_functions
+from tunewright.executors.functions.store import remove_function, stored_functions, unused_functions
 
 KEPT_DAYS = 7
 """Functions are kept for so long after they were stored or called, whoever refers to them."""

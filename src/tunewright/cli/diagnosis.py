@@ -19,7 +19,7 @@ from tunewright.cli.replaying import replayed
 from tunewright.core.errors import TunewrightError
 from tunewright.core.reads import JobQuery
 from tunewright.executors import images, rooms
-from tunewright.executors.containers import run_quietly
+from tunewright.executors.programs.containers import run_quietly
 from tunewright.executors.slots import capacity
 from tunewright.settings import Settings, given
 from tunewright.store.database import HEAD
@@ -133,7 +133,7 @@ def _slots(settings: Settings) -> Iterator[Finding]:
 
 def _fork_server() -> Iterator[Finding]:
     """Whether a Python of our own starts with nothing but what the fork server needs."""
-    command = [sys.executable, "-P", "-c", "import tunewright.executors.forkserver"]
+    command = [sys.executable, "-P", "-c", "import tunewright.executors.programs.forkserver"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

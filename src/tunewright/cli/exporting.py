@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TextIO
 
-from tunewright.aws.translate_trial import final_metrics
+from tunewright.aws.sagemaker.translate_trial import final_metrics
 from tunewright.cli.views import iso, plain, typed
 from tunewright.core.change import CurvePoint
 from tunewright.core.job import Job

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from botocore.exceptions import ClientError
 
-from tunewright.aws.names import Arns
-from tunewright.cli.command import INTERRUPTED
+from tunewright.aws.sagemaker.names import Arns
+from tunewright.cli.commands.shared import INTERRUPTED
 from tunewright.cli.engine import Engine, best_of
 from tunewright.cli.interrupts import Interrupts
 from tunewright.cli.names import counted

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from tunewright.aws.keys import Key
+from tunewright.aws.http.keys import Key
 from tunewright.cli.proxies import without_proxy
-from tunewright.executors import access
+from tunewright.executors.contract import access
 from tunewright.objects.choose import is_endpoint
 from tunewright.settings import Settings
 

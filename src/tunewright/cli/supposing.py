@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from tunewright.aws.rules import MAX_RESOURCE_KEYS, inferred_max_resource
+from tunewright.aws.sagemaker.rules import MAX_RESOURCE_KEYS, inferred_max_resource
 from tunewright.cli.names import counted
 from tunewright.cli.out import table
 from tunewright.cli.story import direction

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunewright.aws.patterns import pattern_problem
+from tunewright.aws.sagemaker.patterns import pattern_problem
 from tunewright.control.metrics import Found, Scraper, remedy, try_pattern
 from tunewright.core.errors import Invalid
 from tunewright.core.outcome import NEVER, not_used

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from tunewright.aws.names import Arns
-from tunewright.aws.translate_job import job_summary
-from tunewright.aws.translate_trial import final_metrics, tuning_summary
+from tunewright.aws.sagemaker.names import Arns
+from tunewright.aws.sagemaker.translate_job import job_summary
+from tunewright.aws.sagemaker.translate_trial import final_metrics, tuning_summary
 from tunewright.cli.engine import Engine, best_of
 from tunewright.core.reads import JobView, MetricValue, TrialView
 from tunewright.core.replicates import Best

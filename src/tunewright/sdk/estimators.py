@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
-from tunewright.aws.extension import pack
+from tunewright.aws.sagemaker.extension import pack
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Value, decode_value
 from tunewright.sdk import inputs as channels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from tunewright.aws.extension import KEY
+from tunewright.aws.sagemaker.extension import KEY
 
 
 def join_extension(texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, object]]:

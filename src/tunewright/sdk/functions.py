@@ -11,7 +11,7 @@ from typing import Any
 
 from tunewright.core.errors import Problem
 from tunewright.core.spec import Function
-from tunewright.executors.takes import Takes
+from tunewright.executors.functions.takes import Takes
 from tunewright.sdk.estimators import EstimatorBase
 from tunewright.sdk.session import Session
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tunewright.aws.extension import PART_KEYS, pack
+from tunewright.aws.sagemaker.extension import PART_KEYS, pack
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.replicates import budget_problem
 from tunewright.core.space import Parameter, Space

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tunewright.aws.extension import TRAINING_KEYS
+from tunewright.aws.sagemaker.extension import TRAINING_KEYS
 from tunewright.core.space import Parameter, Value, decode_value
 from tunewright.core.spec import Function
 from tunewright.sdk.configs import InstanceConfig, StrategyConfig, TuningJobCompletionCriteriaConfig, WarmStartConfig

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tunewright.aws.extension import PART_KEYS
+from tunewright.aws.sagemaker.extension import PART_KEYS
 from tunewright.core.conditions import comparisons, parse
 from tunewright.core.errors import Problem
 from tunewright.core.space import CategoricalParameter, Space, with_rules

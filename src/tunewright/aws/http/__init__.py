@@ -1,0 +1,1 @@
+"""HTTP: requests as services see them, and who may come in."""

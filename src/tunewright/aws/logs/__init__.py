@@ -1,0 +1,1 @@
+"""CloudWatch Logs on the files that training programs wrote."""

@@ -1,0 +1,1 @@
+"""S3, as far as SageMaker's clients go."""

@@ -1,0 +1,137 @@
+"""Listings of a bucket: keys in S3's order (by UTF-8 bytes), grouped by a delimiter, page by page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tunewright.aws.s3.faults import S3Fault
+from tunewright.aws.s3.store import S3Store
+
+# What other rooms write beside a goal before it is renamed, and what other servers left.
+_PASSING = ".tunewright-put-"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key, or a group of keys that begin alike (`group`)."""
+
+    key: str
+    group: bool = False
+    size: int = 0
+    modified: float = 0.0
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    entries: tuple[Entry, ...]
+    after: str | None
+
+
+def list_keys(store: S3Store, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Page:
+    """One page of a listing.
+
+    Args:
+        after: the key or group with which the last page ended, "" for the first page.
+        limit: at most so many entries, groups counted too.
+    """
+    home = store.bucket(bucket)
+    found: list[Entry] = []
+    if limit <= 0:
+        return Page((), None)
+    group = ""
+    for key, info in _walk(home, "", prefix, after, shallow=delimiter == "/"):
+        cut = key.find(delimiter, len(prefix)) if delimiter else -1
+        head = key[: cut + len(delimiter)] if cut >= 0 else ""
+        if head and head in (group, after):
+            continue
+        if len(found) == limit:
+            return Page(tuple(found), found[-1].key)
+        if head:
+            group = head
+            found.append(Entry(head, group=True))
+        elif info is not None:
+            facts = store.facts(bucket, key, info)
+            found.append(Entry(key, False, info.st_size, info.st_mtime, facts.etag))
+    return Page(tuple(found), None)
+
+
+def _walk(
+    folder: str, base: str, prefix: str, after: str, *, shallow: bool
+) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Keys below a folder that begin with `prefix` and come after `after`, in order.
+
+    Args:
+        base: the folder's own key, ending with a slash, or "".
+        shallow: below the prefix give a folder that holds anything as one key ending with a slash.
+    """
+    for name, entry in _sorted(folder):
+        key = base + name
+        if not (key.startswith(prefix) or (name.endswith("/") and prefix.startswith(key))):
+            continue
+        if name.endswith("/"):
+            if _past(key, after):
+                continue
+            if shallow and len(key) > len(prefix):
+                if _holds_any(entry.path):
+                    yield key, None
+            else:
+                yield from _walk(entry.path, key, prefix, after, shallow=shallow)
+        elif not after or key.encode() > after.encode():
+            try:
+                yield key, entry.stat()
+            except FileNotFoundError:
+                continue
+
+
+def _past(folder: str, after: str) -> bool:
+    """Whether every key below a folder comes before `after`."""
+    if not after or after.startswith(folder):
+        return after == folder
+    return folder.encode() < after.encode()
+
+
+def _sorted(folder: str) -> list[tuple[str, os.DirEntry[str]]]:
+    """Names in a folder, folders with a slash behind; links that lead elsewhere are left out."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(_PASSING)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    named = []
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            named.append((f"{entry.name}/", entry))
+        elif entry.is_file(follow_symlinks=False) and _text(entry.name):
+            named.append((entry.name, entry))
+    return sorted(named, key=lambda each: each[0].encode("utf-8", "surrogateescape"))
+
+
+def _text(name: str) -> bool:
+    """Whether a file's name can be a key: text in UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _holds_any(folder: str) -> bool:
+    return any(_holds_any(entry.path) if name.endswith("/") else True for name, entry in _sorted(folder))
+
+
+def token_of(after: str) -> str:
+    """A continuation token; opaque to the client."""
+    return base64.urlsafe_b64encode(after.encode()).decode()
+
+
+def after_of(token: str) -> str:
+    """Raises S3Fault for a token that is none of ours."""
+    try:
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise S3Fault("InvalidArgument", "The continuation token provided is incorrect.") from None

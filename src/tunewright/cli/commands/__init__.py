@@ -1,0 +1,1 @@
+"""The commands: how each is called, and what it does."""

@@ -1,0 +1,1 @@
+"""The tuning file: read, checked, and turned into AMT's request."""

@@ -1,0 +1,1 @@
+"""What a training program finds and what it leaves, under SageMaker's contract."""

@@ -1,0 +1,1 @@
+"""Training functions: called in warm worker processes."""
