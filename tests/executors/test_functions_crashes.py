@@ -89,7 +89,9 @@ def test_a_crash_before_the_request_counts_as_sent(
 def test_a_segfault_shows_where(bench: FunctionBench) -> None:
     source = "import ctypes\ndef train():\n    ctypes.string_at(0)\n"
     function = Function("segfault:train", path=(str(bench.module("segfault", source)),))
-    assert 'segfault.py", line 3 in train' in bench.run("segv-1", function).reason
+    reason = bench.run("segv-1", function).reason
+    assert 'segfault.py", line 3 in train' in reason
+    assert "worker" not in reason.partition("File ")[2], "the worker's own frames are of no use"
     assert "Segmentation fault" in bench.text("segv-1", "stderr")
 
 

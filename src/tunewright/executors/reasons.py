@@ -21,6 +21,8 @@ _CONTROL = re.compile(
     r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles, links, the clipboard
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+_OWN_FRAMES = re.compile(r'^  File "[^"\n]*/tunewright/executors/[^"\n]*", line [0-9]+ in [^\n]*\n?', re.MULTILINE)
+"""Of a worker, as Python writes them below a fatal error: the user's come first there, and would be cut off."""
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -87,7 +89,7 @@ def tail(workdir: Workdir) -> str:
         except OSError:
             continue
         text = workdir.read(stream, max(0, size - _TAIL_BYTES), _TAIL_BYTES).decode("utf-8", "replace")
-        if said := plain(text).strip():
+        if said := _OWN_FRAMES.sub("", plain(text)).strip():
             return _last_lines(said)
     return ""
 
