@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import tarfile
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.core.ports import ExitReport
+from tunewright.core.ports import ExitReport, Task
+from tunewright.core.spec import Training
 from tunewright.core.trial import Failure
 from tunewright.executors import patience, tasklock
 from tunewright.executors.contract import artifacts, packing
+from tunewright.executors.functions import worker_place
 from tunewright.executors.patience import patiently
 from tunewright.executors.programs import shim
 from tunewright.executors.reasons import Refused
@@ -166,3 +169,30 @@ def test_a_model_that_a_full_disk_never_has_room_for_is_given_up(
     monkeypatch.setattr(artifacts, "FULL_SECONDS", 0.0)
     with pytest.raises(Refused, match=r"could not be stored under .*no space is left"):
         artifacts.store(bench.task("full-3"), Workdir.of(tmp_path, "full-3"), LocalObjects(tmp_path / "objects"))
+
+
+@pytest.mark.parametrize(("refused", "attempt"), [("rename", 1), ("makedirs", 1), ("own", 1), ("makedirs", 2)])
+def test_a_worker_waits_for_a_home_that_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, attempt: int
+) -> None:
+    """Its function would count as failed, and five such end a tuning job."""
+    spares = worker_place.Spares(str(tmp_path))
+    refusals = [errno.EROFS, errno.EACCES]
+    target = worker_place if refused == "own" else os
+    do = getattr(target, refused)
+
+    def hardly(*args: object, **options: object) -> object:
+        if refusals:
+            raise OSError(refusals.pop(), "the home is closed")
+        return do(*args, **options)
+
+    monkeypatch.setattr(patience, "pause", lambda _: None)
+    task = Task("job", "closed-1", attempt, 1, Training(), {"x": "1"}, uid="one")
+    with monkeypatch.context() as patch:
+        patch.setattr(target, refused, hardly)
+        place = spares.claim(task)
+    assert not refusals
+    assert tasklock.is_held(place.workdir)
+    assert json.loads(Path(place.workdir.config, "hyperparameters.json").read_text(encoding="utf-8")) == {"x": "1"}
+    place.close()
+    spares.close()

@@ -9,10 +9,12 @@ crash can be told.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tunewright.core.ports import ExitReport, Task
 from tunewright.core.spec import Training
@@ -21,9 +23,11 @@ from tunewright.executors.claims import own
 from tunewright.executors.codec import exit_to_json
 from tunewright.executors.contract.files import write_config
 from tunewright.executors.contract.packing import is_empty
+from tunewright.executors.patience import patiently
 from tunewright.executors.workdir import APPENDING, Workdir
 
 END = "exit.json.tmp"
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 class Taken(Exception):
@@ -109,20 +113,26 @@ class Spares:
 
         Raises:
             Taken: it exists already.
+            OSError: the system refuses it, and did for half a minute.
         """
         workdir = Workdir.of(self._home, task.name, task.attempt)
-        if task.attempt > 1:
+        spare = patiently(partial(self._take_spare, task, workdir)) if task.attempt == 1 else None
+        if spare is None:
             return self._claim_in_place(workdir, task)
+        place = replace(spare, workdir=workdir)
+        patiently(partial(own, workdir, task))
+        patiently(partial(place.configure, task))
+        return place
+
+    def _take_spare(self, task: Task, workdir: Workdir) -> Place | None:
+        """The spare, once it is the task's directory; None when that exists already."""
         self.prepare(task)
         spare = self._next
         assert spare is not None, "prepare has made one"
         if not _moved(spare.workdir.base, workdir.base):
-            return self._claim_in_place(workdir, task)
+            return None
         self._next = None
-        place = replace(spare, workdir=workdir)
-        own(workdir, task)
-        place.configure(task)
-        return place
+        return spare
 
     def close(self) -> None:
         """Remove the spare."""
@@ -133,14 +143,14 @@ class Spares:
 
     def _claim_in_place(self, workdir: Workdir, task: Task) -> Place:
         """Take a directory that exists, or that has to be made where it is."""
-        lock = tasklock.take(workdir, tasklock.PATIENCE)
+        lock = patiently(partial(tasklock.take, workdir, tasklock.PATIENCE))
         if lock is None:
             raise Taken
         over = os.path.exists(workdir.exit) or os.path.exists(workdir.tombstone)
         if over or tasklock.read_state(workdir).shim is not None:
             os.close(lock)
             raise Taken
-        return self._fill(workdir, task, lock)
+        return patiently(partial(self._fill, workdir, task, lock))
 
     def _fill(self, workdir: Workdir, task: Task, lock: int) -> Place:
         tasklock.note(lock, self._me)
@@ -219,6 +229,8 @@ def _moved(spare: str, target: str) -> bool:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         return _move(spare, target)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in _OCCUPIED:
+            return False
+        raise
     return True
