@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
-from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Space
+from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Space
 from tunewright.search import Search
 from tunewright.search.arrays import Floats
 from tunewright.search.bayesian import pending
 from tunewright.search.bayesian.acquisition import LogEI, log_h
+from tunewright.search.bayesian.evidence import Evidence, Fits, Seen
 from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
 from tunewright.search.bayesian.model import Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior, means
@@ -41,6 +43,17 @@ def sample(n: int, seed: int = 0, basis: int = 0) -> Data:
     features, targets = cube.features(rows), targets - targets.mean()
     told = means(parents(basis), features) if basis else None
     return Data(features, targets, Layout.of(cube, basis=basis), basis=told)
+
+
+def ridge(n: int, *, angle: float, seed: int = 0, d: int = 2) -> Data:
+    """A narrow valley of a smooth function, turned by an angle between its first two coordinates."""
+    rng = np.random.default_rng(seed)
+    rows = rng.random((n, d))
+    x, y = rows[:, 0] - 0.5, rows[:, 1] - 0.5
+    across, along = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
+    targets = np.sin(12 * across) + along + 0.01 * rng.standard_normal(n)
+    cube = Cube(Space({f"x{j}": ContinuousParameter(0, 1) for j in range(d)}))
+    return Data(cube.features(rows), (targets - targets.mean()) / targets.std(), Layout.of(cube, coupled=True))
 
 
 def parents(count: int) -> list[Posterior]:
@@ -76,6 +89,78 @@ def test_loss_gradient_is_the_derivative(seed: int, basis: int) -> None:
     theta = prior.start + 0.5 * np.random.default_rng(seed).standard_normal(len(prior.start))
     differences = approx_fprime(theta, lambda t: loss(t)[0], 1e-6)
     assert loss(theta)[1] == pytest.approx(differences, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_loss_gradient_is_the_derivative_where_features_are_coupled(seed: int) -> None:
+    data = sample(25, seed)
+    data = replace(data, layout=replace(data.layout, coupled=True))
+    prior = Prior.of(data.layout, 25)
+    loss = Loss(data, prior)
+    theta = prior.start + 0.3 * np.random.default_rng(seed).standard_normal(len(prior.start))
+    differences = approx_fprime(theta, lambda t: loss(t)[0], 1e-6)
+    assert len(theta) == data.layout.groups + 2 + 3
+    assert loss(theta)[1] == pytest.approx(differences, rel=1e-3, abs=1e-3)
+
+
+def test_distances_where_features_are_coupled_are_those_of_a_full_metric() -> None:
+    data = ridge(9, angle=0.5, d=3)
+    theta = Prior.of(data.layout, 9).start + np.r_[0.1, 0.3, -0.2, 0.0, 0.0, 0.4, -0.3, 0.2]
+    made = Posterior.of(data, theta)
+    inverse = np.diag(np.exp(-theta[:3]))
+    mixing = np.array([[1.0, 0.4, -0.3], [0.4, 1.0, 0.2], [-0.3, 0.2, 1.0]])
+    away = data.features[3] - data.features[5]
+    assert np.square(made.scaled[3] - made.scaled[5]).sum() == pytest.approx(
+        away @ inverse @ mixing @ mixing @ inverse @ away
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_couplings_are_used_where_the_results_show_them_and_predict_better_there(seed: int) -> None:
+    def misses(angle: float, *, coupled: bool) -> tuple[float, Floats]:
+        data, beside = ridge(30, angle=angle, seed=seed), ridge(200, angle=angle, seed=100 + seed)
+        data = replace(data, layout=replace(data.layout, coupled=coupled))
+        theta = Fits().theta(data, 30)
+        away = Posterior.of(data, theta).predict(beside.features)[0][:, 0] - beside.targets
+        return float(np.square(away).mean()), theta[data.layout.couplings]
+
+    turned, couplings = misses(math.pi / 4, coupled=True)
+    assert couplings[0] > 0.3
+    assert turned < 0.7 * misses(math.pi / 4, coupled=False)[0]
+    along, none = misses(0.0, coupled=True)
+    assert none.tolist() == [0.0]
+    assert along == misses(0.0, coupled=False)[0]
+
+
+def test_coupling_costs_what_noise_would_seem_to_gain_by_it() -> None:
+    used = 0
+    for seed in range(10):
+        data = ridge(12, angle=0.0, seed=seed, d=4)
+        data = replace(data, targets=np.random.default_rng(seed).standard_normal(12))
+        straight = replace(data.layout, coupled=False)
+        prior, small = Prior.of(data.layout, 12), Prior.of(straight, 12)
+        free = fit(data, prior, np.r_[fit(replace(data, layout=straight), small), np.zeros(6)])
+        used += bool(Fits().theta(data, 12)[data.layout.couplings].any())
+        assert Loss(data, prior).occam(free) >= 0.0
+    assert used <= 2
+
+
+def test_which_spaces_have_couplings() -> None:
+    def coupled(parameters: dict[str, Parameter], models: list[Posterior]) -> bool:
+        cube = Cube(Space(parameters))
+        rows = cube.draw(np.random.default_rng(0).random((5, cube.d)))
+        seen = Seen(rows, np.arange(5.0), rows[:0], rows)
+        return Evidence.of(cube, seen, 100, 0, Matern.THREE_HALVES, models).data.layout.coupled
+
+    def reals(count: int) -> dict[str, Parameter]:
+        return {f"x{j}": ContinuousParameter(0, 1) for j in range(count)}
+
+    assert not coupled(reals(1), [])
+    assert coupled(reals(2), []) and coupled({**reals(5), "n": IntegerParameter(1, 9)}, [])
+    assert not coupled(reals(7), [])
+    assert not coupled({**reals(2), "kind": CategoricalParameter(["a", "b"])}, [])
+    data = ridge(9, angle=0.5)
+    assert not coupled(reals(2), [Posterior.of(data, fit(data, Prior.of(data.layout, 9)))])
 
 
 def test_fit_does_not_depend_on_what_was_fitted_before() -> None:
@@ -116,6 +201,31 @@ def test_acquisition_slope_is_the_derivative(versions: int, basis: int) -> None:
             values, slopes = acquire.along(features[None], columns)(features[None, columns])
             assert values == pytest.approx(acquire(features[None]))
             assert slopes[0] == pytest.approx(differences[columns], rel=1e-3, abs=1e-4)
+
+
+def turned() -> Posterior:
+    data = ridge(20, angle=0.5, d=4)
+    theta = Prior.of(data.layout, 20).start
+    theta[data.layout.couplings] = [0.5, -0.3, 0.2, 0.1, 0.0, -0.4]
+    return Posterior.of(data, theta)
+
+
+def test_acquisition_slope_is_the_derivative_where_features_are_coupled() -> None:
+    acquire = LogEI(turned())
+    for features in ridge(4, angle=0.1, seed=7, d=4).features:
+        steps = 1e-6 * np.eye(4)
+        differences = (acquire(features + steps) - acquire(features - steps)) / 2e-6
+        for columns in (np.arange(4), np.array([1, 3])):
+            values, slopes = acquire.along(features[None], columns)(features[None, columns])
+            assert values == pytest.approx(acquire(features[None]))
+            assert slopes[0] == pytest.approx(differences[columns], rel=1e-3, abs=1e-4)
+
+
+def test_imagined_results_where_features_are_coupled_leave_little_doubt_where_they_are() -> None:
+    made, place = turned(), ridge(2, angle=0.5, seed=9, d=4).features[:1]
+    told = made.condition_on(place, made.predict(place)[0] - 0.5)
+    assert told.predict(place)[1][0] < 0.3 * made.predict(place)[1][0]
+    assert told.predict(place)[0][0, 0] < made.predict(place)[0][0, 0] - 0.4
 
 
 @pytest.mark.parametrize("basis", [0, 2])

@@ -12,7 +12,7 @@ import numpy as np
 
 from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.bayesian.kernel import Matern
-from tunewright.search.bayesian.model import Data, Loss, fit
+from tunewright.search.bayesian.model import FEW_STEPS, STEPS, Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
@@ -28,6 +28,9 @@ KEEP_MOST = 700
 
 COARSE, COARSE_LEAST = 8, 8
 """Theta is fitted from scratch whenever the observations have grown by one in `COARSE`, or by `COARSE_LEAST`."""
+
+COUPLED_MOST = 6
+"""Numeric parameters up to which their axes may be coupled: with more of them the results were too few to say how."""
 
 FINE = 60
 """In between it is adjusted whenever they have grown by one in so many."""
@@ -110,7 +113,9 @@ class Evidence:
         kept = subset(targets, most, seed)
         features = cube.features(seen.rows[kept])
         basis = means(models, features) if models else None
-        return cls(Data(features, targets[kept], Layout.of(cube, basis=len(models)), matern, basis), kept)
+        coupled = not models and not len(cube.categorical) and 2 <= cube.d <= COUPLED_MOST
+        layout = Layout.of(cube, basis=len(models), coupled=coupled)
+        return cls(Data(features, targets[kept], layout, matern, basis), kept)
 
 
 def subset(targets: Floats, most: int, seed: int) -> Ints:
@@ -158,7 +163,8 @@ class Fits:
     ) -> tuple[Floats, float]:
         """Theta as in `theta`, and its negative log posterior density up to a constant."""
         layout = data.layout
-        digest = hashlib.sha256(repr((n, layout.group.tolist(), layout.kinds.tolist(), data.matern)).encode())
+        shape = (n, layout.group.tolist(), layout.kinds.tolist(), layout.coupled, data.matern)
+        digest = hashlib.sha256(repr(shape).encode())
         for place, part in enumerate((data.features, data.targets, data.basis, start, lengths)):
             if part is not None:
                 digest.update(bytes([place]) + part.tobytes())
@@ -168,10 +174,24 @@ class Fits:
                 self._known.move_to_end(key)
                 return self._known[key]
         prior = Prior.of(layout, n, lengths)
-        theta = fit(data, prior, start)
-        found = theta, Loss(data, prior)(theta)[0]
+        if layout.coupled:
+            found = self._coupled(data, prior, n, start)
+        else:
+            theta = fit(data, prior, start, STEPS if start is None else FEW_STEPS)
+            found = theta, Loss(data, prior)(theta)[0]
         with self._lock:
             self._known[key] = found
             while len(self._known) > MOST_FITS:
                 self._known.popitem(last=False)
         return found
+
+    def _coupled(self, data: Data, prior: Prior, n: int, start: Floats | None) -> tuple[Floats, float]:
+        """The fit with couplings, or with all of them 0 where they do not make the results more probable by enough."""
+        own = data.layout.couplings
+        straight = replace(data, layout=replace(data.layout, coupled=False))
+        theta, loss = self.fitted(straight, n, None if start is None else start[: own.start])
+        theta = np.concatenate([theta, np.zeros(len(prior.mean) - own.start)])
+        steps, begin = (STEPS, theta) if start is None else (FEW_STEPS, start)
+        other, loss_of = fit(data, prior, begin, steps), Loss(data, prior)
+        cost = loss_of(other)[0] + loss_of.occam(other)
+        return (other, cost) if cost < loss else (theta, loss)

@@ -60,14 +60,16 @@ class Loss:
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         layout, y = self._data.layout, self._data.targets
         g, n = layout.groups, len(y)
-        scaled = self._narrow * np.exp(-theta[:g])[self._group]
+        straight = self._narrow * np.exp(-theta[:g])[self._group]
+        mixing = layout.mixing(theta) if layout.coupled else None
+        scaled = straight if mixing is None else straight @ mixing
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
         r2 = squared_distances(scaled)
         if len(self._wide):
             r2 += (np.exp(-2.0 * theta[self._wide]) @ self._parts).reshape(n, n)
         k, slope = covariance_and_slope(r2, signal, self._data.matern)
         k.flat[:: n + 1] += noise + JITTER
-        basis, variances = self._data.basis, np.exp(theta[g + 2 :])
+        basis, variances = self._data.basis, np.exp(theta[layout.weights])
         lower, failed = lapack.dpotrf(k if basis is None else k + (basis * variances) @ basis.T, lower=1)
         if failed:
             return _REFUSED, np.zeros(len(theta))
@@ -80,9 +82,12 @@ class Loss:
         loss += 0.5 * mean * mean + 0.5 * float(away @ gradient)
         weights = self._add_likelihood(gradient, lower, alpha, k, noise)
         if basis is not None:
-            gradient[g + 2 :] += variances * np.einsum("ij,ij->j", basis, weights @ basis)
+            gradient[layout.weights] += variances * np.einsum("ij,ij->j", basis, weights @ basis)
         weights *= slope
-        self._add_lengths(gradient, weights, scaled, theta)
+        if mixing is None:
+            self._add_lengths(gradient, weights, scaled, theta)
+        else:
+            self._add_metric(gradient, weights, straight, mixing)
         return loss, gradient
 
     def _add_likelihood(self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, noise: float) -> Floats:
@@ -117,13 +122,42 @@ class Loss:
         if len(self._wide):
             gradient[self._wide] -= 2.0 * np.exp(-2.0 * theta[self._wide]) * (self._parts @ by_distance.ravel())
 
+    def _add_metric(self, gradient: Floats, by_distance: Floats, straight: Floats, mixing: Floats) -> None:
+        """Add d loss / d log l_j and by the couplings, where features over their length scales are mixed.
 
-def fit(data: Data, prior: Prior, start: Floats | None = None) -> Floats:
+        With S the mixed features, R and M as in `_add_lengths`, d loss / dS = 4 (diag(R) S - M S).
+        """
+        layout = self._data.layout
+        scaled = straight @ mixing
+        by_scaled = 4.0 * (scaled * by_distance.sum(axis=1)[:, None] - by_distance @ scaled)
+        by_mixing = by_scaled.T @ straight
+        i, j = layout.pairs
+        gradient[layout.couplings] += by_mixing[i, j] + by_mixing[j, i]
+        columns = np.einsum("ij,ij->j", by_scaled @ mixing, straight)
+        gradient[: layout.groups] -= np.bincount(self._group, columns, layout.groups)
+
+    def occam(self, theta: Floats) -> float:
+        """What the couplings cost: half the log of how much surer the results make of them than the prior was.
+
+        The negative log of Laplace's factor for the evidence of a model with them over one without, the other
+        hyperparameters held (MacKay 1992, Neural Computation 4(3), eq. 2.5; Bishop 2006, eq. 4.137). Second
+        derivatives are differences of slopes.
+        """
+        own, step = self._data.layout.couplings, 1e-4
+        places = range(own.start, len(theta))
+        moves = step * np.eye(len(theta))[list(places)]
+        slopes = [(self(theta + move)[1] - self(theta - move)[1])[own] / (2 * step) for move in moves]
+        curvature = np.array(slopes)
+        sure = np.linalg.eigvalsh(0.5 * (curvature + curvature.T)) / self._prior.precision[-1, -1]
+        return 0.5 * float(np.log(np.maximum(sure, 1.0)).sum())
+
+
+def fit(data: Data, prior: Prior, start: Floats | None = None, steps: int = STEPS) -> Floats:
     """Theta at its maximum a posteriori: a function of the arguments alone.
 
     Args:
-        start: a theta fitted to nearly the same data, from which few steps are made; else the prior's start.
+        start: where descent begins; None: at the prior's start.
+        steps: of descent.
     """
     begin = prior.start if start is None else np.clip(start, prior.low, prior.high)
-    steps = STEPS if start is None else FEW_STEPS
     return descend(Loss(data, prior), begin, (prior.low, prior.high), iterations=steps, tolerances=(1e-6, 1e-3))

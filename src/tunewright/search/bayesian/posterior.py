@@ -36,8 +36,9 @@ class Posterior:
     """A Gaussian process conditioned on data and, in several versions at once, on imagined results.
 
     Args:
-        scaled: features of the data over their length scales, shape (n, F).
+        scaled: features of the data over their length scales, mixed where they are coupled, shape (n, F).
         inverse_lengths: one over the length scale of each feature column, shape (F,).
+        mixing: as in `Layout.mixing`; None where features are not coupled.
         lower: Cholesky factor of the covariance, shape (n, n).
         weights: K^-1 (y - mean) for each of s versions, shape (n, s).
         fitted: posterior means at the real data, shape (m,) with m <= n.
@@ -49,6 +50,7 @@ class Posterior:
 
     scaled: Floats
     inverse_lengths: Floats
+    mixing: Floats | None
     signal: float
     noise: float
     mean: float
@@ -70,11 +72,13 @@ class Posterior:
         g, n = data.layout.groups, len(data.targets)
         inverse_lengths = np.exp(-theta[:g])[data.layout.group]
         signal, noise = math.exp(theta[g]), math.exp(theta[g + 1])
+        mixing = data.layout.mixing(theta) if data.layout.coupled else None
         scaled = data.features * inverse_lengths
+        scaled = scaled if mixing is None else scaled @ mixing
         k = covariance(squared_distances(scaled), signal, data.matern)
         trend = None
         if data.basis is not None:
-            trend = Trend(tuple(models), np.exp(theta[g + 2 :]), data.basis)
+            trend = Trend(tuple(models), np.exp(theta[data.layout.weights]), data.basis)
             k += trend.covariance(data.basis)
         k.flat[:: n + 1] += noise + JITTER
         lower = cholesky(k)
@@ -86,6 +90,7 @@ class Posterior:
         made = cls(
             scaled,
             inverse_lengths,
+            mixing,
             signal,
             noise,
             mean,
@@ -112,9 +117,14 @@ class Posterior:
         """The same posterior with this incumbent."""
         return replace(self, incumbent=np.array([incumbent]))
 
+    def _scale(self, features: Floats) -> Floats:
+        """Features (m, F) as `scaled` has the data's."""
+        scaled = features * self.inverse_lengths
+        return scaled if self.mixing is None else np.asarray(scaled @ self.mixing)
+
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
-        k = covariance(squared_distances(features * self.inverse_lengths, self.scaled), self.signal, self.matern)
+        k = covariance(squared_distances(self._scale(features), self.scaled), self.signal, self.matern)
         prior = np.full(len(features), self.signal)
         if self.trend is not None:
             told = self.trend.of(features)
@@ -127,15 +137,19 @@ class Posterior:
     def along(self, features: Floats, columns: Ints) -> Section:
         """What is needed to move rows (m, F) along some of their columns, the others staying as they are."""
         still = np.setdiff1d(np.arange(features.shape[1]), columns)
+        others = () if self.trend is None else tuple(one.along(features, columns) for one in self.trend.models)
+        pace = self.inverse_lengths[columns]
+        if self.mixing is not None:
+            held = (features[:, still] * self.inverse_lengths[still]) @ self.mixing[still]
+            return Section(self, np.zeros(1), held, self.scaled, pace[:, None] * self.mixing[columns], others)
         apart = np.zeros((len(features), len(self.scaled)))
         if len(still):
             apart = squared_distances(features[:, still] * self.inverse_lengths[still], self.scaled[:, still])
-        others = () if self.trend is None else tuple(one.along(features, columns) for one in self.trend.models)
-        return Section(self, apart, self.scaled[:, columns], self.inverse_lengths[columns], others)
+        return Section(self, apart, np.zeros(1), self.scaled[:, columns], np.diag(pace), others)
 
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
-        scaled = features * self.inverse_lengths
+        scaled = self._scale(features)
         k = covariance(squared_distances(scaled, self.scaled), self.signal, self.matern)
         prior = covariance(squared_distances(scaled), self.signal, self.matern)
         if self.trend is not None:
@@ -160,7 +174,7 @@ class Posterior:
         lower[n:, n:] = cholesky(among)
         real = np.repeat(self._real_targets(), results.shape[1], axis=1)
         weights, _ = lapack.dpotrs(lower, np.vstack([real, results]) - self.mean, lower=1)
-        scaled = np.vstack([self.scaled, features * self.inverse_lengths])
+        scaled = np.vstack([self.scaled, self._scale(features)])
         incumbent = np.minimum(self.incumbent[0], results.min(axis=0))
         trend = None if self.trend is None else self.trend.with_data(features)
         return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), incumbent=incumbent, trend=trend)
@@ -215,16 +229,18 @@ class Section:
     """A posterior along some columns of some rows.
 
     Args:
-        apart: squared distances of the rows from the data in all other columns, shape (m, n).
-        scaled: the data's moving columns over their length scales, shape (n, c).
-        inverse_lengths: one over the length scale of each moving column, shape (c,).
+        apart: squared distances of the rows from the data that do not depend on the moving columns, shape (m, n).
+        held: where the rows are for the still columns alone, shape (m, f); (1,) where that is the origin.
+        scaled: the data where distances depend on the moving columns, shape (n, f).
+        spread: where a step along each moving column leads, shape (c, f).
         others: sections of the models of a trend.
     """
 
     posterior: Posterior
     apart: Floats
+    held: Floats
     scaled: Floats
-    inverse_lengths: Floats
+    spread: Floats
     others: tuple[Section, ...] = ()
 
     def predict_and_pull(self, moving: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
@@ -233,7 +249,7 @@ class Section:
         Slopes are given by mean (m, s) and by deviation (m,).
         """
         own = self.posterior
-        scaled = moving * self.inverse_lengths
+        scaled = self.held + moving @ self.spread
         k, slope = covariance_and_slope(self.apart + squared_distances(scaled, self.scaled), own.signal, own.matern)
         prior, (told, pulls) = np.full(len(moving), own.signal), self._others(moving)
         if own.trend is not None:
@@ -248,7 +264,7 @@ class Section:
             by_k = by_mean @ own.weights.T - (by_deviation / deviation)[:, None] * inner
             by_r2 = by_k * slope
             pulled = scaled * by_r2.sum(axis=1)[:, None] - by_r2 @ self.scaled
-            total = 2.0 * pulled * self.inverse_lengths
+            total = 2.0 * pulled @ self.spread.T
             if own.trend is not None:
                 by_told = (by_k @ own.trend.told + (by_deviation / deviation)[:, None] * told) * own.trend.variances
                 for column, one in zip(by_told.T, pulls, strict=True):
