@@ -29,11 +29,11 @@ KEEP_MOST = 700
 COARSE, COARSE_LEAST = 8, 8
 """Theta is fitted from scratch whenever the observations have grown by one in `COARSE`, or by `COARSE_LEAST`."""
 
-COUPLED_MOST = 6
-"""Numeric parameters up to which their axes may be coupled: with more of them the results were too few to say how."""
-
 FINE = 60
 """In between it is adjusted whenever they have grown by one in so many."""
+
+COUPLED_MOST = 6
+"""Numeric parameters up to which their axes may be coupled: with more of them the results were too few to say how."""
 
 MOST_FITS = 64
 """Fits that are kept."""

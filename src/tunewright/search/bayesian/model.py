@@ -140,7 +140,7 @@ class Loss:
         """What the couplings cost: half the log of how much surer the results make of them than the prior was.
 
         The negative log of Laplace's factor for the evidence of a model with them over one without, the other
-        hyperparameters held (MacKay 1992, Neural Computation 4(3), eq. 2.5; Bishop 2006, eq. 4.137). Second
+        hyperparameters held (MacKay 1992, Neural Computation 4(3), sec. 2; Bishop 2006, sec. 4.4.1). Second
         derivatives are differences of slopes.
         """
         own, step = self._data.layout.couplings, 1e-4
