@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--parallel-seeds", type=int, default=3, help="seeds with several pending trials; 0 for none")
     parser.add_argument("--pending", type=int, default=4, help="how many are pending at a time in those runs")
-    parser.add_argument("--budget", type=int, default=50, help="trials of a run; figures are those at 20 and at 50")
+    parser.add_argument("--budget", type=int, default=50, help="trials of a run; figures are at 20, 50, 100")
     parser.add_argument("--peers", type=Path, nargs="*", default=[], help="results of peers (.jsonl or .jsonl.gz)")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()

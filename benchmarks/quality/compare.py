@@ -18,11 +18,15 @@ import numpy as np
 from hpobench_suite import problems  # type: ignore[import-not-found]
 from hpobench_suite.report import Run, load_runs, normalised_regret, random_ratio  # type: ignore[import-not-found]
 
-BUDGETS = (20, 50)
+BUDGETS = (20, 50, 100)
 
 
 def geometric(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(values)))) if values else float("nan")
+
+
+def long_enough(runs: list[Run], budget: int) -> list[Run]:
+    return [run for run in runs if len(run.incumbent) >= budget]
 
 
 def by_problem(runs: list[Run]) -> dict[str, list[Run]]:
@@ -47,7 +51,7 @@ def paired(ours: list[Run], theirs: list[Run], budget: int) -> tuple[float, floa
 
     Regrets are taken over random search's expected one and clipped to [0.001, 10], as in GM.
     """
-    other = {run.cell: random_ratio(run, budget) for run in theirs}
+    other = {run.cell: random_ratio(run, budget) for run in long_enough(theirs, budget)}
     logs: dict[str, list[float]] = defaultdict(list)
     for run in ours:
         if run.cell in other:
@@ -66,47 +70,47 @@ def paired(ours: list[Run], theirs: list[Run], budget: int) -> tuple[float, floa
 
 
 def report(ours: list[Run], peers: list[Run], parallel: list[Run]) -> dict[str, Any]:
-    """All figures, as JSON."""
+    """All figures, as JSON: at the budgets that all of our own runs reached."""
+    budgets = [budget for budget in BUDGETS if len(long_enough(ours, budget)) == len(ours)]
     made: dict[str, Any] = {"runs": len(ours), "families": {}, "peers": {}, "problems": {}}
     for family in [*sorted({run.family for run in ours}), "all"]:
         own = [run for run in ours if family in (run.family, "all")]
-        row = {f"{name}{b}": f(own, b) for b in BUDGETS for name, f in (("NR", mean_nr), ("GM", mean_gm))}
+        row = {f"{name}{b}": f(own, b) for b in budgets for name, f in (("NR", mean_nr), ("GM", mean_gm))}
         cells = {run.cell for run in own}
         best: dict[int, tuple[float, str]] = {}
-        for budget in BUDGETS:
+        for budget in budgets:
             scores = []
             for name in {run.optimizer for run in peers}:
-                theirs = [run for run in peers if run.optimizer == name and run.cell in cells]
+                theirs = [run for run in long_enough(peers, budget) if run.optimizer == name and run.cell in cells]
                 if len(theirs) == len(cells):
                     scores.append((mean_gm(theirs, budget), name))
             best[budget] = min(scores, default=(float("nan"), "none"))
         made["families"][family] = {**row, "best peer": best}
     for name in sorted({run.optimizer for run in peers}):
         theirs = [run for run in peers if run.optimizer == name]
-        made["peers"][name] = {budget: paired(ours, theirs, budget) for budget in BUDGETS}
+        made["peers"][name] = {budget: paired(ours, theirs, budget) for budget in budgets}
     for problem, own in sorted(by_problem(ours).items()):
-        made["problems"][problem] = [[round(normalised_regret(run, b), 3) for run in own] for b in BUDGETS]
+        made["problems"][problem] = [[round(normalised_regret(run, b), 3) for run in own] for b in budgets]
     bad = [(run.problem, run.seed, normalised_regret(run, 50)) for run in ours if normalised_regret(run, 50) > 1]
     made["above 1 at 50"] = bad
     if parallel:
         cells = {run.cell for run in parallel}
         same = [run for run in ours if run.cell in cells]
-        made["parallel over sequential"] = {b: mean_gm(parallel, b) / mean_gm(same, b) for b in BUDGETS}
-        made["parallel GM"] = {b: mean_gm(parallel, b) for b in BUDGETS}
+        made["parallel over sequential"] = {b: mean_gm(parallel, b) / mean_gm(same, b) for b in budgets}
+        made["parallel GM"] = {b: mean_gm(parallel, b) for b in budgets}
     return made
 
 
 def show(made: dict[str, Any]) -> None:
     for family, row in made["families"].items():
         best = "  ".join(f"{name} {score:.3f} at {b}" for b, (score, name) in row["best peer"].items())
-        print(
-            f"{family:10s} NR {row['NR20']:.3f} {row['NR50']:.3f}  GM {row['GM20']:.3f} {row['GM50']:.3f}  best: {best}"
-        )
+        ours = "  ".join(f"at {b}: NR {row[f'NR{b}']:.3f} GM {row[f'GM{b}']:.3f}" for b in row["best peer"])
+        print(f"{family:10s} {ours}  best: {best}")
     for name, figures in made["peers"].items():
         text = "  ".join(f"at {b}: {c:.2f} [{lo:.2f}, {hi:.2f}]" for b, (c, lo, hi, _) in figures.items())
-        print(f"{name:22s} over ours {text}  ({figures[50][3]} cells)")
-    for problem, (early, late) in made["problems"].items():
-        print(f"{problem:32s} {early}  {late}")
+        print(f"{name:22s} over ours {text}  ({[cells for *_, cells in figures.values()]} cells)")
+    for problem, figures in made["problems"].items():
+        print(f"{problem:32s}", *figures)
     print("NR above 1 at 50:", [(p, s, round(v, 2)) for p, s, v in made["above 1 at 50"]])
     if "parallel GM" in made:
         print("several pending over sequential:", made["parallel over sequential"], "GM", made["parallel GM"])
