@@ -3,6 +3,12 @@
 One JSON line a run (best true value of the incumbent after each trial), then a table by family: NR is regret
 over the regret of the median best of ten random trials; GM is the geometric mean of regret over the expected
 regret of random search with as many trials, clipped to [0.001, 10].
+
+`--families` takes `bbob` too (`benchmarks.quality.bbob`; instances from 1), `--strategy` also Optuna's samplers
+(`benchmarks.quality.rivals`), and `--before FILE` tells the regret of other runs over that of these:
+
+    python -m benchmarks.quality.develop --families bbob,bumps --instances 20:22 --strategy optuna-gp --out gp.jsonl
+    python -m benchmarks.quality.develop --families bbob,bumps --instances 20:22 --out ours.jsonl --before gp.jsonl
 """
 
 from __future__ import annotations
@@ -13,30 +19,32 @@ import json
 import math
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality import bbob
 from benchmarks.quality.fresh import FAMILIES, Fresh
+from benchmarks.quality.paired import compare
+from benchmarks.quality.rivals import opened
 from tunewright.core.space import Space
-from tunewright.search import Exhausted, Search
+from tunewright.search import Exhausted
 from tunewright.search.encode import Cube
 
 Run: TypeAlias = dict[str, object]
 
 BUDGETS = (20, 50)
-_PARKED = 10.0
-"""What a diverged run counts as when a table needs a number."""
 
 
 def run(problem: Fresh, strategy: str, seed: int, parallel: int, budget: int) -> tuple[list[float], list[float]]:
     """True value of the configuration with the lowest observed value after each trial, and seconds of each ask."""
-    search = Search(problem.space, strategy=strategy, seed=seed)
+    search = opened(problem.space, strategy, seed)
     noise, durations = np.random.default_rng([seed, 11]), np.random.default_rng([seed, 12])
     running: list[tuple[float, int, float, float]] = []
-    best_seen, best_true, curve, seconds, now, asked = math.inf, _PARKED, [], [], 0.0, 0
+    best_seen, best_true, curve, seconds, now, asked = math.inf, problem.worst, [], [], 0.0, 0
     while len(curve) < budget:
         while len(running) < parallel and asked < budget:
             started = time.perf_counter()
@@ -65,7 +73,7 @@ def references(problem: Fresh, samples: int = 2000) -> NDArray[np.float64]:
     """Expected best of n random trials for n = 0, 1, ..., shape (51,): entry 10 scales NR (by its median)."""
     cube = Cube(Space(problem.space))
     rows = cube.draw(np.random.default_rng(99).random((samples, cube.d)))
-    values = np.sort([min(problem.true(cube.decode(row)), _PARKED) for row in rows])
+    values = np.sort([min(problem.true(cube.decode(row)), problem.worst) for row in rows])
     place = np.arange(1, samples + 1)
     expected = [math.nan]
     for n in range(1, 51):
@@ -98,29 +106,38 @@ def summarise(runs: list[Run]) -> str:
     return "\n".join(lines)
 
 
+def chosen(families: str, instances: range) -> Iterator[tuple[Fresh, int]]:
+    """Problems of some families, and their instances."""
+    for family in families.split(","):
+        for instance in instances:
+            for problem in bbob.functions(instance) if family == "bbob" else [FAMILIES[family](instance)]:
+                yield problem, instance
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--instances", default="0:3", help="first:last, the last not included")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--strategy", default="Bayesian")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--before", type=Path, help="runs of another strategy or version, compared with these")
     given = parser.parse_args()
-    first, last = map(int, given.instances.split(":"))
     runs: list[Run] = []
-    for family in given.families.split(","):
-        for instance in range(first, last):
-            problem = FAMILIES[family](instance)
-            reference = references(problem).tolist()
-            for seed in range(given.seeds):
-                curve, seconds = run(problem, given.strategy, 1000 * instance + seed, given.parallel, max(BUDGETS))
-                runs.append(
-                    {"problem": problem.name, "seed": seed, "curve": curve, "seconds": seconds, "reference": reference}
-                )
+    for problem, instance in chosen(given.families, range(*map(int, given.instances.split(":")))):
+        reference = references(problem).tolist()
+        for seed in range(given.seeds):
+            curve, seconds = run(problem, given.strategy, 1000 * instance + seed, given.parallel, max(BUDGETS))
+            runs.append(
+                {"problem": problem.name, "seed": seed, "curve": curve, "seconds": seconds, "reference": reference}
+            )
     if given.out:
         given.out.write_text("".join(json.dumps(one) + "\n" for one in runs))
     print(summarise(runs))
+    if given.before:
+        before = [json.loads(line) for line in given.before.read_text().splitlines()]
+        print(compare(before, runs, BUDGETS, {}))
 
 
 if __name__ == "__main__":

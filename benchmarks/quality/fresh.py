@@ -29,12 +29,14 @@ class Fresh:
     Args:
         true: the noise-free value; may be infinite where a run diverges.
         noise: standard deviation of what is seen around it.
+        worst: what a diverged run counts as when a table needs a number.
     """
 
     name: str
     space: Mapping[str, Parameter]
     true: Callable[[Values], float]
     noise: float = 0.0
+    worst: float = 10.0
 
 
 def _continuous(d: int) -> dict[str, Parameter]:

@@ -15,8 +15,8 @@ import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from benchmarks.quality.rivals import distribution
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Value
 from tunewright.search import Search
 
@@ -64,22 +64,11 @@ class Optuna:
 
         torch.set_num_threads(1)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space = {name: self._distribution(parameter) for name, parameter in space.items()}
+        self._space = {name: distribution(parameter) for name, parameter in space.items()}
         self._study = optuna.create_study(sampler=optuna.samplers.GPSampler(seed=0))
         self._study.add_trials(
             [optuna.trial.create_trial(params=dict(r), distributions=self._space, value=bowl(r)) for r in results]
         )
-
-    @staticmethod
-    def _distribution(parameter: Parameter) -> Any:
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-        if isinstance(parameter, CategoricalParameter):
-            return CategoricalDistribution(list(parameter.values))
-        if isinstance(parameter, IntegerParameter):
-            return IntDistribution(int(parameter.min_value), int(parameter.max_value))
-        low, high = float(parameter.min_value), float(parameter.max_value)
-        return FloatDistribution(low, high, log=parameter.scaling_type == "Logarithmic")
 
     def seconds(self) -> float:
         """The time of one suggestion, which is told of afterwards."""

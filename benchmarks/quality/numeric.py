@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 
 from benchmarks.quality.develop import BUDGETS, Run, references, run
 from benchmarks.quality.fresh import Fresh
+from benchmarks.quality.paired import compare
 from benchmarks.quality.trainings import PARKED
 from tunewright.core.space import ContinuousParameter, IntegerParameter, Parameter
 
@@ -164,30 +164,12 @@ def runs(instances: range, models: list[str], seeds: int) -> Iterator[Run]:
                     yield {"problem": one.name, "seed": seed, "curve": curve, "reference": reference}
 
 
-def compare(before: list[Any], after: list[Any]) -> str:
-    """A table by model: the regret before over that after."""
-    old = {(one["problem"], one["seed"]): one for one in before}
-    pairs = [(old[key], one) for one in after if (key := (one["problem"], one["seed"])) in old]
-    best: dict[str, float] = {}
-    for one in (one for pair in pairs for one in pair):
-        best[one["problem"]] = min(best.get(one["problem"], np.inf), one["curve"][-1])
-    lines, rng = [], np.random.default_rng(0)
-    for model in ["all", *SPACES]:
-        own = [pair for pair in pairs if model in ("all", pair[0]["problem"].split("-")[0])]
-        row = f"{model:8s} {len(own):4d}"
-        for budget in BUDGETS if own else ():
-            logs = defaultdict(list)
-            for pair in own:
-                low = best[pair[0]["problem"]]
-                scale = max(pair[0]["reference"][budget] - low, 1e-9)
-                was, now = (float(np.clip((one["curve"][budget - 1] - low) / scale, 1e-3, 10)) for one in pair)
-                logs[pair[0]["problem"]].append(np.log(was / now))
-            means = [float(np.mean(each)) for each in logs.values()]
-            drawn = [np.mean(rng.choice(means, len(means))) for _ in range(2000)]
-            centre, least, most = np.exp([np.mean(means), *np.quantile(drawn, [0.05, 0.95])])
-            row += f"  at {budget}: {centre:.2f} [{least:.2f}, {most:.2f}]"
-        lines.append(row)
-    return "\n".join(lines)
+def found_least(*files: list[Any]) -> dict[str, float]:
+    """The least loss of each problem in any of some runs: what the true one is nobody knows."""
+    least: dict[str, float] = {}
+    for one in (one for runs in files for one in runs):
+        least[one["problem"]] = min(least.get(one["problem"], np.inf), one["curve"][-1])
+    return least
 
 
 def main() -> None:
@@ -205,7 +187,8 @@ def main() -> None:
             out.write(json.dumps(one) + "\n")
             out.flush()
     if given.before:
-        print(compare([json.loads(line) for line in given.before.read_text().splitlines()], after))
+        before = [json.loads(line) for line in given.before.read_text().splitlines()]
+        print(compare(before, after, BUDGETS, found_least(before, after)))
 
 
 if __name__ == "__main__":
