@@ -34,7 +34,7 @@ def compare(before: Sequence[Any], after: Sequence[Any], budgets: Sequence[int],
                 logs[pair[0]["problem"]].append(np.log(was / now))
             means = [float(np.mean(each)) for each in logs.values()]
             drawn = [np.mean(rng.choice(means, len(means))) for _ in range(2000)]
-            centre, low, high = np.exp([np.mean(means), *np.quantile(drawn, [0.05, 0.95])])
-            row += f"  at {budget}: {centre:.2f} [{low:.2f}, {high:.2f}]"
+            centre, lower, upper = np.exp([np.mean(means), *np.quantile(drawn, [0.05, 0.95])])
+            row += f"  at {budget}: {centre:.2f} [{lower:.2f}, {upper:.2f}]"
         lines.append(row)
     return "\n".join(lines)
