@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.quality import bbob
 from benchmarks.quality.fresh import FAMILIES, Fresh
-from benchmarks.quality.paired import compare
+from benchmarks.quality.ratios import ratio_table
 from benchmarks.quality.rivals import opened
 from tunewright.core.space import Space
 from tunewright.search import Exhausted
@@ -137,7 +137,7 @@ def main() -> None:
     print(summarise(runs))
     if given.before:
         before = [json.loads(line) for line in given.before.read_text().splitlines()]
-        print(compare(before, runs, BUDGETS, {}))
+        print(ratio_table(before, runs, BUDGETS, {}))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.quality.develop import BUDGETS, Run, references, run
 from benchmarks.quality.fresh import Fresh
-from benchmarks.quality.paired import compare
+from benchmarks.quality.ratios import ratio_table
 from benchmarks.quality.trainings import PARKED
 from tunewright.core.space import ContinuousParameter, IntegerParameter, Parameter
 
@@ -188,7 +188,7 @@ def main() -> None:
             out.flush()
     if given.before:
         before = [json.loads(line) for line in given.before.read_text().splitlines()]
-        print(compare(before, after, BUDGETS, found_least(before, after)))
+        print(ratio_table(before, after, BUDGETS, found_least(before, after)))
 
 
 if __name__ == "__main__":

@@ -190,7 +190,8 @@ class Router:
             answer = self._refused(call, denied, JSON_CODES)
         except (Gone, Slow):
             raise
-        except Exception as error:  # whatever it is, it is told in this protocol's own form
+        # Broad: a bug must not cost the client its answer in the form it reads; `_failed` logs it with its trace.
+        except Exception as error:
             answer = error_answer(self._failed(call, error))
         status, headers, text = answer
         await send_answer(send, (status, {**headers, "x-amzn-RequestId": call.request_id}, text))
@@ -243,7 +244,8 @@ class Router:
             answer = self._refused(call, denied, QUERY_CODES)
         except (Gone, Slow):
             raise
-        except Exception as error:  # whatever it is, it is told as XML
+        # Broad, as in `_json`: here the form is XML.
+        except Exception as error:
             answer = query.error_answer(self._failed(call, error), call.request_id)
         await send_answer(send, answer)
 

@@ -75,7 +75,8 @@ def checkup(*, clean: bool = False) -> list[Finding]:
     try:
         engine = connect()
         engine.reads.jobs(JobQuery(limit=1))
-    except Exception as error:  # whatever keeps the store from opening is what this command is there to tell
+    # Broad: each driver has errors of its own, and whatever keeps the store from opening is what is asked here.
+    except Exception as error:
         reason = str(error).replace(settings.store, _where(settings))
         return [*findings, Finding("bad", "store", f"{_where(settings)} does not open: {reason}")]
     findings.append(_store(settings))
@@ -88,7 +89,8 @@ def _careful(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]
     """Findings of one look; what it stumbles over is a finding too."""
     try:
         return list(look())
-    except Exception as error:  # one look that stumbles must not keep the others from being taken
+    # Broad: a look that stumbles over a broken machine is a finding, and the looks after it are still wanted.
+    except Exception as error:
         return [Finding("bad", check, f"{type(error).__name__}: {error}")]
 
 

@@ -93,5 +93,6 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._writer.say(self.format(record))
-        except Exception:  # as logging's own handlers do: what cannot be said must not end who says it
+        # Broad, as in logging's own handlers: a line that cannot be written must not end the program that says it.
+        except Exception:
             self.handleError(record)

@@ -29,7 +29,8 @@ class Rounds:
         """One round. Raises nothing."""
         try:
             self._loop.tick()
-        except Exception as error:  # the store may be out of reach for a while (a full disk, a lost connection)
+        # Broad: each store has its own errors (a full disk, a lost connection), and without this thread no job goes on.
+        except Exception as error:
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 _LOG.exception(

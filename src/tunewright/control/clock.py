@@ -28,4 +28,5 @@ class SteadyClock:
 
 def pause(seconds: float) -> None:
     """Wait a little before trying again: the one pause of this room, handed to whoever needs one."""
-    time.sleep(seconds)  # a recorder is given this between two tries; tests give one that takes no time
+    # The one place that truly waits: whoever retries is given this function, and in tests one that takes no time.
+    time.sleep(seconds)

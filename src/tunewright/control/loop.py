@@ -74,7 +74,8 @@ class Loop:
                 self._advance(held, now)
             except NotFound:
                 self._drop(held)
-            except Exception as error:  # what is in memory may be lost: the job is read afresh, others go on
+            # Broad: one job's trouble must not stop the others. It is logged, and the job read from the store afresh.
+            except Exception as error:
                 text, until = self._troubles.get(held.uid, ("", now))
                 if text != str(error) or until <= now:
                     self._troubles[held.uid] = str(error), now + TOLD_SECONDS
@@ -110,7 +111,8 @@ class Loop:
                 if held.pending:
                     held.commit(self.recorder, None)
                 self._store.release(held.uid, self.owner)
-            except Exception:  # whoever takes the job over finds out; the others are given back
+            # Broad: the other jobs are still to be given back; this one's lease runs out, and it is taken over.
+            except Exception:
                 _LOG.exception("%s: what was pending could not be written", held.job.name)
         self.held.clear()
 

@@ -47,7 +47,8 @@ class Opinions:
         try:
             held.add([_proposal(future.result(), now)], now)
             held.failures = 0
-        except Exception:  # whatever a strategy raises must not end the loop: other jobs depend on it
+        # Broad: a strategy may be anybody's plug-in, and must not end the loop that other jobs depend on.
+        except Exception:
             held.failures += 1
             held.retry_at = now + min(MOST_RETRY_SECONDS, 0.5 * 2**held.failures)
             _LOG.exception("%s: the strategy failed; it is asked again in %.0f s", held.job.name, held.retry_at - now)

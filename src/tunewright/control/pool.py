@@ -36,7 +36,8 @@ class DaemonPool:
         def run() -> None:
             try:
                 future.set_result(call(*args, **kwargs))
-            except Exception as error:  # raised again by whoever asks for the result; the thread itself goes on
+            # Broad, as in every future: it is raised again where the result is asked for, and the thread goes on.
+            except Exception as error:
                 future.set_exception(error)
             self._done()
 

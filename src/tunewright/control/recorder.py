@@ -78,7 +78,8 @@ class Recorder:
         rows = {trial.number: trial for change in changes for trial in change.trials}
         try:
             self._announce(before, changes[-1].job, tuple(rows.values()))
-        except Exception:  # whoever listens is not part of the job
+        # Broad: a listener is anybody's code, and the commit before it stands whatever that raises.
+        except Exception:
             _LOG.exception("%s: a state change could not be announced", changes[-1].job.name)
 
     def record(

@@ -19,11 +19,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from typing import TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 from tunewright.core.parameters import Point, Value, decode_value
 
-T = TypeVar("T")
+
+class Opposable(Protocol):
+    """What has an opposite of its own kind: a number, an array of numbers."""
+
+    def __neg__(self) -> Self: ...
+
+
+T = TypeVar("T", bound=Opposable)
 
 LONGEST = 4000
 """Characters of one rule."""
@@ -134,7 +141,7 @@ def fold(rule: Rule, leaf: Callable[[Compare], T], least: Callable[[T, T], T], m
         case Compare():
             return leaf(rule)
         case Not():
-            return -fold(rule.part, leaf, least, most)  # type: ignore[operator,no-any-return]  # numbers and arrays have it
+            return -fold(rule.part, leaf, least, most)
         case AllOf():
             return reduce(least, [fold(part, leaf, least, most) for part in rule.parts])
         case AnyOf():

@@ -100,7 +100,8 @@ class Operations:
         """Answer one request. Never raises."""
         try:
             return faults.answer(encode_answer(operation, self.call(operation, load_json(body))))
-        except Exception as error:  # a client is answered whatever happens; a fault of ours is logged
+        # Broad: the promise is never to raise. A client's fault is its answer; one of ours is logged with its trace.
+        except Exception as error:
             fault = faults.fault_of(error)
             if fault.status >= 500:
                 log.exception("%s failed", operation)

@@ -55,7 +55,8 @@ def guarded(function: Callable[Given, int | None]) -> Callable[Given, None]:
             code = 0  # whoever read the output has seen enough
         except KeyboardInterrupt:
             code = INTERRUPTED
-        except Exception as error:  # botocore makes its classes as it runs; what is of neither known kind goes on
+        # Broad: to name the classes of botocore and of databases would import these at every start. Others are raised.
+        except Exception as error:
             if (text := _refusal(error)) is not None:
                 code = WRONG
             elif (text := _unreachable(error)) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-def compare(before: Sequence[Any], after: Sequence[Any], budgets: Sequence[int], least: Mapping[str, float]) -> str:
+def ratio_table(before: Sequence[Any], after: Sequence[Any], budgets: Sequence[int], least: Mapping[str, float]) -> str:
     """A table by the first word of problems' names: geometric means, 90 % bootstrap intervals over problems.
 
     Regrets are taken over random search's expected one (`reference`) and clipped to [0.001, 10].
