@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 from tunewright.core.errors import Problem
 from tunewright.sdk.configs import HyperbandStrategyConfig, StrategyConfig
@@ -88,13 +88,19 @@ def config_problems(given: Mapping[str, tuple[object, type]]) -> list[Problem]:
             found.append(Problem(f"{path}.hyperband_strategy_config", _not_of(nested, HyperbandStrategyConfig)))
             continue
         try:
-            value.to_input_req()  # type: ignore[attr-defined]
+            value.to_input_req()
         except (TypeError, ValueError, OverflowError) as error:
             found.append(Problem(path, f"{value!r} holds a value of the wrong kind: {error}. Give numbers as numbers."))
     return found
 
 
-def _is(value: object, kind: type) -> bool:
+class _Config(Protocol):
+    """A class of SageMaker's or ours that a request is made of."""
+
+    def to_input_req(self) -> object: ...
+
+
+def _is(value: object, kind: type) -> TypeGuard[_Config]:
     return isinstance(value, kind) or (type(value).__name__ == kind.__name__ and hasattr(value, "to_input_req"))
 
 

@@ -160,7 +160,8 @@ class Tuned:
             name = self.latest_tuning_job.name
             summaries = self.session.summaries(name, SortBy="CreationTime", SortOrder="Ascending")
             return card(self.describe(), [Row.of(each) for each in islice(summaries, MAX_DRAWN)])
-        except Exception:  # the text form is shown instead
+        # Broad: a notebook asks for this at every look; without an answer it shows the text form, which says why.
+        except Exception:
             return None
 
     # ---- inner ----

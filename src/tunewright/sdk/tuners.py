@@ -297,6 +297,7 @@ class HyperparameterTuner(Tuned):
                 self.latest_tuning_job = before
                 print(f"Interrupted: the tuning job {name} was not started.", flush=True)
             raise
+        # Broad, and raised again: whatever kept the job from being created, the tuner is as it was before.
         except Exception:
             if not created:
                 self.latest_tuning_job = before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, SupportsIndex
 
 from tunewright.core.coercion import normalised
@@ -234,11 +235,11 @@ def known_of(space: Space, given: Mapping[str, object]) -> dict[str, Value]:
             continue
         value = plain(given[name])
         # A whole number's parent may have had fractions: they have a place between its values.
-        fraction = isinstance(value, float) and math.isfinite(value) and not isinstance(parameter, CategoricalParameter)
-        try:
-            point[name] = value if fraction else value_of(parameter, value)  # type: ignore[assignment]  # a float
-        except ValueError:
+        if isinstance(value, float) and math.isfinite(value) and not isinstance(parameter, CategoricalParameter):
+            point[name] = value
             continue
+        with suppress(ValueError):
+            point[name] = value_of(parameter, value)
     return point
 
 

@@ -83,6 +83,11 @@ def bowl(point: Point) -> float:
     return total
 
 
+def in_turns(results: Sequence[float | None]) -> Callable[[Proposal], float | None]:
+    """What a proposal's number picks of some results."""
+    return lambda proposal: results[proposal.number % len(results)]
+
+
 class StrategySuite:
     """Subclass it as `Test...`, name the strategy and make it."""
 
@@ -258,7 +263,7 @@ class StrategySuite:
         outcomes: Sequence[float | None] = (None, math.nan, math.inf, -math.inf, 1e300, -1e300, 0.0)
         for some in (outcomes, outcomes[:4], (None,), (0.0,)):
             history = History(self.spec(self.space()))
-            played = self.play(history, [2] * 8, lambda p, some=some: some[p.number % len(some)])  # type: ignore[misc]
+            played = self.play(history, [2] * 8, in_turns(some))
             assert len(played) == 16
             assert len({key(p.point) for p in played}) == 16
 
