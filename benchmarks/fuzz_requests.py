@@ -271,12 +271,19 @@ class Requests:
                 return Made("around", _http("POST", "/", form, rng.choice(actions)))
             case 1:
                 stream = f"{self._name(self.known.training)}/algo-1-1"
-                names = {"logGroupName": GROUP, "logStreamName": stream, "logStreamNamePrefix": stream}
+                names: dict[str, object] = {"logGroupName": GROUP, "logStreamName": stream}
+                names |= {"logStreamNamePrefix": stream}
                 names |= {"limit": rng.choice(NUMBERS), "nextToken": rng.choice(TEXTS)} if rng.random() < 0.5 else {}
                 operation = rng.choice(("DescribeLogStreams", "GetLogEvents", "FilterLogEvents", "DescribeLogGroups"))
                 return Made("around", _json(f"Logs_20140328.{operation}", _dump(names)))
             case 2:
-                asked = {"Namespace": GROUP, "MetricName": "loss", "StartTime": 0, "EndTime": 2e9, "Period": 60}
+                asked: dict[str, object] = {
+                    "Namespace": GROUP,
+                    "MetricName": "loss",
+                    "StartTime": 0,
+                    "EndTime": 2e9,
+                    "Period": 60,
+                }
                 asked["Dimensions"] = [{"Name": "TrainingJobName", "Value": self._name(self.known.training)}]
                 asked["Statistics"] = [rng.choice(("Average", "x"))]
                 return Made("around", _json("GraniteServiceVersion20100801.GetMetricStatistics", _dump(asked)))

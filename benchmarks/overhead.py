@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 PROGRAM = """import sys
 x = float(sys.argv[sys.argv.index("--rate") + 1])
@@ -37,7 +38,7 @@ def bare(count: int, place: Path) -> None:
         subprocess.run([sys.executable, script, "--rate", str(number / count)], stdout=subprocess.PIPE, check=True)
 
 
-def optuna_study(place: Path):
+def optuna_study(place: Path) -> Any:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -48,7 +49,7 @@ def optuna_study(place: Path):
 def optuna_programs(count: int, place: Path) -> None:
     script = str(place / "train.py")
 
-    def objective(trial) -> float:
+    def objective(trial: Any) -> float:
         argv = [sys.executable, script, "--rate", repr(trial.suggest_float("rate", 0.0, 1.0))]
         out = subprocess.run(argv, stdout=subprocess.PIPE, check=True, text=True).stdout
         return float(out.partition("=")[2].rstrip(";\n"))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hpobench_suite import problems  # type: ignore[import-not-found]
-from hpobench_suite.report import Run, load_runs, normalised_regret, random_ratio  # type: ignore[import-not-found]
+from hpobench_suite import problems
+from hpobench_suite.report import Run, load_runs, normalised_regret, random_ratio
 
 BUDGETS = (20, 50, 100)
 

@@ -123,18 +123,18 @@ _T = np.arange(1, EPOCHS + 1, dtype=np.float64)
 def _rate_law(away: Floats, limit: float, constants: Floats) -> Floats:
     slow = math.exp(np.clip(-(3 + 3 * constants[0]) * away[0] + 2 * constants[1] * away[3], -3.0, 3.0))
     curve = limit + (1.0 - limit) * (1 + _T / slow) ** -(1.0 + constants[2])
-    return np.maximum(curve, 0.9) if away[0] > 0.35 + 0.1 * constants[3] else curve
+    return np.asarray(np.maximum(curve, 0.9) if away[0] > 0.35 + 0.1 * constants[3] else curve)
 
 
 def _onset_law(away: Floats, limit: float, constants: Floats) -> Floats:
     start = (2 + 6 * constants[0]) * math.exp(np.clip(-4 * away[0] + 1.5 * away[2], -2.0, 2.0))
-    return limit + (0.9 - limit) / (1 + np.exp((_T - start) / (0.8 + 2 * constants[1])))
+    return np.asarray(limit + (0.9 - limit) / (1 + np.exp((_T - start) / (0.8 + 2 * constants[1]))))
 
 
 def _overfit_law(away: Floats, limit: float, constants: Floats) -> Floats:
     slow = math.exp(np.clip(-3 * away[0], -2.0, 2.5)) * (0.5 + constants[0])
     rise = max(0.0, -away[1] - 0.5 * away[2]) * (0.1 + 0.4 * constants[1])
-    return limit + (0.9 - limit) * np.exp(-np.sqrt(_T / slow)) + rise * np.maximum(0, _T / EPOCHS - 0.25)
+    return np.asarray(limit + (0.9 - limit) * np.exp(-np.sqrt(_T / slow)) + rise * np.maximum(0, _T / EPOCHS - 0.25))
 
 
 def rate(instance: int) -> CurveProblem:

@@ -21,20 +21,17 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality import bbob
 from benchmarks.quality.fresh import FAMILIES, Fresh
-from benchmarks.quality.ratios import ratio_table
+from benchmarks.quality.ratios import Run, ratio_table
 from benchmarks.quality.rivals import opened
 from tunewright.core.space import Space
 from tunewright.search import Exhausted
 from tunewright.search.encode import Cube
-
-Run: TypeAlias = dict[str, object]
 
 BUDGETS = (20, 50)
 
@@ -44,7 +41,9 @@ def run(problem: Fresh, strategy: str, seed: int, parallel: int, budget: int) ->
     search = opened(problem.space, strategy, seed)
     noise, durations = np.random.default_rng([seed, 11]), np.random.default_rng([seed, 12])
     running: list[tuple[float, int, float, float]] = []
-    best_seen, best_true, curve, seconds, now, asked = math.inf, problem.worst, [], [], 0.0, 0
+    best_seen, best_true, now, asked = math.inf, problem.worst, 0.0, 0
+    curve: list[float] = []
+    seconds: list[float] = []
     while len(curve) < budget:
         while len(running) < parallel and asked < budget:
             started = time.perf_counter()
@@ -87,19 +86,19 @@ def summarise(runs: list[Run]) -> str:
     """The table by family."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for one in runs:
-        groups[str(one["problem"]).split("-")[0]].append(one)
+        groups[one["problem"].split("-")[0]].append(one)
         groups["all"].append(one)
     heads = ("n", "NR20", "NR50", "NR>1", "max", "GM20", "GM50", "ms")
     lines = [f"{'family':10s} " + " ".join(f"{head:>6s}" for head in heads)]
     for name, members in groups.items():
         nr, gm = {}, {}
         for budget in BUDGETS:
-            regret = np.array([one["curve"][budget - 1] for one in members])  # type: ignore[index]
+            regret = np.array([one["curve"][budget - 1] for one in members])
             reference = np.array([one["reference"] for one in members])
             nr[budget] = regret / np.maximum(reference[:, 0], 1e-12)
             ratio = regret / np.maximum(reference[:, budget], 1e-12)
             gm[budget] = float(np.exp(np.log(np.clip(ratio, 1e-3, 10)).mean()))
-        ms = 1000 * float(np.median(np.concatenate([one["seconds"][30:] for one in members])))  # type: ignore[index]
+        ms = 1000 * float(np.median(np.concatenate([one["seconds"][30:] for one in members])))
         numbers = (nr[20].mean(), nr[50].mean(), (nr[50] > 1).mean(), nr[50].max(), gm[20], gm[50])
         cells = [f"{len(members):6d}", *(f"{number:6.3f}" for number in numbers), f"{ms:6.1f}"]
         lines.append(f"{name:10s} " + " ".join(cells))

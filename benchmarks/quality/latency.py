@@ -14,7 +14,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.quality.rivals import distribution
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter, Value
@@ -31,6 +31,12 @@ SPACES: dict[str, dict[str, Parameter]] = {
         **{f"x{i}": ContinuousParameter(1e-5, 1.0, "Logarithmic") for i in range(15)},
         **{f"k{i}": CategoricalParameter([f"a{j}" if j else "a" for j in range(30)]) for i in range(15)},
     },
+}
+
+SUMMARIES: dict[str, Callable[[list[float]], float]] = {
+    "median": statistics.median,
+    "mean": statistics.fmean,
+    "max": max,
 }
 
 
@@ -112,7 +118,7 @@ def main() -> None:
         taken = measure(SPACES[name], size, given.asks, optuna=given.optuna)
         for strategy, seconds in taken.items():
             row: dict[str, object] = {"strategy": strategy, "space": name, "n": size}
-            for what, of in {"median": statistics.median, "mean": statistics.fmean, "max": max}.items():
+            for what, of in SUMMARIES.items():
                 row[f"{what}_ms"] = round(1000 * of(seconds), 2)
                 row[f"{what}_over_bayesian"] = round(of(seconds) / of(taken["Bayesian"]), 3)
             print(json.dumps(row), flush=True)

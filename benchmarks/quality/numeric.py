@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality.develop import BUDGETS, Run, references, run
+from benchmarks.quality.develop import BUDGETS, references, run
 from benchmarks.quality.fresh import Fresh
-from benchmarks.quality.ratios import ratio_table
+from benchmarks.quality.ratios import Run, ratio_table
 from benchmarks.quality.trainings import PARKED
 from tunewright.core.space import ContinuousParameter, IntegerParameter, Parameter
 
@@ -160,11 +160,17 @@ def runs(instances: range, models: list[str], seeds: int) -> Iterator[Run]:
                 one = problem(model, data, instance)
                 reference = references(one, SAMPLES).tolist()
                 for seed in range(seeds):
-                    curve, _ = run(one, "Bayesian", 7919 * seed + sum(map(ord, one.name)), 1, max(BUDGETS))
-                    yield {"problem": one.name, "seed": seed, "curve": curve, "reference": reference}
+                    curve, seconds = run(one, "Bayesian", 7919 * seed + sum(map(ord, one.name)), 1, max(BUDGETS))
+                    yield {
+                        "problem": one.name,
+                        "seed": seed,
+                        "curve": curve,
+                        "seconds": seconds,
+                        "reference": reference,
+                    }
 
 
-def found_least(*files: list[Any]) -> dict[str, float]:
+def found_least(*files: list[Run]) -> dict[str, float]:
     """The least loss of each problem in any of some runs: what the true one is nobody knows."""
     least: dict[str, float] = {}
     for one in (one for runs in files for one in runs):

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hpobench_suite.optimizers import INTERPRETER_VARIABLES, Optimizer  # type: ignore[import-not-found]
+from hpobench_suite.optimizers import INTERPRETER_VARIABLES, Optimizer
 
 
-class Local(Optimizer):  # type: ignore[misc]
+class Local(Optimizer):  # type: ignore[misc]  # the suite is not installed where types are checked
     """`tunewright.search.Search`, asked for one trial at a time."""
 
     def __init__(self, *arguments: Any, strategy: str = "Bayesian") -> None:

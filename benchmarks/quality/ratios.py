@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 
-def ratio_table(before: Sequence[Any], after: Sequence[Any], budgets: Sequence[int], least: Mapping[str, float]) -> str:
+class Run(TypedDict):
+    """One search on one problem.
+
+    Keys:
+        curve: the best true value after each trial.
+        seconds: of each suggestion.
+        reference: random search's expected regret after n trials; entry 0 that of the median best of ten.
+    """
+
+    problem: str
+    seed: int
+    curve: list[float]
+    seconds: list[float]
+    reference: list[float]
+
+
+def ratio_table(before: Sequence[Run], after: Sequence[Run], budgets: Sequence[int], least: Mapping[str, float]) -> str:
     """A table by the first word of problems' names: geometric means, 90 % bootstrap intervals over problems.
 
     Regrets are taken over random search's expected one (`reference`) and clipped to [0.001, 10].
 
     Args:
-        before, after: runs with `problem`, `seed`, `curve` (the best after each trial) and `reference`.
+        before, after: the runs, of which those on the same problem with the same seed are compared.
         least: the least value of each problem; 0 where none is given.
     """
     old = {(one["problem"], one["seed"]): one for one in before}

@@ -39,7 +39,8 @@ def play(problem: Fresh, seed: int, unit: float, best: float = 0.0, see: See | N
     """
     search = Search(problem.space, seed=seed)
     noise = np.random.default_rng([seed, 11])
-    seen_best, true_best, curve, said = math.inf, math.inf, [], None
+    seen_best, true_best, said = math.inf, math.inf, None
+    curve: list[float] = []
     for _ in range(BUDGET):
         try:
             suggestion = search.ask()
@@ -89,7 +90,7 @@ def own(families: str, instances: str, seeds: int) -> Iterator[Run]:
 
 def suite(selection: str, seeds: int) -> Iterator[Run]:
     """The suite's problems with their noise, by its own references."""
-    from hpobench_suite import problems  # type: ignore[import-not-found]
+    from hpobench_suite import problems
 
     from benchmarks.quality.suite_curves import our_space
 

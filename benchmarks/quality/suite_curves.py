@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from hpobench_suite import problems  # type: ignore[import-not-found]
-from hpobench_suite.space import Categorical, Int  # type: ignore[import-not-found]
+from hpobench_suite import problems
+from hpobench_suite.space import Categorical, Int
 
 from benchmarks.quality.curves import CurveProblem, Floats
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter

@@ -84,7 +84,7 @@ class Family:
             away = place - centre
             away[0] -= turn[kind]
             bowl = float(weight @ away**2 + self.ripple * (1 - np.cos(waves * away)).sum())
-            return scale * (1 - math.exp(-bowl) + kinds[kind])
+            return float(scale * (1 - math.exp(-bowl) + kinds[kind]))
 
         return Fresh(f"{self.name}-{self.instance}", space, true)
 
