@@ -5,7 +5,8 @@
 Runs of the Bayesian strategy on problems of our own go on to 50 in any case; where `converged` was first said is
 noted. *Stale* runs are those whose last ten trials improved NR by less than 0.01: at least a third of them
 should have been stopped. A run *lost* when its NR at 50 is more than 0.01 below that where it would have been
-stopped: at most 5 % of all should have. `--suite` takes the problems of `hpobench_suite` instead.
+stopped: at most 5 % of all should have. `--suite` takes the problems of `hpobench_suite` instead, `--parallel` has
+several trials under way at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +23,7 @@ import numpy as np
 
 from benchmarks.quality.develop import references
 from benchmarks.quality.fresh import FAMILIES, Fresh, Values
-from tunewright.search import Exhausted, Search
+from tunewright.search import Exhausted, Search, Suggestion
 
 Run: TypeAlias = dict[str, object]
 See: TypeAlias = Callable[[Values, np.random.Generator], float]
@@ -31,23 +33,32 @@ LITTLE = 0.01
 LAST = 10
 
 
-def play(problem: Fresh, seed: int, unit: float, best: float = 0.0, see: See | None = None) -> Run:
-    """NR of the incumbent after each trial, and after how many trials the search first said that it converged.
+def play(problem: Fresh, seed: int, unit: float, best: float = 0.0, see: See | None = None, parallel: int = 1) -> Run:
+    """NR of the incumbent after each trial, and after how many trials a search that stops when it has converged ends.
 
     Args:
         see: what is seen at a configuration; the problem's own noise around the true value by default.
+        parallel: trials under way at once, finished in the order in which they began; they end by themselves too
+            when the search has converged.
     """
     search = Search(problem.space, seed=seed)
     noise = np.random.default_rng([seed, 11])
-    seen_best, true_best, said = math.inf, math.inf, None
+    seen_best, true_best = math.inf, math.inf
+    ends: int | None = None
+    running: deque[Suggestion] = deque()
     curve: list[float] = []
-    for _ in range(BUDGET):
-        try:
-            suggestion = search.ask()
-        except Exhausted:
+    while len(curve) < BUDGET:
+        while len(running) < min(parallel, BUDGET - len(curve)):
+            try:
+                suggestion = search.ask()
+            except Exhausted:
+                break
+            if ends is None and search.converged:
+                ends = len(curve) + len(running)
+            running.append(suggestion)
+        if not running:
             break
-        if said is None and search.converged:
-            said = len(curve)
+        suggestion = running.popleft()
         true = problem.true(suggestion.values)
         seen = see(suggestion.values, noise) if see else true + problem.noise * float(noise.standard_normal())
         search.tell(suggestion.number, seen)
@@ -55,7 +66,7 @@ def play(problem: Fresh, seed: int, unit: float, best: float = 0.0, see: See | N
             seen_best, true_best = seen, true
         curve.append(min(10.0, max(0.0, (true_best - best) / unit)))
     curve += [curve[-1]] * (BUDGET - len(curve))
-    return {"problem": problem.name, "seed": seed, "nr": curve, "converged": said}
+    return {"problem": problem.name, "seed": seed, "nr": curve, "converged": ends}
 
 
 def figures(runs: Sequence[Run]) -> dict[str, float]:
@@ -78,17 +89,17 @@ def figures(runs: Sequence[Run]) -> dict[str, float]:
     }
 
 
-def own(families: str, instances: str, seeds: int) -> Iterator[Run]:
+def own(families: str, instances: str, seeds: int, parallel: int) -> Iterator[Run]:
     first, last = map(int, instances.split(":"))
     for family in families.split(","):
         for instance in range(first, last):
             problem = FAMILIES[family](instance)
             unit = max(float(references(problem)[0]), 1e-12)
             for seed in range(seeds):
-                yield play(problem, seed, unit)
+                yield play(problem, seed, unit, parallel=parallel)
 
 
-def suite(selection: str, seeds: int) -> Iterator[Run]:
+def suite(selection: str, seeds: int, parallel: int) -> Iterator[Run]:
     """The suite's problems with their noise, by its own references."""
     from hpobench_suite import problems
 
@@ -106,7 +117,7 @@ def suite(selection: str, seeds: int) -> Iterator[Run]:
 
         fresh = Fresh(name, our_space(problem.space), true)
         for seed in range(seeds):
-            yield play(fresh, seed, scale, problem.references["best"], see)
+            yield play(fresh, seed, scale, problem.references["best"], see, parallel)
 
 
 def main() -> None:
@@ -115,9 +126,11 @@ def main() -> None:
     parser.add_argument("--instances", default="30:32", help="first:last, the last not included")
     parser.add_argument("--suite", help="problems of the suite instead, such as twenty")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    source = suite(given.suite, given.seeds) if given.suite else own(given.families, given.instances, given.seeds)
+    how = given.seeds, given.parallel
+    source = suite(given.suite, *how) if given.suite else own(given.families, given.instances, *how)
     runs: list[Run] = []
     for run in source:
         runs.append(run)
