@@ -33,24 +33,60 @@ def log_h(z: Floats) -> Floats:
     return out
 
 
+PRIOR_TRIALS = 5.0
+"""With so many results the prior over the optimum counts once, with fewer more and with more less."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimumPrior:
+    """Where the best configuration is expected to be before there are results: not at the edges of ranges.
+
+    The log density is -sum_j (2 x_j - 1)^4 over numeric parameters, flat in the middle half and 1 lower at an edge. It
+    fades: with n results it is weighted with PRIOR_TRIALS / n (Hvarfner et al. 2022, ICLR, "piBO", eq. 6).
+
+    Args:
+        columns: feature columns of the numeric parameters.
+        weight: what the log density is multiplied with.
+    """
+
+    columns: Ints
+    weight: float
+
+    @classmethod
+    def after(cls, results: int, columns: Ints) -> OptimumPrior:
+        """The prior as it counts after some results."""
+        return cls(columns, PRIOR_TRIALS / max(results, 1))
+
+    def __call__(self, features: Floats) -> Floats:
+        """Values (m,) at features (m, F)."""
+        return np.asarray(-self.weight * ((2.0 * features[:, self.columns] - 1.0) ** 4).sum(axis=1))
+
+    def slopes(self, features: Floats) -> Floats:
+        """Derivatives (m, F) at features (m, F)."""
+        slopes = np.zeros_like(features)
+        slopes[:, self.columns] = -8.0 * self.weight * (2.0 * features[:, self.columns] - 1.0) ** 3
+        return slopes
+
+
 @dataclass(frozen=True, slots=True)
 class LogEI:
-    """Log expected improvement over the incumbent, averaged over the versions of a posterior."""
+    """Log expected improvement over the incumbent, averaged over the versions of a posterior, and a prior's if any."""
 
     posterior: Posterior
+    prior: OptimumPrior | None = None
 
     def __call__(self, features: Floats) -> Floats:
         """Values (m,) at features (m, F)."""
         mean, deviation = self.posterior.predict(features)
         each = np.log(deviation)[:, None] + log_h((self.posterior.incumbent - mean) / deviation[:, None])
-        return _log_mean(each)
+        return _log_mean(each) if self.prior is None else _log_mean(each) + self.prior(features)
 
     def along(self, features: Floats, columns: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
         """Values (m,) of rows whose features (m, F) move in some columns, and their gradients by these (m, c).
 
         What is returned takes the moving columns alone, shape (m, c).
         """
-        section = self.posterior.along(features, columns)
+        section, rows = self.posterior.along(features, columns), features.copy()
 
         def values_and_slopes(moving: Floats) -> tuple[Floats, Floats]:
             mean, deviation, pull = section.predict_and_pull(moving)
@@ -61,7 +97,11 @@ class LogEI:
             share = np.exp(each - total[:, None]) / each.shape[1]
             by_mean = -np.exp(log_ndtr(z) - height) / deviation[:, None] * share
             by_deviation = np.exp(-0.5 * z * z - _LOG_ROOT_2PI - height) / deviation[:, None] * share
-            return total, pull(by_mean, by_deviation.sum(axis=1))
+            slopes = pull(by_mean, by_deviation.sum(axis=1))
+            if self.prior is None:
+                return total, slopes
+            rows[:, columns] = moving
+            return total + self.prior(rows), slopes + self.prior.slopes(rows)[:, columns]
 
         return values_and_slopes
 

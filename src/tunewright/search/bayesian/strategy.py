@@ -11,7 +11,7 @@ from tunewright.core.history import History
 from tunewright.core.ports import Proposals
 from tunewright.search.arrays import Bools, Floats
 from tunewright.search.bayesian import design, floor, pending, wider
-from tunewright.search.bayesian.acquisition import LogEI
+from tunewright.search.bayesian.acquisition import LogEI, OptimumPrior
 from tunewright.search.bayesian.evidence import (
     COARSE,
     COARSE_LEAST,
@@ -78,7 +78,7 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row, the log of its expected improvement in the model's units, and whether the model sees much noise."""
+    """A row, the log of what it is worth in the model's units, and whether the model sees much noise."""
 
     row: Floats
     log_gain: float
@@ -194,7 +194,10 @@ class Batch:
             posterior = pending.imagine(posterior, cube.features(seen.waiting), rng, categorical=categorical)
         near = np.vstack([seen.rows[-NEAR:], seen.waiting])
         barren = floor.barren_levels(cube, seen.rows, seen.good)
-        maximiser = Maximiser(cube, LogEI(posterior), cube.features, aim.taken, near, aim.forced, barren)
+        # Parents have shown where the best may be.
+        prior = None if tasks else OptimumPrior.after(len(seen.values), cube.column[~cube.is_categorical])
+        worth = LogEI(posterior, prior)
+        maximiser = Maximiser(cube, worth, cube.features, aim.taken, near, aim.forced, barren)
         best = maximiser.best(good, extra, rng)
         return None if best is None else Found(*best, noisy)
 
