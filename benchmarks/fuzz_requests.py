@@ -271,8 +271,11 @@ class Requests:
                 return Made("around", _http("POST", "/", form, rng.choice(actions)))
             case 1:
                 stream = f"{self._name(self.known.training)}/algo-1-1"
-                names: dict[str, object] = {"logGroupName": GROUP, "logStreamName": stream}
-                names |= {"logStreamNamePrefix": stream}
+                names: dict[str, object] = {
+                    "logGroupName": GROUP,
+                    "logStreamName": stream,
+                    "logStreamNamePrefix": stream,
+                }
                 names |= {"limit": rng.choice(NUMBERS), "nextToken": rng.choice(TEXTS)} if rng.random() < 0.5 else {}
                 operation = rng.choice(("DescribeLogStreams", "GetLogEvents", "FilterLogEvents", "DescribeLogGroups"))
                 return Made("around", _json(f"Logs_20140328.{operation}", _dump(names)))

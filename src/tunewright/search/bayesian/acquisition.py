@@ -70,7 +70,11 @@ class OptimumPrior:
 
 @dataclass(frozen=True, slots=True)
 class LogEI:
-    """Log expected improvement over the incumbent, averaged over the versions of a posterior, and a prior's if any."""
+    """Log expected improvement over the incumbent, averaged over the versions of a posterior.
+
+    Args:
+        prior: where the optimum is expected, whose log density is added; None: anywhere.
+    """
 
     posterior: Posterior
     prior: OptimumPrior | None = None
