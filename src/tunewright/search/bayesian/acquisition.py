@@ -59,12 +59,13 @@ class OptimumPrior:
 
     def __call__(self, features: Floats) -> Floats:
         """Values (m,) at features (m, F)."""
-        return np.asarray(-self.weight * ((2.0 * features[:, self.columns] - 1.0) ** 4).sum(axis=1))
+        squares = np.square(2.0 * features[:, self.columns] - 1.0)  # as products: `**` takes thirty times as long
+        return np.asarray(-self.weight * np.einsum("ij,ij->i", squares, squares))
 
     def slopes(self, features: Floats) -> Floats:
         """Derivatives (m, F) at features (m, F)."""
-        slopes = np.zeros_like(features)
-        slopes[:, self.columns] = -8.0 * self.weight * (2.0 * features[:, self.columns] - 1.0) ** 3
+        slopes, away = np.zeros_like(features), 2.0 * features[:, self.columns] - 1.0
+        slopes[:, self.columns] = -8.0 * self.weight * away * np.square(away)
         return slopes
 
 
