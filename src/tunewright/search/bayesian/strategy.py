@@ -194,7 +194,7 @@ class Batch:
             posterior = pending.imagine(posterior, cube.features(seen.waiting), rng, categorical=categorical)
         near = np.vstack([seen.rows[-NEAR:], seen.waiting])
         barren = floor.barren_levels(cube, seen.rows, seen.good)
-        # Parents have shown where the best may be.
+        # Models of parents say themselves where the best may be.
         prior = None if tasks else OptimumPrior.after(len(seen.values), cube.column[~cube.is_categorical])
         worth = LogEI(posterior, prior)
         maximiser = Maximiser(cube, worth, cube.features, aim.taken, near, aim.forced, barren)
