@@ -41,8 +41,8 @@ PRIOR_TRIALS = 5.0
 class OptimumPrior:
     """Where the best configuration is expected to be before there are results: not at the edges of ranges.
 
-    The log density is -sum_j (2 x_j - 1)^4 over numeric parameters, nearly flat in the middle half and 1 lower at an edge. It
-    fades: with n results it is weighted with PRIOR_TRIALS / n (Hvarfner et al. 2022, ICLR, "piBO", eq. 6).
+    The log density is -sum_j (2 x_j - 1)^4 over numeric parameters, nearly flat in the middle half and 1 lower at an
+    edge. It fades: with n results it is weighted with PRIOR_TRIALS / n (Hvarfner et al. 2022, ICLR, "piBO", eq. 6).
 
     Args:
         columns: feature columns of the numeric parameters.
