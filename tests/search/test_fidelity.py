@@ -12,7 +12,9 @@ from tunewright.core.history import Appeared, History
 from tunewright.core.space import CategoricalParameter, ContinuousParameter
 from tunewright.core.spec import Hyperband
 from tunewright.search import Engine, Search
+from tunewright.search.bayesian import acquisition
 from tunewright.search.bayesian.ladder import Ladder, linked_targets, marks
+from tunewright.search.hyperband import is_long
 from tunewright.search.table import Table
 
 SPACE = {
@@ -47,6 +49,25 @@ def test_the_model_learns_from_short_runs() -> None:
     assert search.best.value < random.best.value
     late = [r.point for r in search.history.records.values()][-12:]
     assert np.median([abs(float(str(p["x"])) - 0.3) for p in late]) < 0.2
+
+
+def edges() -> int:
+    """How many numbers of short trials lie at an end of their range."""
+    found = 0
+    for seed in range(3):
+        search = Search(SPACE, strategy="Hyperband", seed=seed, max_resource=9)
+        play(search, 30)
+        history = search.history
+        points = [record.point for number, record in history.records.items() if not is_long(history, number)]
+        found += sum(abs(float(str(point[name])) - 0.5) > 0.499 for point in points for name in ("x", "y"))
+    return found
+
+
+def test_the_best_of_short_trials_is_expected_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acquisition, "PRIOR_TRIALS", 0.0)
+    often = edges()
+    monkeypatch.setattr(acquisition, "PRIOR_TRIALS", 50.0)
+    assert edges() < 0.5 * often
 
 
 def test_strict_draws_at_random_the_same_sequence_at_any_parallelism() -> None:

@@ -12,11 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunewright.core.errors import Problem
+from tunewright.executors.contract.code import SKIPPED
 
-SKIPPED = frozenset(
-    {"__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", ".ipynb_checkpoints"}
-)
-SKIPPED |= frozenset({".mypy_cache", ".ruff_cache", ".pytest_cache"})
 MARKS = ("pyvenv.cfg", "tunewright.db")
 """What a virtual environment and a home of Tunewright's have, whatever they are called."""
 MAX_SOURCE_BYTES = 500_000_000

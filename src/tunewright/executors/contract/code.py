@@ -17,9 +17,10 @@ from tunewright.executors.workdir import Workdir
 MAX_FILES = 20_000
 MAX_BYTES = 1024**3
 
-_SKIPPED = frozenset(
-    (".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache")
-)
+SKIPPED = frozenset((".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", "__pycache__"))
+SKIPPED |= frozenset((".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".pytest_cache"))
+"""Directories that are no part of a source: version control, environments and caches."""
+
 _ARCHIVES = (".tar.gz", ".tgz", ".tar")
 
 
@@ -94,7 +95,7 @@ class _Copy:
                 self._file(entry, goal)
 
     def _skipped(self, entry: os.DirEntry[str]) -> bool:
-        if entry.name in _SKIPPED or os.path.exists(entry.path + "/pyvenv.cfg"):
+        if entry.name in SKIPPED or os.path.exists(entry.path + "/pyvenv.cfg"):
             return True
         return os.path.samefile(entry.path, self._home)
 

@@ -17,7 +17,7 @@ import numpy as np
 from tunewright.core.history import History
 from tunewright.search.arrays import Floats
 from tunewright.search.bayesian import design, floor, pending
-from tunewright.search.bayesian.acquisition import LogEI
+from tunewright.search.bayesian.acquisition import LogEI, OptimumPrior
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
 from tunewright.search.bayesian.ladder import Ladder
 from tunewright.search.bayesian.optimise import NEAR, Maximiser
@@ -91,7 +91,8 @@ class FidelitySearch:
         if len(live):
             posterior = pending.imagine(posterior, view(live), rng, categorical=len(cube.categorical) > 0)
         forced = floor.due_level(cube, every, design.initial_size(cube.d), rng)
-        maximiser = Maximiser(cube, LogEI(posterior), view, taken, every[-NEAR:], forced)
+        worth = LogEI(posterior, OptimumPrior.after(ladder.trials, cube.column[~cube.is_categorical]))
+        maximiser = Maximiser(cube, worth, view, taken, every[-NEAR:], forced)
         found = maximiser.best(outlook.rows, np.empty((0, cube.d)), rng)
         return None if found is None else found[0]
 
