@@ -1,4 +1,4 @@
-"""BBOB's functions (coco-experiment must be there): 24 for each instance, in two and five dimensions by turns."""
+"""BBOB's functions (coco-experiment must be there): 24 for each instance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import numpy as np
 from benchmarks.quality.fresh import Fresh, Values
 from tunewright.core.space import ContinuousParameter, Parameter
 
-DIMENSIONS = (2, 5)
+DIMENSIONS = {"bbob": (2, 5), "bbob20": (20,)}
+"""By the names of families: the dimensions that functions have by turns."""
+
 FUNCTIONS = 24
 _MOST = 1e15
 
@@ -26,10 +28,11 @@ def _suite() -> Any:
     return cocoex.Suite("bbob", "instances: 1-200", "")
 
 
-def functions(instance: int) -> Iterator[Fresh]:
+def functions(family: str, instance: int) -> Iterator[Fresh]:
     """All functions of one of BBOB's instances 1 to 200, each less its least value."""
+    dimensions = DIMENSIONS[family]
     for function in range(1, FUNCTIONS + 1):
-        d = DIMENSIONS[(function + instance) % len(DIMENSIONS)]
+        d = dimensions[(function + instance) % len(dimensions)]
         yield _problem(function, d, instance)
 
 
