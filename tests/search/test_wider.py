@@ -63,3 +63,20 @@ def test_once_a_basin_is_polished_the_rest_of_the_space_gets_trials(seed: int) -
         search.tell(trial.number, -math.exp(-((x / 0.25) ** 2) - (y / 0.25) ** 2))
     assert sum(far > 0.2 for far in away[25:]) >= 5
     assert min(away) < 0.005, "the others go on polishing"
+
+
+def test_a_lucky_value_does_not_end_the_search() -> None:
+    centre, names = np.array([0.3, 0.7, 0.4, 0.6, 0.2]), [f"x{i}" for i in range(5)]
+    rows = np.random.default_rng(0).random((2000, 5))
+    everywhere = np.square(rows - centre).sum(axis=1)
+    late = []
+    for seed in range(4):
+        noise = np.random.default_rng(seed)
+        search = Search({name: ContinuousParameter(0, 1, "Linear") for name in names}, seed=seed)
+        for number in range(45):
+            trial = search.ask()
+            true = float(np.square(np.array([trial.values[name] for name in names], dtype=float) - centre).sum())
+            late += [true] if number >= 30 else []
+            search.tell(trial.number, true + float(everywhere.std() * noise.standard_normal()))
+    print(np.mean(late), everywhere.mean())
+    assert np.mean(late) < 0.6 * everywhere.mean(), "they are where the function is low"

@@ -108,9 +108,13 @@ class Posterior:
     def noisy(self) -> bool:
         return self.noise > NOISY * self.signal
 
-    def with_incumbent_among(self, among: Bools) -> Posterior:
-        """The same posterior with the incumbent taken among some of the real data (a mask of shape (m,))."""
-        values = self.targets if self.noisy else self.fitted
+    def with_incumbent_among(self, among: Bools, *, by_mean: bool = False) -> Posterior:
+        """The same posterior with the incumbent taken among some of the real data (a mask of shape (m,)).
+
+        Args:
+            by_mean: it is the best mean where noise is large too.
+        """
+        values = self.targets if self.noisy and not by_mean else self.fitted
         return self.with_incumbent(float(values[among].min()))
 
     def with_incumbent(self, incumbent: float) -> Posterior:

@@ -49,6 +49,9 @@ FEW = 3
 MANY = 60
 """From so many results on the length scales of parents are not asked for."""
 
+LUCK = 1e-5
+"""Expected gain, in the model's units, below which the best value of noisy results is taken for luck."""
+
 
 class BayesianSearch:
     """A Gaussian process over the unit cube, expected improvement, and nothing remembered but cached fits."""
@@ -159,6 +162,10 @@ class Batch:
             inside = inside_of(cube, seen.rows)
             if stagnant(self._own(seen), cube.d, model=True) and (seen.good & inside).any():
                 self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values[inside])
+        if found.noisy and found.log_gain < math.log(LUCK):
+            # Where nothing can be as good as a lucky value, improvement on it is expected where least is known.
+            found = self._look(seen, aim, rng, by_mean=True) or found
+        elif forced is None:
             found = self._wider(seen, aim, rng, found)
         return found.row
 
@@ -177,8 +184,14 @@ class Batch:
             again = self._look(crowds, aim, rng, shorter=wider.SHORTER) or again
         return again or found
 
-    def _look(self, seen: Seen, aim: Aim, rng: np.random.Generator, shorter: float = 1.0) -> Found | None:
-        """The most promising free trial by one model of the results, its length scales multiplied with `shorter`."""
+    def _look(
+        self, seen: Seen, aim: Aim, rng: np.random.Generator, shorter: float = 1.0, *, by_mean: bool = False
+    ) -> Found | None:
+        """The most promising free trial by one model of the results, its length scales multiplied with `shorter`.
+
+        Args:
+            by_mean: the incumbent is the best mean, however noisy the results are.
+        """
         cube, tasks = self._table.cube, self._warm.tasks
         evidence = self._evidence(seen, KEEP_MOST, aim.matern)
         theta = self._fitted(seen, aim.matern)[0].copy()
@@ -186,7 +199,8 @@ class Batch:
         theta[: evidence.data.layout.groups][evidence.data.layout.kinds == Kind.NUMERIC] += math.log(shorter)
         posterior = Posterior.of(evidence.data, theta, self._models)
         noisy = posterior.noisy
-        posterior = posterior.with_incumbent_among(self._eligible(seen, evidence, aim.forced))
+        among = self._eligible(seen, evidence, aim.forced)
+        posterior = posterior.with_incumbent_among(among, by_mean=by_mean)
         good = seen.rows[evidence.kept[np.argsort(posterior.fitted, kind="stable")]]
         extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(best_rows(task, 40 // len(tasks))) for task in tasks)])
         if len(seen.waiting):
