@@ -14,11 +14,11 @@ import numpy as np
 from benchmarks.quality.fresh import Floats, Fresh, Values
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Parameter
 
-_NUMBERS: list[tuple[Callable[[], Parameter], Callable[[float], float]]] = [
-    (lambda: ContinuousParameter(-1.0, 1.0, "Linear"), lambda value: (value + 1) / 2),
-    (lambda: ContinuousParameter(1e-5, 1.0, "Logarithmic"), lambda value: 1 + math.log10(value) / 5),
-    (lambda: IntegerParameter(1, 1000, "Logarithmic"), lambda value: math.log10(value) / 3),
-    (lambda: IntegerParameter(0, 20, "Linear"), lambda value: value / 20),
+_NUMBERS: list[tuple[Parameter, Callable[[float], float]]] = [
+    (ContinuousParameter(-1.0, 1.0, "Linear"), lambda value: (value + 1) / 2),
+    (ContinuousParameter(1e-5, 1.0, "Logarithmic"), lambda value: 1 + math.log10(value) / 5),
+    (IntegerParameter(1, 1000, "Logarithmic"), lambda value: math.log10(value) / 3),
+    (IntegerParameter(0, 20, "Linear"), lambda value: value / 20),
 ]
 """Parameters, and how a value of theirs is brought to [0, 1]."""
 
@@ -28,7 +28,7 @@ def wide(instance: int) -> Fresh:
     rng = np.random.default_rng([9, instance])
     kinds = rng.integers(0, len(_NUMBERS), int(rng.integers(6, 19)))
     levels = rng.integers(2, 7, int(rng.integers(3, 13)))
-    space = {f"x{j}": _NUMBERS[kind][0]() for j, kind in enumerate(kinds)}
+    space = {f"x{j}": _NUMBERS[kind][0] for j, kind in enumerate(kinds)}
     space |= {f"k{j}": CategoricalParameter([f"v{level}" for level in range(count)]) for j, count in enumerate(levels)}
     centre = np.array(
         [_reachable(int(kind), place) for kind, place in zip(kinds, rng.uniform(0.1, 0.9, len(kinds)), strict=True)]
@@ -55,7 +55,7 @@ def wide(instance: int) -> Fresh:
 
 def _reachable(kind: int, place: float) -> float:
     """The place in [0, 1] nearest to this one that a value has."""
-    parameter, placed = _NUMBERS[kind][0](), _NUMBERS[kind][1]
+    parameter, placed = _NUMBERS[kind]
     if not isinstance(parameter, IntegerParameter):
         return place
     places = [placed(value) for value in range(int(parameter.min_value), int(parameter.max_value) + 1)]

@@ -78,5 +78,4 @@ def test_a_lucky_value_does_not_end_the_search() -> None:
             true = float(np.square(np.array([trial.values[name] for name in names], dtype=float) - centre).sum())
             late += [true] if number >= 30 else []
             search.tell(trial.number, true + float(everywhere.std() * noise.standard_normal()))
-    print(np.mean(late), everywhere.mean())
     assert np.mean(late) < 0.6 * everywhere.mean(), "they are where the function is low"
