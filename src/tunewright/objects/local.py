@@ -171,7 +171,7 @@ class LocalObjects:
         try:
             _copy(source, temporary, times=False)
             os.replace(temporary, destination)
-        except BaseException:
+        except BaseException:  # raised again: no half copy stays behind
             _remove(temporary)
             raise
         if move:

@@ -189,7 +189,7 @@ class RemoteObjects:
                     file.write(data)
                 os.chmod(file.name, 0o644)
                 os.replace(file.name, goal)
-            except BaseException:
+            except BaseException:  # raised again: an interrupted fetch leaves no half file
                 os.unlink(file.name)
                 raise
 
@@ -208,7 +208,7 @@ class RemoteObjects:
                     done = self._client.upload_part(**place, UploadId=upload, PartNumber=number, Body=data)
                     parts.append({"PartNumber": number, "ETag": done["ETag"]})
                 self._client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
-            except BaseException:
+            except BaseException:  # raised again, the upload given up first
                 # What broke the upload is what counts; parts that stay behind cost room alone.
                 with contextlib.suppress(ClientError, BotoCoreError):
                     self._client.abort_multipart_upload(**place, UploadId=upload)

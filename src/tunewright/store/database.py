@@ -100,7 +100,7 @@ def _begun(engine: Engine) -> tuple[PoolProxiedConnection, DBAPICursor]:
         sqlite = engine.dialect.name == "sqlite"
         cursor.execute("BEGIN" if sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _patiently(lambda: cursor.execute(_VERSION))
-    except BaseException:
+    except BaseException:  # raised again: nobody else could close it
         connection.close()
         raise
     return connection, cursor
@@ -132,7 +132,7 @@ def _transaction(engine: Engine, work: Callable[[DBAPICursor], T]) -> T:
             cursor.execute("BEGIN IMMEDIATE")
         result = work(cursor)
         connection.commit()
-    except BaseException:
+    except BaseException:  # raised again, nothing of it written
         connection.rollback()
         raise
     finally:

@@ -192,7 +192,7 @@ class _Shim:
                 if len(started) == 1:
                     self._enter(Phase.TRAINING)
                 tasklock.note(self._lock, f"program {started[-1].pid} {started[-1].identity}")
-        except BaseException:
+        except BaseException:  # raised again: no program outlives a start that failed
             Crew(started).abandon()
             raise
         return Crew(started)
