@@ -94,7 +94,7 @@ class FunctionExecutor(News):
                 return None
             try:
                 self._assign(call, call.held)
-            except BaseException:  # raised again, the task's lock given back first
+            except BaseException:  # raised again, the slots given back first
                 call.held.close()
                 raise
             self._calls[task.name, task.attempt] = call
