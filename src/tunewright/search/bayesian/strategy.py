@@ -27,7 +27,7 @@ from tunewright.search.bayesian.kernel import Matern
 from tunewright.search.bayesian.optimise import NEAR, Maximiser
 from tunewright.search.bayesian.posterior import Posterior
 from tunewright.search.bayesian.priors import Kind
-from tunewright.search.bayesian.transforms import unit_of
+from tunewright.search.bayesian.transforms import step_of, unit_of
 from tunewright.search.convergence import hopeless, stagnant
 from tunewright.search.encode import Cube
 from tunewright.search.random import Taken, fill, next_free, random_row, sparing
@@ -201,6 +201,9 @@ class Batch:
         noisy = posterior.noisy
         among = self._eligible(seen, evidence, aim.forced)
         posterior = posterior.with_incumbent_among(among, by_mean=by_mean)
+        # Where objectives come in steps, an improvement by less than one is none.
+        step = step_of(evidence.data.targets[seen.good[evidence.kept]])
+        posterior = posterior.with_incumbent(float(posterior.incumbent[0]) - step)
         good = seen.rows[evidence.kept[np.argsort(posterior.fitted, kind="stable")]]
         extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(best_rows(task, 40 // len(tasks))) for task in tasks)])
         if len(seen.waiting):

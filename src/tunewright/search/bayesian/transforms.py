@@ -12,6 +12,12 @@ from tunewright.search.arrays import Floats
 _WORST = 2.0**1000
 """Beyond it nothing is told apart."""
 
+TIES = 2
+"""Equal objectives in the better half from which on objectives are taken to come in steps."""
+
+_SAME = 1e-9
+"""Objectives that differ by less, in the range of the better half, differ by rounding."""
+
 
 def half_rank(values: Floats, weights: Floats | None = None) -> Floats:
     """Keep the better half, replace the worse half by normal scores of its ranks.
@@ -105,3 +111,20 @@ def unit_of(values: Floats, weights: Floats | None = None) -> float:
     share = np.ones(len(finite)) if weights is None else weights[good]
     scaled, scale = _scaled(finite, share)
     return factor * scale * float(half_rank(scaled, share).std())
+
+
+def step_of(targets: Floats) -> float:
+    """The least step between targets where objectives come in steps; 0 where they do not.
+
+    An error rate on a hundred examples is a multiple of a hundredth: what is better than the best is better by that.
+
+    Args:
+        targets: of successes, shape (n,).
+    """
+    ordered = np.sort(targets)
+    best = int(np.searchsorted(ordered, ordered[0], side="right")) if len(ordered) else 0
+    gaps = np.diff(ordered[: max((len(ordered) + 1) // 2, best + 1)])
+    steps = gaps[gaps > _SAME * gaps.sum()]
+    if not len(steps) or len(gaps) - len(steps) < TIES:
+        return 0.0
+    return float(steps.min())
