@@ -82,13 +82,13 @@ def _total_effects(cube: Cube, rows: Floats, targets: Floats, seed: int) -> Floa
     posterior = Posterior.of(data, fit(data, Prior.of(data.layout, len(kept))))
     rng = np.random.default_rng(seed)
     one, other = cube.draw(rng.random((_SAMPLES, cube.d))), cube.draw(rng.random((_SAMPLES, cube.d)))
-    base = posterior.predict(cube.features(one))[0][:, 0]
+    base = posterior.predict(cube.features(one))[0]
     effects = np.empty(cube.d)
     for j in range(cube.d):
         mixed = one.copy()
         mixed[:, j] = other[:, j]
         mixed = cube.canonical(mixed)
-        effects[j] = 0.5 * float(np.mean(np.square(posterior.predict(cube.features(mixed))[0][:, 0] - base)))
+        effects[j] = 0.5 * float(np.mean(np.square(posterior.predict(cube.features(mixed))[0] - base)))
     return effects
 
 

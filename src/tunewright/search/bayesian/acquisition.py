@@ -62,16 +62,22 @@ class OptimumPrior:
         squares = np.square(2.0 * features[:, self.columns] - 1.0)  # as products: `**` takes thirty times as long
         return np.asarray(-self.weight * np.einsum("ij,ij->i", squares, squares))
 
-    def slopes(self, features: Floats) -> Floats:
-        """Derivatives (m, F) at features (m, F)."""
-        slopes, away = np.zeros_like(features), 2.0 * features[:, self.columns] - 1.0
-        slopes[:, self.columns] = -8.0 * self.weight * away * np.square(away)
-        return slopes
+    def along(self, features: Floats, columns: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """Values (m,) of rows whose features (m, F) move in some columns, and their slopes by these (m, c)."""
+        still = self(np.where(np.isin(np.arange(features.shape[1]), columns), 0.5, features))
+        numeric = np.isin(columns, self.columns)
+
+        def values_and_slopes(moving: Floats) -> tuple[Floats, Floats]:
+            away = numeric * (2.0 * moving - 1.0)
+            squares = np.square(away)
+            return still - self.weight * np.einsum("ij,ij->i", squares, squares), -8.0 * self.weight * squares * away
+
+        return values_and_slopes
 
 
 @dataclass(frozen=True, slots=True)
 class LogEI:
-    """Log expected improvement over the incumbent, averaged over the versions of a posterior.
+    """Log expected improvement over the incumbent.
 
     Args:
         prior: where the optimum is expected, whose log density is added; None: anywhere.
@@ -83,37 +89,27 @@ class LogEI:
     def __call__(self, features: Floats) -> Floats:
         """Values (m,) at features (m, F)."""
         mean, deviation = self.posterior.predict(features)
-        each = np.log(deviation)[:, None] + log_h((self.posterior.incumbent - mean) / deviation[:, None])
-        return _log_mean(each) if self.prior is None else _log_mean(each) + self.prior(features)
+        value = np.log(deviation) + log_h((self.posterior.incumbent - mean) / deviation)
+        return value if self.prior is None else value + self.prior(features)
 
     def along(self, features: Floats, columns: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
         """Values (m,) of rows whose features (m, F) move in some columns, and their gradients by these (m, c).
 
         What is returned takes the moving columns alone, shape (m, c).
         """
-        section, rows = self.posterior.along(features, columns), features.copy()
+        section = self.posterior.along(features, columns)
+        prior = None if self.prior is None else self.prior.along(features, columns)
 
         def values_and_slopes(moving: Floats) -> tuple[Floats, Floats]:
             mean, deviation, pull = section.predict_and_pull(moving)
-            z = (self.posterior.incumbent - mean) / deviation[:, None]
+            z = (self.posterior.incumbent - mean) / deviation
             height = log_h(z)
-            each = np.log(deviation)[:, None] + height
-            total = _log_mean(each)
-            share = np.exp(each - total[:, None]) / each.shape[1]
-            by_mean = -np.exp(log_ndtr(z) - height) / deviation[:, None] * share
-            by_deviation = np.exp(-0.5 * z * z - _LOG_ROOT_2PI - height) / deviation[:, None] * share
-            slopes = pull(by_mean, by_deviation.sum(axis=1))
-            if self.prior is None:
-                return total, slopes
-            rows[:, columns] = moving
-            return total + self.prior(rows), slopes + self.prior.slopes(rows)[:, columns]
+            by_mean = -np.exp(log_ndtr(z) - height) / deviation
+            by_deviation = np.exp(-0.5 * z * z - _LOG_ROOT_2PI - height) / deviation
+            value, slopes = np.log(deviation) + height, pull(by_mean, by_deviation)
+            if prior is None:
+                return value, slopes
+            more, steeper = prior(moving)
+            return value + more, slopes + steeper
 
         return values_and_slopes
-
-
-def _log_mean(each: Floats) -> Floats:
-    """log of the mean of exp over the last axis."""
-    if each.shape[1] == 1:
-        return each[:, 0]
-    most = each.max(axis=1)
-    return np.asarray(most + np.log(np.exp(each - most[:, None]).mean(axis=1)))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tunewright.search.arrays import Bools, Floats, Ints
-from tunewright.search.bayesian.kernel import Matern
 from tunewright.search.bayesian.model import FEW_STEPS, STEPS, Data, Loss, fit
 from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
@@ -105,7 +104,6 @@ class Evidence:
         seen: Seen,
         most: int,
         seed: int,
-        matern: Matern,
         models: Sequence[Posterior],
     ) -> Evidence:
         """At most `most` observations of a job, and what the models of its parents expect of them."""
@@ -115,7 +113,7 @@ class Evidence:
         basis = means(models, features) if models else None
         coupled = not models and not len(cube.categorical) and 2 <= cube.d <= COUPLED_MOST
         layout = Layout.of(cube, basis=len(models), coupled=coupled)
-        return cls(Data(features, targets[kept], layout, matern, basis), kept)
+        return cls(Data(features, targets[kept], layout, basis=basis), kept)
 
 
 def subset(targets: Floats, most: int, seed: int) -> Ints:

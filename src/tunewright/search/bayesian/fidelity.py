@@ -16,7 +16,7 @@ import numpy as np
 
 from tunewright.core.history import History
 from tunewright.search.arrays import Floats
-from tunewright.search.bayesian import design, floor, pending
+from tunewright.search.bayesian import design, floor
 from tunewright.search.bayesian.acquisition import LogEI, OptimumPrior
 from tunewright.search.bayesian.evidence import COARSE, COARSE_LEAST, FINE, KEEP_MOST, Fits
 from tunewright.search.bayesian.ladder import Ladder
@@ -89,7 +89,7 @@ class FidelitySearch:
         posterior = outlook.posterior.with_incumbent(float(outlook.means[0]))
         live = np.vstack([table.rows[table.states == State.LIVE], every[len(table) :]])
         if len(live):
-            posterior = pending.imagine(posterior, view(live), rng, categorical=len(cube.categorical) > 0)
+            posterior = posterior.believing(view(live))
         forced = floor.due_level(cube, every, design.initial_size(cube.d), rng)
         worth = LogEI(posterior, OptimumPrior.after(ladder.trials, cube.column[~cube.is_categorical]))
         maximiser = Maximiser(cube, worth, view, taken, every[-NEAR:], forced)
@@ -105,7 +105,7 @@ class FidelitySearch:
             data, kept = ladder.data(KEEP_MOST, seed)
             posterior = Posterior.of(data, self._theta(ladder, seed))
             rows = np.unique(ladder.rows[kept], axis=0)
-            means = posterior.predict(end_features(ladder.cube, rows))[0][:, 0]
+            means = posterior.predict(end_features(ladder.cube, rows))[0]
             order = np.argsort(means, kind="stable")
             known = Outlook(key, posterior, rows[order], means[order])
             self._latest = known

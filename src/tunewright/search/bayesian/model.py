@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.descent import descend
@@ -80,56 +80,58 @@ class Loss:
         gradient = self._prior.precision @ away
         loss = 0.5 * float(alpha @ (y - mean)) + float(np.log(lower.diagonal()).sum())
         loss += 0.5 * mean * mean + 0.5 * float(away @ gradient)
-        weights = self._add_likelihood(gradient, lower, alpha, k, noise)
+        halves = self._add_likelihood(gradient, lower, alpha, k, noise)
         if basis is not None:
-            gradient[layout.weights] += variances * np.einsum("ij,ij->j", basis, weights @ basis)
-        weights *= slope
+            gradient[layout.weights] += 0.5 * variances * np.einsum("ij,ij->j", basis, _times(halves, basis))
+        halves *= slope.T
         if mixing is None:
-            self._add_lengths(gradient, weights, scaled, theta)
+            self._add_lengths(gradient, halves, scaled, theta)
         else:
-            self._add_metric(gradient, weights, straight, mixing)
+            self._add_metric(gradient, halves, straight, mixing)
         return loss, gradient
 
     def _add_likelihood(self, gradient: Floats, lower: Floats, alpha: Floats, k: Floats, noise: float) -> Floats:
         """Add d loss / d log noise and d log signal, tr(G dK) with G = (K^-1 - alpha alpha') / 2 (ibid., eq. 5.9).
 
         Returns:
-            G, shape (n, n).
+            2 G, its lower triangle and zeros, shape (n, n): what is symmetric is kept by halves.
         """
-        n = len(alpha)
-        inverse, _ = lapack.dpotri(lower, lower=1)
-        # Only the lower triangle is filled; both halves of the symmetric sums come from doubling it.
-        weights = np.tril(inverse, -1)
-        weights = weights + weights.T
-        weights.flat[:: n + 1] = inverse.diagonal()
-        weights -= np.outer(alpha, alpha)
-        weights *= 0.5
-        trace = float(weights.trace())
+        halves, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
+        halves = blas.dsyr(-1.0, alpha, lower=1, a=halves, overwrite_a=1)
+        diagonal = halves.diagonal()
+        trace = 0.5 * float(diagonal.sum())
         g = self._data.layout.groups
-        gradient[g] += float(np.vdot(weights, k)) - trace * (noise + JITTER)
+        whole = float(np.vdot(halves.T, k)) - 0.5 * float(diagonal @ k.diagonal())
+        gradient[g] += whole - trace * (noise + JITTER)
         gradient[g + 1] += trace * noise
-        return np.asarray(weights)
+        return np.asarray(halves)
 
     def _add_lengths(self, gradient: Floats, by_distance: Floats, scaled: Floats, theta: Floats) -> None:
-        """Add d loss / d log l_j, -2 times the sum of M = G * dk/dr2 over the squared distances by group j.
+        """Add d loss / d log l_j, minus the sum of M = 2 G * dk/dr2 over the squared distances by group j.
 
-        Over the columns of narrow groups that is -4 sum_a (S_aj^2 R_a - S_aj (M S)_aj), with S the scaled features
+        Over the columns of narrow groups that is -2 sum_a (S_aj^2 R_a - S_aj (M S)_aj), with S the scaled features
         and R the sums of the lines of M: one matrix product for all of them.
+
+        Args:
+            by_distance: the lower triangle of M, and zeros.
         """
         groups = self._data.layout.groups
-        columns = by_distance.sum(axis=1) @ np.square(scaled) - np.einsum("ij,ij->j", scaled, by_distance @ scaled)
-        gradient[:groups] -= 4.0 * np.bincount(self._group, columns, groups)
+        product = _times(by_distance, np.column_stack([scaled, np.ones(len(scaled))]))
+        columns = product[:, -1] @ np.square(scaled) - np.einsum("ij,ij->j", scaled, product[:, :-1])
+        gradient[:groups] -= 2.0 * np.bincount(self._group, columns, groups)
         if len(self._wide):
-            gradient[self._wide] -= 2.0 * np.exp(-2.0 * theta[self._wide]) * (self._parts @ by_distance.ravel())
+            # Both halves: distances are 0 on the diagonal.
+            gradient[self._wide] -= 2.0 * np.exp(-2.0 * theta[self._wide]) * (self._parts @ by_distance.T.ravel())
 
     def _add_metric(self, gradient: Floats, by_distance: Floats, straight: Floats, mixing: Floats) -> None:
         """Add d loss / d log l_j and by the couplings, where features over their length scales are mixed.
 
-        With S the mixed features, R and M as in `_add_lengths`, d loss / dS = 4 (diag(R) S - M S).
+        With S the mixed features, R and M as in `_add_lengths`, d loss / dS = 2 (diag(R) S - M S).
         """
         layout = self._data.layout
         scaled = straight @ mixing
-        by_scaled = 4.0 * (scaled * by_distance.sum(axis=1)[:, None] - by_distance @ scaled)
+        product = _times(by_distance, np.column_stack([scaled, np.ones(len(scaled))]))
+        by_scaled = 2.0 * (scaled * product[:, -1:] - product[:, :-1])
         by_mixing = by_scaled.T @ straight
         i, j = layout.pairs
         gradient[layout.couplings] += by_mixing[i, j] + by_mixing[j, i]
@@ -150,6 +152,11 @@ class Loss:
         curvature = np.array(slopes)
         sure = np.linalg.eigvalsh(0.5 * (curvature + curvature.T)) / self._prior.precision[-1, -1]
         return 0.5 * float(np.log(np.maximum(sure, 1.0)).sum())
+
+
+def _times(halves: Floats, columns: Floats) -> Floats:
+    """A symmetric matrix, of which the lower triangle is given, by columns (n, c)."""
+    return np.asarray(blas.dsymm(1.0, halves, columns, lower=1))
 
 
 def fit(data: Data, prior: Prior, start: Floats | None = None, steps: int = STEPS) -> Floats:

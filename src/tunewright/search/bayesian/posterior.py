@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import lapack
 
 from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.bayesian.kernel import Matern, covariance, covariance_and_slope, squared_distances
@@ -31,19 +31,26 @@ def cholesky(matrix: Floats) -> Floats:
     raise np.linalg.LinAlgError("the covariance is not positive definite")
 
 
+def solved(lower: Floats, right: Floats, *, transposed: bool = False) -> Floats:
+    """L^-1 right, or L'^-1 right, of a lower factor L (n, n) and columns (n, m)."""
+    found, failed = lapack.dtrtrs(lower, right, lower=1, trans=int(transposed))
+    assert not failed, "a factor has no zero on its diagonal"
+    return np.asarray(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """A Gaussian process conditioned on data and, in several versions at once, on imagined results.
+    """A Gaussian process conditioned on data, and on results that are believed before they are there.
 
     Args:
         scaled: features of the data over their length scales, mixed where they are coupled, shape (n, F).
         inverse_lengths: one over the length scale of each feature column, shape (F,).
         mixing: as in `Layout.mixing`; None where features are not coupled.
         lower: Cholesky factor of the covariance, shape (n, n).
-        weights: K^-1 (y - mean) for each of s versions, shape (n, s).
+        weights: K^-1 (y - mean), shape (n,).
         fitted: posterior means at the real data, shape (m,) with m <= n.
         targets: the real data's objectives, shape (m,).
-        incumbent: the best objective so far in each version, shape (s,).
+        incumbent: the best objective so far.
         matern: how smooth the objective is taken to be.
         trend: what other models expect, as a part of the objective; None: there are none.
     """
@@ -58,7 +65,7 @@ class Posterior:
     weights: Floats
     fitted: Floats
     targets: Floats
-    incumbent: Floats
+    incumbent: float
     matern: Matern
     trend: Trend | None = None
 
@@ -83,10 +90,10 @@ class Posterior:
         k.flat[:: n + 1] += noise + JITTER
         lower = cholesky(k)
         ones_and_y = np.column_stack([np.ones(n), data.targets])
-        solved, _ = lapack.dpotrs(lower, ones_and_y, lower=1)
-        mean = float(solved[:, 1].sum() / (solved[:, 0].sum() + 1.0))
-        weights = (solved[:, 1] - mean * solved[:, 0])[:, None]
-        fitted = data.targets - weights[:, 0] * (noise + JITTER)
+        both, _ = lapack.dpotrs(lower, ones_and_y, lower=1)
+        mean = float(both[:, 1].sum() / (both[:, 0].sum() + 1.0))
+        weights = both[:, 1] - mean * both[:, 0]
+        fitted = data.targets - weights * (noise + JITTER)
         made = cls(
             scaled,
             inverse_lengths,
@@ -98,7 +105,7 @@ class Posterior:
             weights,
             fitted,
             data.targets,
-            incumbent=np.zeros(1),
+            incumbent=0.0,
             matern=data.matern,
             trend=trend,
         )
@@ -119,7 +126,7 @@ class Posterior:
 
     def with_incumbent(self, incumbent: float) -> Posterior:
         """The same posterior with this incumbent."""
-        return replace(self, incumbent=np.array([incumbent]))
+        return replace(self, incumbent=incumbent)
 
     def _scale(self, features: Floats) -> Floats:
         """Features (m, F) as `scaled` has the data's."""
@@ -127,14 +134,14 @@ class Posterior:
         return scaled if self.mixing is None else np.asarray(scaled @ self.mixing)
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
-        """Means (m, s) and standard deviations (m,) of the objective without noise at features (m, F)."""
+        """Means and standard deviations (m,) of the objective without noise at features (m, F)."""
         k = covariance(squared_distances(self._scale(features), self.scaled), self.signal, self.matern)
         prior = np.full(len(features), self.signal)
         if self.trend is not None:
             told = self.trend.of(features)
             k += self.trend.covariance(told)
             prior += self.trend.variance(told)
-        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
+        half = solved(self.lower, k.T)
         variance = prior - np.einsum("ij,ij->j", half, half)
         return self.mean + k @ self.weights, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
@@ -152,7 +159,7 @@ class Posterior:
         return Section(self, apart, np.zeros(1), self.scaled[:, columns], np.diag(pace), others)
 
     def joint(self, features: Floats) -> tuple[Floats, Floats, Floats]:
-        """Means (p,) of the first version, covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
+        """Means (p,), covariance without noise (p, p) and L^-1 k (n, p) at features (p, F)."""
         scaled = self._scale(features)
         k = covariance(squared_distances(scaled, self.scaled), self.signal, self.matern)
         prior = covariance(squared_distances(scaled), self.signal, self.matern)
@@ -160,32 +167,31 @@ class Posterior:
             told = self.trend.of(features)
             k += self.trend.covariance(told)
             prior += self.trend.among(told)
-        half = solve_triangular(self.lower, k.T, lower=True, check_finite=False)
-        return self.mean + k @ self.weights[:, 0], prior - half.T @ half, half
+        half = solved(self.lower, k.T)
+        return self.mean + k @ self.weights, prior - half.T @ half, half
 
-    def condition_on(self, features: Floats, results: Floats) -> Posterior:
-        """Condition on imagined results (p, s) at features (p, F), real data unchanged.
+    def believing(self, features: Floats) -> Posterior:
+        """Take the means for the results at features (p, F) (Ginsbourger et al. 2010, "kriging believer").
 
-        A block of rows is appended to the Cholesky factor, shared by all s versions. The incumbent of each
-        version is the better of the real one and its imagined results.
+        No mean changes by that, deviations do: a block of rows is appended to the Cholesky factor. The incumbent is
+        the best of the real one and the means.
         """
-        _, among, half = self.joint(features)
+        assert len(self.targets) == len(self.scaled), "results are believed once"
+        results, among, half = self.joint(features)
         n, p = len(self.lower), len(features)
         among.flat[:: p + 1] += self.noise + JITTER
         lower = np.zeros((n + p, n + p), order="F")
         lower[:n, :n] = self.lower
         lower[n:, :n] = half.T
         lower[n:, n:] = cholesky(among)
-        real = np.repeat(self._real_targets(), results.shape[1], axis=1)
-        weights, _ = lapack.dpotrs(lower, np.vstack([real, results]) - self.mean, lower=1)
-        scaled = np.vstack([self.scaled, self._scale(features)])
-        incumbent = np.minimum(self.incumbent[0], results.min(axis=0))
-        trend = None if self.trend is None else self.trend.with_data(features)
-        return replace(self, scaled=scaled, lower=lower, weights=np.asarray(weights), incumbent=incumbent, trend=trend)
-
-    def _real_targets(self) -> Floats:
-        assert len(self.targets) == len(self.scaled), "results are imagined once"
-        return self.targets[:, None]
+        return replace(
+            self,
+            scaled=np.vstack([self.scaled, self._scale(features)]),
+            lower=lower,
+            weights=np.concatenate([self.weights, np.zeros(p)]),
+            incumbent=min(self.incumbent, float(results.min())),
+            trend=None if self.trend is None else self.trend.with_data(features),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +231,12 @@ class Trend:
 
 def means(models: Sequence[Posterior], features: Floats) -> Floats:
     """What each of some models expects at features (m, F): shape (m, len(models))."""
-    return np.hstack([np.empty((len(features), 0)), *(one.predict(features)[0] for one in models)])
+    return _columns(len(features), [one.predict(features)[0] for one in models])
+
+
+def _columns(m: int, each: Sequence[Floats]) -> Floats:
+    """Vectors (m,) side by side; shape (m, 0) where there are none."""
+    return np.column_stack(each) if each else np.empty((m, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +261,7 @@ class Section:
     def predict_and_pull(self, moving: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
         """As `Posterior.predict` with moving columns (m, c), and what turns slopes into slopes by these columns.
 
-        Slopes are given by mean (m, s) and by deviation (m,).
+        Slopes are given by mean and by deviation, shape (m,).
         """
         own = self.posterior
         scaled = self.held + moving @ self.spread
@@ -259,20 +270,20 @@ class Section:
         if own.trend is not None:
             k += own.trend.covariance(told)
             prior += own.trend.variance(told)
-        half = solve_triangular(own.lower, k.T, lower=True, check_finite=False)
+        half = solved(own.lower, k.T)
         variance = prior - np.einsum("ij,ij->j", half, half)
         deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
 
         def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
-            inner = solve_triangular(own.lower, half, lower=True, trans=1, check_finite=False).T
-            by_k = by_mean @ own.weights.T - (by_deviation / deviation)[:, None] * inner
+            inner = solved(own.lower, half, transposed=True).T
+            by_k = by_mean[:, None] * own.weights - (by_deviation / deviation)[:, None] * inner
             by_r2 = by_k * slope
             pulled = scaled * by_r2.sum(axis=1)[:, None] - by_r2 @ self.scaled
             total = 2.0 * pulled @ self.spread.T
             if own.trend is not None:
                 by_told = (by_k @ own.trend.told + (by_deviation / deviation)[:, None] * told) * own.trend.variances
                 for column, one in zip(by_told.T, pulls, strict=True):
-                    total += one(column[:, None], np.zeros(len(column)))
+                    total += one(column, np.zeros(len(column)))
             return np.asarray(total)
 
         return own.mean + k @ own.weights, deviation, pull
@@ -280,5 +291,4 @@ class Section:
     def _others(self, moving: Floats) -> tuple[Floats, list[Callable[[Floats, Floats], Floats]]]:
         """What the models of the trend expect, shape (m, b), and what turns slopes by it into slopes by columns."""
         looks = [one.predict_and_pull(moving) for one in self.others]
-        told = np.hstack([np.empty((len(moving), 0)), *(mean for mean, _, _ in looks)])
-        return told, [pull for _, _, pull in looks]
+        return _columns(len(moving), [mean for mean, _, _ in looks]), [pull for _, _, pull in looks]

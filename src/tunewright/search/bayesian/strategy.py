@@ -10,7 +10,7 @@ import numpy as np
 from tunewright.core.history import History
 from tunewright.core.ports import Proposals
 from tunewright.search.arrays import Bools, Floats
-from tunewright.search.bayesian import design, floor, pending, wider
+from tunewright.search.bayesian import design, floor, wider
 from tunewright.search.bayesian.acquisition import LogEI, OptimumPrior
 from tunewright.search.bayesian.evidence import (
     COARSE,
@@ -103,6 +103,7 @@ class Batch:
         shown = [np.mean([task.lengths for task in warm.tasks], axis=0)] if warm.tasks else []
         self._lengths: list[Floats | None] = [None, *shown]
         self._known = {table.cube.key(row) for row in warm.pooled.rows}
+        self._kept: dict[tuple[int, int, bool], Evidence] = {}
 
     def choose(self, number: int, taken: Taken) -> Floats | None:
         """The row for a trial; parents' points only when no other is left, None when none is."""
@@ -203,12 +204,11 @@ class Batch:
         posterior = posterior.with_incumbent_among(among, by_mean=by_mean)
         # Where objectives come in steps, an improvement by less than one is none.
         step = step_of(evidence.data.targets[seen.good[evidence.kept]])
-        posterior = posterior.with_incumbent(float(posterior.incumbent[0]) - step)
+        posterior = posterior.with_incumbent(posterior.incumbent - step)
         good = seen.rows[evidence.kept[np.argsort(posterior.fitted, kind="stable")]]
         extra = np.vstack([np.empty((0, cube.d)), *(cube.snap(best_rows(task, 40 // len(tasks))) for task in tasks)])
         if len(seen.waiting):
-            categorical = len(cube.categorical) > 0
-            posterior = pending.imagine(posterior, cube.features(seen.waiting), rng, categorical=categorical)
+            posterior = posterior.believing(cube.features(seen.waiting))
         near = np.vstack([seen.rows[-NEAR:], seen.waiting])
         barren = floor.barren_levels(cube, seen.rows, seen.good)
         # Models of parents say themselves where the best may be.
@@ -243,7 +243,13 @@ class Batch:
         return self._fits.fitted(self._evidence(fine, FIT_MOST, matern).data, len(fine.values), start, lengths)
 
     def _evidence(self, seen: Seen, most: int, matern: Matern) -> Evidence:
-        return Evidence.of(self._table.cube, seen, most, self._table.spec.seed, matern, self._models)
+        """The same for all trials of a batch, which differ in what is pending alone."""
+        n = len(seen.values)
+        key = n, min(n, most), seen.weights is None
+        if key not in self._kept:
+            self._kept[key] = Evidence.of(self._table.cube, seen, most, self._table.spec.seed, self._models)
+        found = self._kept[key]
+        return replace(found, data=replace(found.data, matern=matern))
 
     def _eligible(self, seen: Seen, evidence: Evidence, forced: tuple[int, int] | None) -> Bools:
         """Which observations the incumbent is taken from: successes, of a forced value where there are some."""
