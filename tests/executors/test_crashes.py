@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.core.ports import Task
+from tunewright.core.ports import PhaseReport, Task
 from tunewright.core.spec import Channel, Function, InstanceGroup, Instances, MetricDefinition, Training
 from tunewright.core.trial import Failure, Phase
 from tunewright.executors.claims import claim
@@ -281,6 +281,19 @@ def test_it_ends_while_nobody_looks(bench: Bench) -> None:
     assert bench.seen.exit("control-2").exit_code == 0
     phases = [r.phase for r in bench.seen.reports if hasattr(r, "phase")]
     assert phases == [Phase.DOWNLOADING, Phase.TRAINING, Phase.UPLOADING]
+
+
+def test_a_training_job_ends_when_its_model_is_stored_and_a_failed_one_with_its_program(bench: Bench) -> None:
+    text = "import os\nopen(os.environ['SM_MODEL_DIR'] + '/w', 'wb').write(os.urandom(20 << 20))\n"
+    for name, more in (("stored", ""), ("failed", "raise SystemExit(3)")):
+        bench.executor.launch(bench.task(name, text + more))
+    for name in ("stored", "failed"):
+        report = bench.seen.exit(name)
+        uploading = max(r.at for r in bench.seen.reports if isinstance(r, PhaseReport) and r.name == name)
+        assert report.ended is not None and report.ended >= uploading
+        if name == "stored":
+            model = bench.root / "out put" / name / "output" / "model.tar.gz"
+            assert report.ended >= model.stat().st_mtime
 
 
 def test_the_grace_goes_on_when_the_controller_is_killed(bench: Bench) -> None:

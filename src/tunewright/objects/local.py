@@ -17,6 +17,7 @@ COPY_BYTES = 64 * 1024 * 1024
 """What is fetched is copied up to so many bytes in all; more than that is linked and must not be written to."""
 
 _TEMPORARY = ".tunewright-put-"
+_TRIES = 20
 _numbers = itertools.count()
 
 
@@ -159,6 +160,16 @@ class LocalObjects:
                 yield file
 
     def _put(self, source: str, destination: str, *, move: bool) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                self._put_once(source, destination, move=move)
+                return
+            except (FileNotFoundError, FileExistsError):
+                # Who deleted the last file beside it removed the folder too, after it was made.
+                if not left or not os.path.exists(source):
+                    raise
+
+    def _put_once(self, source: str, destination: str, *, move: bool) -> None:
         folder = os.path.dirname(destination)
         os.makedirs(folder, exist_ok=True)
         if os.path.isdir(destination):

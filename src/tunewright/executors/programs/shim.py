@@ -256,7 +256,7 @@ class _Shim:
         return environment
 
     def _kept(self, ended: Ended, culprit: Stage) -> ExitReport:
-        """The report for programs that ran, after their artifacts were stored."""
+        """The report for programs that ran, after their artifacts were stored. One that did not fail ends with that."""
         failed = ended.code != 0 and not ended.ordered
         at = now()
         others = [stage.workdir for stage in self._stages[1:]]
@@ -278,7 +278,7 @@ class _Shim:
             why = reasons.program_failed(ended.code, culprit.workdir, culprit.command)
             where = f"on {culprit.host}: " if others else ""
             return self._report(ended.code, Failure.ALGORITHM, (where + why)[: reasons.LIMIT], ended=at)
-        return self._report(ended.code, model=model, killed=ended.ordered, ended=at)
+        return self._report(ended.code, model=model, killed=ended.ordered)
 
     def _displaced(self, ended: Ended) -> ExitReport:
         """The report for programs whose directory is gone, and with it whatever there was to be kept."""
