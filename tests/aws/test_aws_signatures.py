@@ -216,6 +216,15 @@ def test_signed_urls_of_version_2() -> None:
     admit(call("/johnsmith/photos/puppy.jpg", f"{query}&more=of-no-meaning"), 1175139620.0, "")
 
 
+def test_a_signature_of_version_2_is_good_for_one_bucket_however_it_is_named() -> None:
+    request = AWSRequest("GET", f"http://{HOST}/photos/puppy.jpg", auth_path="/photos/puppy.jpg")
+    HmacV1QueryAuth(Credentials(KEY, SECRET), 3600).add_auth(request)
+    query = urlsplit(request.url).query
+    admit(call("/photos/puppy.jpg", query), time.time(), "")
+    admit(call("/puppy.jpg", query, host="photos.localhost:8765"), time.time(), "")
+    assert refusal(call("/photos/puppy.jpg", query, host="other.localhost"), time.time(), "") is Refusal.MISMATCH
+
+
 @pytest.mark.parametrize("query", ["acl", "uploads", "partNumber=1&uploadId=a%2Fb", "versionId=v&x=1"])
 def test_what_version_2_signs_of_a_query_is_what_botocore_signs(query: str) -> None:
     request = AWSRequest("GET", f"http://{HOST}/johnsmith/k?{query}")

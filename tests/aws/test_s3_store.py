@@ -9,9 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tunewright.aws.s3.conditions import check_write
 from tunewright.aws.s3.faults import S3Fault
-from tunewright.aws.s3.store import Facts, S3Store
+from tunewright.aws.s3.keeping import Facts
+from tunewright.aws.s3.listing import list_keys
+from tunewright.aws.s3.store import Found, S3Store
 from tunewright.aws.s3.uploads import Uploads
 from tunewright.objects.local import LocalObjects
 
@@ -22,6 +27,15 @@ ROUNDS = 400
 def store(tmp_path: Path) -> S3Store:
     store = S3Store(LocalObjects(tmp_path))
     store.make_bucket("data")
+    return store
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> S3Store:
+    store = S3Store(LocalObjects(tmp_path_factory.mktemp("shared")))
+    store.make_bucket("data")
+    for key in KEYS:
+        put(store, key, b"1")
     return store
 
 
@@ -104,3 +118,80 @@ def test_an_upload_that_another_request_ends_is_none(store: S3Store, monkeypatch
     with pytest.raises(S3Fault) as raised:
         uploads.complete(upload, [(1, tag(b"part"))])
     assert raised.value.code == "NoSuchUpload"
+
+
+def test_of_those_who_write_on_one_condition_one_does(store: S3Store) -> None:
+    def absent(there: Found | None) -> None:
+        check_write({"if-none-match": "*"}, "lock", there)
+
+    def write(seed: int) -> bool:
+        try:
+            store.put("data", "lock", gathered(store, bytes([seed])), Facts(tag(bytes([seed]))), absent)
+        except S3Fault as fault:
+            assert fault.code == "PreconditionFailed"
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as crowd:
+        for _ in range(30):
+            assert sum(crowd.map(write, range(4))) == 1
+            store.delete("data", "lock")
+
+
+def test_servers_that_share_objects_put_and_delete_in_one_folder(store: S3Store, tmp_path: Path) -> None:
+    """The last to go takes the folder along, and nobody who comes is turned away for that."""
+    other = S3Store(LocalObjects(tmp_path))
+
+    def come_and_go(seed: int) -> None:
+        mine, key = (store, other)[seed % 2], f"race/a/b/{seed}"
+        for _ in range(ROUNDS):
+            put(mine, key, b"1")
+            mine.delete("data", key)
+
+    with ThreadPoolExecutor(4) as crowd:
+        list(crowd.map(come_and_go, range(4)))
+    assert list_keys(store, "data", "", "", "", 9).entries == ()
+
+
+def test_a_training_job_stores_beside_what_is_deleted(store: S3Store, tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    source.write_bytes(b"model")
+
+    def delete() -> None:
+        for _ in range(ROUNDS):
+            put(store, "out/a/x", b"1")
+            store.delete("data", "out/a/x")
+
+    def keep() -> None:
+        for number in range(ROUNDS):
+            LocalObjects(tmp_path).put_file(source, f"s3://data/out/a/{number % 3}")
+            store.delete("data", f"out/a/{number % 3}")
+
+    with ThreadPoolExecutor(2) as crowd:
+        for done in [crowd.submit(delete), crowd.submit(keep)]:
+            done.result()
+
+
+KEYS = ["a/b", "a/c/d", "a-b", "ab", "b/1", "b/2", "c"]
+
+
+PREFIXES = st.sampled_from(["", "a", "a/", "b/"])
+
+
+@given(st.sampled_from(["", "a", "a/", "a/b", "a/c/", "a0", "b/", "b/1", "c", "d"]), PREFIXES)
+def test_a_listing_begins_after_any_key(shared: S3Store, after: str, prefix: str) -> None:
+    found = [entry.key for entry in list_keys(shared, "data", prefix, "", after, 100).entries]
+    assert found == sorted(key for key in KEYS if key > after and key.startswith(prefix))
+
+
+@given(st.integers(1, 8), PREFIXES, st.sampled_from(["", "/", "b"]))
+def test_pages_of_a_listing_are_the_listing(shared: S3Store, limit: int, prefix: str, delimiter: str) -> None:
+    whole = list_keys(shared, "data", prefix, delimiter, "", 100).entries
+    pages, after = [], ""
+    while True:
+        page = list_keys(shared, "data", prefix, delimiter, after, limit)
+        pages += page.entries
+        if page.after is None:
+            break
+        after = page.after
+    assert tuple(pages) == whole

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -45,6 +46,41 @@ def test_what_is_stored_is_what_was_sent(content: bytes, s3: Any, any_server: Se
     assert (got["ContentType"], got["Metadata"], got["ContentLength"]) == ("text/x", {"who": "me"}, len(content))
     assert got["ChecksumCRC32"] == put["ChecksumCRC32"]
     assert "ContentEncoding" not in got
+
+
+def test_a_header_is_told_as_it_was_sent(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentDisposition='attachment; filename="\u00e9.txt"')
+    told = [ask(Bucket=bucket, Key="k")["ContentDisposition"] for ask in (s3.head_object, s3.get_object)]
+    assert told[0] == told[1]
+    assert told[0].encode("latin-1").decode() == 'attachment; filename="\u00e9.txt"'
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_an_url_signed_for_one_bucket_opens_no_other(version: str, keyed_server: Server) -> None:
+    plain = keyed_server.client("s3", WRITER)
+    plain.create_bucket(Bucket="other")
+    plain.put_object(Bucket="tunewright", Key="x", Body=b"mine")
+    plain.put_object(Bucket="other", Key="tunewright/x", Body=b"another's")
+    s3 = keyed_server.client("s3", WRITER, signature_version=version, s3={"addressing_style": "path"})
+    url = s3.generate_presigned_url("get_object", {"Bucket": "tunewright", "Key": "x"}, ExpiresIn=60)
+    request = urllib.request.Request(url, headers={"Host": f"other.localhost:{urlsplit(url).port}"})
+    with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
+        pass
+    assert refused.value.code == 403
+    refused.value.close()
+
+
+def test_a_folder_that_was_put_is_an_object(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="dir/", ContentType="application/x-directory")
+    s3.put_object(Bucket=bucket, Key="dir/x", Body=b"1")
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["dir/", "dir/x"]
+    s3.delete_object(Bucket=bucket, Key="dir/x")
+    assert s3.head_object(Bucket=bucket, Key="dir/")["ContentType"] == "application/x-directory"
+    with pytest.raises(ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket=bucket)
+    s3.delete_object(Bucket=bucket, Key="dir/")
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    s3.delete_bucket(Bucket=bucket)
 
 
 def test_files_in_parts_come_back_the_same(s3: Any, any_server: Server, bucket: str, tmp_path: Path) -> None:

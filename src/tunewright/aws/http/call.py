@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -93,6 +93,11 @@ class Call:
         return text.rsplit("]", 1)[0] + "]" if text.startswith("[") else text.split(":", 1)[0]
 
     @property
+    def host_bucket(self) -> str:
+        """The bucket that the host names where the path does not ("bucket.localhost"), else ""."""
+        return self.host.removesuffix(".localhost") if self.host.endswith(".localhost") else ""
+
+    @property
     def must_close(self) -> bool:
         """Whether nobody can tell what comes next: the client waits for a word before it sends its body.
 
@@ -131,10 +136,15 @@ def region_of(text: str, default: str) -> str:
     return text if _REGION.fullmatch(text) else default
 
 
+async def send_head(send: Send, status: int, headers: Mapping[str, str]) -> None:
+    """The head of an answer; header values are latin-1, as they are in requests."""
+    lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+
+
 async def send_answer(send: Send, answer: Answer, *, head_only: bool = False) -> None:
     """A whole answer at once."""
     status, headers, body = answer
     length = {"content-length": str(len(body))} if not any(h.lower() == "content-length" for h in headers) else {}
-    lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in {**headers, **length}.items()]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send_head(send, status, {**headers, **length})
     await send({"type": "http.response.body", "body": b"" if head_only else body})

@@ -143,12 +143,12 @@ def verify(signature: Signature, call: Call, secret: str, payload: str, now: flo
             call.method,
             _canonical_path(call.raw_path, signature.service),
             _canonical_query(call.raw_query),
-            "".join(f"{name}:{' '.join(call.headers.get(name, '').split())}\n" for name in signature.signed),
+            "".join(f"{name}:{' '.join(_header(call, name).split())}\n" for name in signature.signed),
             ";".join(signature.signed),
             payload,
         )
     )
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     asked = f"{ALGORITHM}\n{signature.at}\n{signature.scope}\n{digest}"
     good = hmac.new(signing_key(signature, secret), asked.encode(), hashlib.sha256).hexdigest()
     _compare(good, signature.signature)
@@ -192,6 +192,11 @@ def _check_covered(signature: Signature, call: Call) -> None:
         raise Denied(Refusal.MISMATCH, f"Headers that were not signed: {', '.join(open_ones) or 'host'}.")
 
 
+def _header(call: Call, name: str) -> str:
+    """A header as its bytes were signed: clients sign text in UTF-8, and send it so."""
+    return call.headers.get(name, "").encode("latin-1").decode("utf-8", "surrogateescape")
+
+
 def _canonical_path(raw: str, service: str) -> str:
     # S3 encodes a path once; every other service encodes the encoded path again.
     once = "/".join(quote(unquote(part), safe="-_.~") for part in raw.split("/")) or "/"
@@ -211,11 +216,14 @@ def _verify_2(signature: Signature, call: Call, secret: str, now: float) -> None
     if signature.expires is None or now > signature.expires:
         raise Denied(Refusal.EXPIRED, "Request has expired")
     headers = call.headers
-    amz = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers) if name.startswith("x-amz-"))
+    amz = "".join(f"{name}:{_header(call, name).strip()}\n" for name in sorted(headers) if name.startswith("x-amz-"))
     shown = [
         f"{name}={unquote(value)}" if value else name for name, value in sorted(call.raw_query) if name in _SUBRESOURCES
     ]
-    resource = call.raw_path + (f"?{'&'.join(shown)}" if shown else "")
-    md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")
+    # Version 2 signs no host, but the bucket that it names.
+    bucket = f"/{call.host_bucket}" if call.host_bucket else ""
+    resource = bucket + call.raw_path + (f"?{'&'.join(shown)}" if shown else "")
+    md5, kind = _header(call, "content-md5"), _header(call, "content-type")
     text = f"{call.method}\n{md5}\n{kind}\n{signature.expires}\n{amz}{resource}"
-    _compare(base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1")).decode(), signature.signature)
+    good = hmac.digest(secret.encode(), text.encode("utf-8", "surrogateescape"), "sha1")
+    _compare(base64.b64encode(good).decode(), signature.signature)

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import unquote
 
@@ -84,16 +85,18 @@ class Desk:
             check_copy(call.headers, found)
             yield found, file
 
-    async def check_write(self, call: Call, bucket: str, key: str) -> None:
-        """Raises S3Fault when what is to be replaced is not as the request demands it."""
-        if "if-match" in call.headers or "if-none-match" in call.headers:
-            check_write(call.headers, key, await self.do(self._there, bucket, key))
+    async def check_write(self, call: Call, bucket: str, key: str) -> Callable[[Found | None], None]:
+        """What tells whether that which is to be replaced is as the request demands it; asked once at once.
 
-    def _there(self, bucket: str, key: str) -> Found | None:
-        try:
-            return self.store.find(bucket, key)
-        except S3Fault:
-            return None
+        What it answers may be another thing once the body is there: whoever writes asks again.
+
+        Raises:
+            S3Fault: it is not.
+        """
+        check = partial(check_write, call.headers, key)
+        if "if-match" in call.headers or "if-none-match" in call.headers:
+            await self.do(self.store.check, bucket, key, check)
+        return check
 
 
 def _write(handle: int, data: bytearray, digests: Digests) -> None:

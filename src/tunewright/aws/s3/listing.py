@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tunewright.aws.s3.faults import S3Fault
@@ -44,7 +46,8 @@ def list_keys(store: S3Store, bucket: str, prefix: str, delimiter: str, after: s
     if limit <= 0:
         return Page((), None)
     group = ""
-    for key, info in _walk(home, "", prefix, after, shallow=delimiter == "/"):
+    look = _Look(prefix, after, delimiter == "/", functools.partial(store.is_marked, bucket))
+    for key, info in _walk(home, "", look):
         cut = key.find(delimiter, len(prefix)) if delimiter else -1
         head = key[: cut + len(delimiter)] if cut >= 0 else ""
         if head and head in (group, after):
@@ -56,43 +59,60 @@ def list_keys(store: S3Store, bucket: str, prefix: str, delimiter: str, after: s
             found.append(Entry(head, group=True))
         elif info is not None:
             facts = store.facts(bucket, key, info)
-            found.append(Entry(key, False, info.st_size, info.st_mtime, facts.etag))
+            size = 0 if key.endswith("/") else info.st_size
+            found.append(Entry(key, False, size, info.st_mtime, facts.etag))
     return Page(tuple(found), None)
 
 
-def _walk(
-    folder: str, base: str, prefix: str, after: str, *, shallow: bool
-) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Keys below a folder that begin with `prefix` and come after `after`, in order.
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is looked for.
+
+    Args:
+        shallow: below the prefix give a folder that holds anything as one key ending with a slash.
+        marked: whether a folder, by its key, is an object itself.
+    """
+
+    prefix: str
+    after: str
+    shallow: bool
+    marked: Callable[[str], bool]
+
+    def wants(self, key: str) -> bool:
+        return key.startswith(self.prefix) and key.encode() > self.after.encode()
+
+
+def _walk(folder: str, base: str, look: _Look) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Keys below a folder that begin with the prefix and come after `after`, in order.
 
     Args:
         base: the folder's own key, ending with a slash, or "".
-        shallow: below the prefix give a folder that holds anything as one key ending with a slash.
     """
     for name, entry in _sorted(folder):
         key = base + name
-        if not (key.startswith(prefix) or (name.endswith("/") and prefix.startswith(key))):
-            continue
         if name.endswith("/"):
-            if _past(key, after):
+            if not (key.startswith(look.prefix) or look.prefix.startswith(key)) or _past(key, look.after):
                 continue
-            if shallow and len(key) > len(prefix):
-                if _holds_any(entry.path):
+            if look.shallow and len(key) > len(look.prefix):
+                if _holds_any(entry.path, key, look.marked):
                     yield key, None
-            else:
-                yield from _walk(entry.path, key, prefix, after, shallow=shallow)
-        elif not after or key.encode() > after.encode():
-            try:
-                yield key, entry.stat()
-            except FileNotFoundError:
                 continue
+            if look.wants(key) and look.marked(key):
+                yield from _seen(key, entry)
+            yield from _walk(entry.path, key, look)
+        elif look.wants(key):
+            yield from _seen(key, entry)
+
+
+def _seen(key: str, entry: os.DirEntry[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """A key with its looks, unless it is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        yield key, entry.stat()
 
 
 def _past(folder: str, after: str) -> bool:
     """Whether every key below a folder comes before `after`."""
-    if not after or after.startswith(folder):
-        return after == folder
-    return folder.encode() < after.encode()
+    return not after.startswith(folder) and folder.encode() < after.encode()
 
 
 def _sorted(folder: str) -> list[tuple[str, os.DirEntry[str]]]:
@@ -120,8 +140,11 @@ def _text(name: str) -> bool:
     return True
 
 
-def _holds_any(folder: str) -> bool:
-    return any(_holds_any(entry.path) if name.endswith("/") else True for name, entry in _sorted(folder))
+def _holds_any(folder: str, key: str, marked: Callable[[str], bool]) -> bool:
+    """Whether a folder is an object itself, or holds one."""
+    return marked(key) or any(
+        _holds_any(entry.path, key + name, marked) if name.endswith("/") else True for name, entry in _sorted(folder)
+    )
 
 
 def token_of(after: str) -> str:

@@ -6,13 +6,14 @@ import os
 from typing import Any, BinaryIO
 
 from tunewright.aws.faults import Answer
-from tunewright.aws.http.call import Call, Gone, Send
+from tunewright.aws.http.call import Call, Gone, Send, send_head
 from tunewright.aws.s3.body import ChunkKey
 from tunewright.aws.s3.conditions import unchanged
 from tunewright.aws.s3.desk import BLOCK, Desk
 from tunewright.aws.s3.faults import S3Fault
+from tunewright.aws.s3.keeping import Facts
 from tunewright.aws.s3.reply import described, encryption, looks, read_span, xml
-from tunewright.aws.s3.store import Facts, Found, remove
+from tunewright.aws.s3.store import Found, remove
 from tunewright.aws.s3.tags import tags_of, tags_of_copy
 from tunewright.aws.s3.xml import stamp
 
@@ -25,12 +26,12 @@ class Objects:
 
     async def put(self, call: Call, bucket: str, name: str, send: Send, key: ChunkKey | None) -> Answer:
         await self._desk.do(self._desk.store.bucket, bucket)
-        await self._desk.check_write(call, bucket, name)
+        allow = await self._desk.check_write(call, bucket, name)
         tags, target = tags_of(call), self._desk.store.incoming()
         try:
             digests = await self._desk.gather(call, target, key)
             facts = Facts(f'"{digests.md5.hexdigest()}"', *described(call), digests.told(), tags)
-            await self._desk.do(self._desk.store.put, bucket, name, target, facts)
+            await self._desk.do(self._desk.store.put, bucket, name, target, facts, allow)
         finally:
             await self._desk.do(remove, target)
         asked = {f"x-amz-checksum-{given}": value for given, value in digests.given.items()}
@@ -47,8 +48,7 @@ class Objects:
             if start == end:
                 return status, headers, b""
             lines = {"x-amz-request-id": call.request_id, **headers}
-            raw = [(k.lower().encode(), v.encode("utf-8")) for k, v in lines.items()]
-            await send({"type": "http.response.start", "status": status, "headers": raw})
+            await send_head(send, status, lines)
             await self._send_file(send, file, start, end)
         return None
 

@@ -10,8 +10,9 @@ from tunewright.aws.http.call import Call, Send
 from tunewright.aws.s3.body import ChunkKey
 from tunewright.aws.s3.desk import Desk
 from tunewright.aws.s3.faults import S3Fault
+from tunewright.aws.s3.keeping import Facts
 from tunewright.aws.s3.reply import described, encryption, read_limit, read_part_number, read_span, xml
-from tunewright.aws.s3.store import Facts, remove
+from tunewright.aws.s3.store import remove
 from tunewright.aws.s3.tags import tags_of
 from tunewright.aws.s3.uploads import Upload
 from tunewright.aws.s3.xml import parse, stamp, texts, yes
@@ -63,8 +64,8 @@ class Parts:
             if not re.fullmatch(r"[0-9]{1,5}", number):
                 raise S3Fault("MalformedXML", f"PartNumber is no number: {number[:20]!r}")
             asked.append((int(number), etag))
-        await self._desk.check_write(call, bucket, name)
-        facts = await self._desk.do(self._desk.uploads.complete, found, asked)
+        allow = await self._desk.check_write(call, bucket, name)
+        facts = await self._desk.do(self._desk.uploads.complete, found, asked, allow)
         tree = {"Location": f"/{bucket}/{name}", "Bucket": bucket, "Key": name, "ETag": facts.etag}
         return xml("CompleteMultipartUploadResult", tree)
 

@@ -78,8 +78,8 @@ class S3:
 
     def _named(self, call: Call) -> tuple[str, str]:
         path = call.raw_path.lstrip("/")
-        if call.host.endswith(".localhost"):
-            return call.host.removesuffix(".localhost"), unquote(path)
+        if call.host_bucket:
+            return call.host_bucket, unquote(path)
         bucket, _, key = path.partition("/")
         return unquote(bucket), unquote(key)
 

@@ -1,8 +1,6 @@
 """Objects on disk as S3 sees them: `s3://bucket/key` is `<root>/bucket/key`, a plain file that others may write too.
 
-What S3 knows of an object beyond its bytes (ETag, content type, user metadata, tags) lies in `<root>/.s3/meta`,
-together with the file's size and time: once somebody replaced or changed the file by other means it no longer counts.
-All functions block and are called from threads.
+All functions block and are called from threads; several servers may share one root.
 """
 
 from __future__ import annotations
@@ -11,39 +9,20 @@ import contextlib
 import errno
 import hashlib
 import io
-import json
 import os
 import stat
-import threading
 import uuid
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from tunewright.aws.s3.faults import S3Fault, no_bucket, no_key
+from tunewright.aws.s3.keeping import Facts, Keeping, Turns, empty_folder
 from tunewright.core.errors import Invalid
 from tunewright.objects.local import LocalObjects
 
 OWN = ".s3"
 DEFAULT_TYPE = "binary/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is kept of an object beside its bytes.
-
-    Args:
-        headers: content type, encoding and the like, by lower-case name.
-        user: `x-amz-meta-*` without the prefix.
-        sums: checksums of the whole content in base64, by algorithm.
-        tags: the object's tags.
-    """
-
-    etag: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    user: Mapping[str, str] = field(default_factory=dict)
-    sums: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +54,7 @@ class S3Store:
         self._objects = objects
         self.root = str(objects.root)
         self.own = os.path.join(self.root, OWN)
-        self._swap = threading.Lock()
+        self._kept, self._turns = Keeping(self.own), Turns(os.path.join(self.own, "turn"))
         for name in ("meta", "incoming", "uploads"):
             os.makedirs(os.path.join(self.own, name), exist_ok=True)
 
@@ -114,8 +93,8 @@ class S3Store:
         """Remove an empty bucket. Raises S3Fault when there is none, or when it is not empty."""
         path = self.bucket(name)
         try:
-            with self._swap:
-                _prune_below(path)
+            with self._turns.take():
+                self._prune_below(name, path)
                 os.rmdir(path)
         except OSError:
             raise S3Fault("BucketNotEmpty", "The bucket you tried to delete is not empty.", 409) from None
@@ -128,12 +107,12 @@ class S3Store:
 
     def find(self, bucket: str, key: str) -> Found:
         """Raises S3Fault when there is no such object."""
-        with self._swap:
+        with self._turns.take():
             return self._find(bucket, key)
 
     def open(self, bucket: str, key: str) -> tuple[Found, BinaryIO]:
         """An object and its bytes, of one version whatever is put or deleted meanwhile. Raises S3Fault."""
-        with self._swap:
+        with self._turns.take():
             found = self._find(bucket, key)
             try:
                 file = io.FileIO(found.path)
@@ -155,85 +134,104 @@ class S3Store:
         if stat.S_ISDIR(info.st_mode):
             if not key.endswith("/"):
                 raise no_key(key)
-            return Found(os.devnull, 0, info.st_mtime, Facts(_etag(hashlib.md5(usedforsecurity=False).hexdigest())))
+            facts = self._kept.of_folder(bucket, key) or empty_folder()
+            return Found(os.devnull, 0, info.st_mtime, facts)
         if key.endswith("/") or not stat.S_ISREG(info.st_mode):
             # Whoever opens a pipe waits for its other end.
             raise no_key(key)
         return self._found(bucket, key, path, info)
 
     def _found(self, bucket: str, key: str, path: str, info: os.stat_result) -> Found:
-        return Found(path, info.st_size, info.st_mtime, self.facts(bucket, key, info))
+        return Found(path, info.st_size, info.st_mtime, self._kept.of_file(bucket, key, info))
 
     def facts(self, bucket: str, key: str, info: os.stat_result) -> Facts:
-        """What is known of a file: what was kept while it is the same file, else what its looks tell."""
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            with open(self._meta(bucket, key), encoding="utf-8") as file:
-                kept: dict[str, Any] = json.load(file)
-            if (kept.pop("size"), kept.pop("mtime_ns")) == (info.st_size, info.st_mtime_ns):
-                return Facts(**kept)
-        looks = f"{info.st_ino}/{info.st_size}/{info.st_mtime_ns}"
-        return Facts(_etag(hashlib.md5(looks.encode(), usedforsecurity=False).hexdigest() + "-0"))
+        """What is known of an object that looks like that on disk."""
+        if key.endswith("/"):
+            return self._kept.of_folder(bucket, key) or empty_folder()
+        return self._kept.of_file(bucket, key, info)
 
-    def put(self, bucket: str, key: str, source: str, facts: Facts) -> None:
-        """Move a gathered file into its place, whole; what was there before is replaced. Raises S3Fault."""
+    def is_marked(self, bucket: str, key: str) -> bool:
+        """Whether a folder, whose key ends with a slash, was put as an object of its own."""
+        return self._kept.of_folder(bucket, key) is not None
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        source: str,
+        facts: Facts,
+        allow: Callable[[Found | None], None] = lambda there: None,
+    ) -> None:
+        """Move a gathered file into its place, whole; what was there before is replaced.
+
+        Args:
+            allow: raises S3Fault when what is there may not be replaced; nobody changes it in between.
+
+        Raises:
+            S3Fault: there is no such bucket, the name cannot be stored, or `allow` raised it.
+        """
         self.bucket(bucket)
         path = self._object(bucket, key)
         info = os.stat(source)
-        if key.endswith("/"):
-            if info.st_size:
-                raise S3Fault("InvalidRequest", "A key that ends with a slash can only be an empty folder here.")
-            with self._swap:
-                self._folder(path, key)
-            return
-        temporary = self._written(bucket, key, facts, info)
+        if key.endswith("/") and info.st_size:
+            raise S3Fault("InvalidRequest", "A key that ends with a slash can only be an empty folder here.")
+        temporary = self._kept.written(bucket, key, facts, info)
         try:
-            with self._swap:
-                self._folder(os.path.dirname(path), key)
-                if os.path.isdir(path):
-                    text = f"There are keys below {key}/: objects are files here, it cannot be both."
-                    raise S3Fault("InvalidRequest", text)
-                os.replace(temporary, self._meta(bucket, key))
-                os.replace(source, path)
+            with self._turns.take():
+                allow(self._there(bucket, key))
+                if key.endswith("/"):
+                    self._folder(path, key)
+                else:
+                    self._free(path, key)
+                self._kept.settle(temporary, bucket, key)
+                if not key.endswith("/"):
+                    os.replace(source, path)
         finally:
             remove(temporary)
+
+    def check(self, bucket: str, key: str, allow: Callable[[Found | None], None]) -> None:
+        """Raises what `allow` raises of what is there, as `put` would."""
+        with self._turns.take():
+            allow(self._there(bucket, key))
+
+    def _free(self, path: str, key: str) -> None:
+        """Make a file's folder. Raises S3Fault when a folder stands where the file is to be."""
+        self._folder(os.path.dirname(path), key)
+        if os.path.isdir(path):
+            text = f"There are keys below {key}/: objects are files here, it cannot be both."
+            raise S3Fault("InvalidRequest", text)
+
+    def _there(self, bucket: str, key: str) -> Found | None:
+        try:
+            found = self._find(bucket, key)
+        except S3Fault:
+            return None
+        return None if key.endswith("/") and not self.is_marked(bucket, key) else found
 
     def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
         """Give an object these tags in place of those that it has. Raises S3Fault when there is no such object."""
         self.bucket(bucket)
-        with self._swap:
+        with self._turns.take():
             facts = self._find(bucket, key).facts
             if key.endswith("/"):
                 if tags:
                     raise S3Fault("InvalidRequest", "A key that ends with a slash is a folder here, and has no tags.")
                 return
             info = os.stat(self._object(bucket, key))
-            os.replace(self._written(bucket, key, replace(facts, tags=tags), info), self._meta(bucket, key))
-
-    def _written(self, bucket: str, key: str, facts: Facts, info: os.stat_result) -> str:
-        """A new file with what is kept of an object, beside the place that it is for."""
-        meta = self._meta(bucket, key)
-        os.makedirs(os.path.dirname(meta), exist_ok=True)
-        temporary = f"{meta}.{uuid.uuid4().hex}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump({**asdict(facts), "size": info.st_size, "mtime_ns": info.st_mtime_ns}, file)
-        return temporary
+            self._kept.settle(self._kept.written(bucket, key, replace(facts, tags=tags), info), bucket, key)
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object; nothing happens when there is none."""
         home = self.bucket(bucket)
         path = self._object(bucket, key)
-        with self._swap:
-            if key.endswith("/"):
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
-            else:
+        with self._turns.take():
+            if not key.endswith("/"):
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
                     os.unlink(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._meta(bucket, key))
-            folder = os.path.dirname(path.rstrip("/"))
+            self._kept.drop(bucket, key)
+            folder = path.rstrip("/") if key.endswith("/") else os.path.dirname(path)
             with contextlib.suppress(OSError):
-                while folder != home:
+                while folder != home and not self.is_marked(bucket, f"{os.path.relpath(folder, home)}/"):
                     os.rmdir(folder)
                     folder = os.path.dirname(folder)
 
@@ -273,22 +271,12 @@ class S3Store:
             text = f"A part of {key} is an object itself: objects are files here, it cannot be a folder too."
             raise S3Fault("InvalidRequest", text) from None
 
-    def _meta(self, bucket: str, key: str) -> str:
-        parts = [part for part in key.split("/") if part]
-        name = hashlib.sha256("/".join(parts).encode()).hexdigest()
-        return os.path.join(self.own, "meta", bucket, name[:2], name)
-
-
-def _etag(text: str) -> str:
-    return f'"{text}"'
-
-
-def _prune_below(path: str) -> None:
-    """Remove folders that hold no file."""
-    for folder, _, _ in os.walk(path, topdown=False):
-        if folder != path:
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+    def _prune_below(self, bucket: str, home: str) -> None:
+        """Remove folders that hold no file and are no objects themselves."""
+        for folder, _, _ in os.walk(home, topdown=False):
+            if folder != home and not self.is_marked(bucket, f"{os.path.relpath(folder, home)}/"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
 
 
 def remove(path: str) -> None:

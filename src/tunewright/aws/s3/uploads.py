@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunewright.aws.s3.faults import S3Fault, no_upload
-from tunewright.aws.s3.store import Facts, S3Store, remove
+from tunewright.aws.s3.keeping import Facts
+from tunewright.aws.s3.store import Found, S3Store, remove
 
 MAX_PARTS = 10_000
 FORGOTTEN_SECONDS = 7 * 86_400.0
@@ -96,8 +97,13 @@ class Uploads:
                     found.append(Part(int(named[1]), named[2], info.st_size, info.st_mtime, entry.path))
         return sorted(found, key=lambda part: part.number)
 
-    def complete(self, upload: Upload, asked: Sequence[tuple[int, str]]) -> Facts:
-        """Join the parts that were asked for into the object. Raises S3Fault."""
+    def complete(
+        self,
+        upload: Upload,
+        asked: Sequence[tuple[int, str]],
+        allow: Callable[[Found | None], None] = lambda there: None,
+    ) -> Facts:
+        """Join the parts that were asked for into the object; `allow` as in `S3Store.put`. Raises S3Fault."""
         if [number for number, _ in asked] != sorted({number for number, _ in asked}):
             raise S3Fault("InvalidPartOrder", "The list of parts was not in ascending order.")
         there = {part.number: part for part in self.parts(upload)}
@@ -118,7 +124,7 @@ class Uploads:
             except FileNotFoundError:
                 # Completed or aborted by another request meanwhile.
                 raise no_upload() from None
-            self._store.put(upload.bucket, upload.key, target, facts)
+            self._store.put(upload.bucket, upload.key, target, facts, allow)
         finally:
             remove(target)
         self.abort(upload)
