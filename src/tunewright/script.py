@@ -54,6 +54,7 @@ def report(
     Raises:
         TypeError: a value is not a number, a name is not text, nothing is reported, or the step is not whole.
         ValueError: the step is negative, or a metric is given twice.
+        RuntimeError: a thread reports that was begun by an earlier training job, which did not wait for it.
     """
     if values is not None and not isinstance(values, Mapping):
         if step is not None:
@@ -63,8 +64,12 @@ def report(
     if twice := sorted(given.keys() & metrics.keys()):
         raise ValueError(f"metrics are given twice: {', '.join(twice)}.")
     given.update(metrics)
-    _emit(entry(given, step))
+    line = entry(given, step)
     handler: Any = signal.getsignal(signal.SIGTERM)
+    if hasattr(handler, "tunewright_reporting"):
+        # The handler of a worker that runs functions, one after the other: it knows whose threads are whose.
+        handler.tunewright_reporting()
+    _emit(line)
     if hasattr(handler, "tunewright_reported"):
         # The handler of a worker that runs functions: a report is where one that is to end can be ended.
         handler.tunewright_reported()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -80,6 +81,18 @@ def test_help_and_version_load_nothing_heavy() -> None:
     for argument, loaded in (("--version", "LOADED"), ("--help", "LOADED typer")):
         done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == loaded
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_output_for_which_there_is_no_room_is_told_in_words(tmp_path: Path) -> None:
+    around = {**os.environ, "TUNEWRIGHT_HOME": str(tmp_path)}
+    for command in (["init", "--help"], ["list"], ["list", "--json"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=around
+            )
+        assert done.returncode == 2
+        assert done.stderr == "Error: the output could not be written: No space left on device\n"
 
 
 def test_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from types import ModuleType, SimpleNamespace
@@ -115,3 +116,24 @@ def test_a_notebook_is_found_without_importing_ipython(monkeypatch: pytest.Monke
     assert isinstance(found, Notebook) and [repr(each) for each in made] == [""]
     ipython.get_ipython = lambda: SimpleNamespace()  # type: ignore[attr-defined]
     assert not isinstance(choose(), Notebook)
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full for so many writes."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def flush(self) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_lines_for_which_there_is_no_room_come_later() -> None:
+    out = Full(2)
+    display = Lines(out)
+    for line in ("one", "two", "three"):
+        display.say([line])
+    assert out.getvalue() == "one\ntwo\nthree\n"

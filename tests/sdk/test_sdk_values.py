@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tunewright.core.errors import Invalid
 from tunewright.core.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Value
 from tunewright.sdk.values import (
+    decode_hyperparameter,
     encode_hyperparameter,
     encode_hyperparameters,
     native,
@@ -42,6 +43,24 @@ from tunewright.sdk.values import (
 )
 def test_hyperparameters_become_strings(value: object, text: str) -> None:
     assert encode_hyperparameter(value) == text
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**60), 2**60)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=6,
+    )
+)
+@example("[1, 2]")
+@example("null")
+@example('{"a": 1}')
+def test_hyperparameters_come_back_as_they_were(value: object) -> None:
+    assert decode_hyperparameter(encode_hyperparameter(value)) == value
 
 
 def test_every_value_that_is_no_hyperparameter_is_named() -> None:

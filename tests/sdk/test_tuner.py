@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,13 @@ def test_the_table_has_v2s_columns_and_native_types(script: Path, tmp_path: Path
     assert (tmp_path / "out.csv").read_text().startswith("lr,layers,units,TrainingJobName")
     bare = HyperparameterTuningJobAnalytics("mine", tuner.session)
     assert list(bare.dataframe()["units"]) == [200, 512, 1000, 200]
+
+
+def test_a_table_without_any_value_has_numbers_that_are_none(script: Path, tmp_path: Path) -> None:
+    tuner = make(script, session(tmp_path / "home", [replace(each, value=None) for each in SCRIPT]))
+    tuner.fit(job_name="mine", wait=False)
+    column = tuner.analytics().dataframe()["FinalObjectiveValue"]
+    assert str(column.dtype) == "float64" and column.isna().all()
 
 
 def test_a_table_of_several_definitions_has_holes_and_still_whole_numbers(script: Path, tmp_path: Path) -> None:

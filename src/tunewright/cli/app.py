@@ -13,6 +13,8 @@ from tunewright.cli.commands import look as commands_look
 from tunewright.cli.commands import serve as commands_serve
 from tunewright.cli.commands import tools as commands_tools
 from tunewright.cli.commands.shared import guarded
+from tunewright.cli.out import no_room, settle, warn
+from tunewright.core.errors import FULL_DISK
 
 app = typer.Typer(
     name="tunewright",
@@ -64,8 +66,15 @@ def everywhere(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code: 0 completed, 1 failed, 2 wrong usage or invalid request, 130 interrupted."""
+    code, refused = 0, ""
     try:
         app(args=list(arguments), prog_name="tunewright")
     except SystemExit as left:
-        return left.code if isinstance(left.code, int) else 0 if left.code is None else 1
-    return 0
+        code = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        refused = str(error) if error.filename else no_room(error)
+    if refused := refused or settle():
+        warn(f"Error: {refused}")
+    return code or (2 if refused else 0)

@@ -19,6 +19,27 @@ def hush() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def settle() -> str:
+    """Write what standard output still holds back; why that is not possible, or "". Nothing more is written then.
+
+    It is possible in this sense when whoever read it has gone, and has seen enough.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        hush()
+    except OSError as error:
+        return no_room(error)
+    return ""
+
+
+def no_room(error: OSError) -> str:
+    """What to say when standard output cannot be written; nothing more is."""
+    hush()
+    return f"the output could not be written: {error.strerror or type(error).__name__}"
+
+
 def warn(text: str) -> None:
     print(text, file=sys.stderr)
 

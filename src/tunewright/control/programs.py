@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from tunewright.control.held import Held
 from tunewright.control.options import LoopOptions
 from tunewright.control.tasks import make_task, training_of
 from tunewright.control.watch import Watch
-from tunewright.core.errors import Invalid, NoCapacity
+from tunewright.core.errors import FULL_DISK, Invalid, NoCapacity
 from tunewright.core.events import Discarded, Exited, Launched
 from tunewright.core.job import Job
 from tunewright.core.ports import Executor, ExitReport, Task
@@ -22,8 +21,6 @@ _LOG = logging.getLogger("tunewright")
 
 START_SECONDS = 30.0
 """How long a start that the system refuses is tried again: a directory may be closed, or a disk gone, for a moment."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""On a full disk there is room some day."""
 
 
 class Programs:
@@ -79,7 +76,7 @@ class Programs:
             if watch.refused is None:
                 watch.refused = now
                 _LOG.warning("%s: %s cannot be started, which is tried again: %s", held.job.name, trial.name, error)
-            if error.errno in _FULL or now - watch.refused < START_SECONDS:
+            if error.errno in FULL_DISK or now - watch.refused < START_SECONDS:
                 return []
             reason = f"the training job could not be started: {error}"
             return [Exited(now, number, attempt, None, Failure.INTERNAL, reason)]

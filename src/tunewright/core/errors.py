@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says on a full disk, where there is room some day."""
 
 
 class TunewrightError(Exception):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tunewright.core.errors import FULL_DISK
 from tunewright.executors.clock import pause
 
 T = TypeVar("T")
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 RETRY_SECONDS = 1.0
 REFUSED_SECONDS = 30.0
 

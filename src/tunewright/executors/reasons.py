@@ -13,7 +13,7 @@ from tunewright.executors.workdir import Workdir
 
 LIMIT = 1024
 DISPLACED = "{} was removed or renamed while the training job ran, and its log, metrics and model with it."
-_TAIL_BYTES = 8192
+_TAIL_BYTES = 32768
 _TAIL_CHARACTERS = 600
 _COMMAND_CHARACTERS = 160
 _CONTROL = re.compile(
@@ -23,6 +23,8 @@ _CONTROL = re.compile(
 )
 _OWN_FRAMES = re.compile(r'^  File "[^"\n]*/tunewright/executors/[^"\n]*", line [0-9]+ in [^\n]*\n?', re.MULTILINE)
 """Of a worker, as Python writes them below a fatal error: the user's come first there, and would be cut off."""
+_EXTENSIONS = re.compile(r"^Extension modules: [^\n]*\n?", re.MULTILINE)
+"""What Python writes last below a fatal error: a list that pushes out where it was."""
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -89,7 +91,7 @@ def tail(workdir: Workdir) -> str:
         except OSError:
             continue
         text = workdir.read(stream, max(0, size - _TAIL_BYTES), _TAIL_BYTES).decode("utf-8", "replace")
-        if said := _OWN_FRAMES.sub("", plain(text)).strip():
+        if said := _EXTENSIONS.sub("", _OWN_FRAMES.sub("", plain(text))).strip():
             return _last_lines(said)
     return ""
 

@@ -158,6 +158,9 @@ class HyperparameterTuningJobAnalytics(Analytics):
         ranges = self._parameters()
         rows = [self._row(summary, ranges) for summary in self.training_job_summaries()]
         table = pandas.DataFrame(rows)
+        if rows:
+            # Without any value the column would hold None, and no number to compute with.
+            table["FinalObjectiveValue"] = table["FinalObjectiveValue"].astype("float64")
         for name, parameter in (each for named in ranges.values() for each in named.items()):
             if name in table.columns and isinstance(parameter, IntegerParameter):
                 table[name] = table[name].astype("Int64" if table[name].isna().any() else "int64")

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
+from tunewright.core.errors import FULL_DISK
+
 MAX_NOTEBOOK_LINES = 200
 
 
@@ -37,7 +39,12 @@ class Lines:
 
     def say(self, lines: Sequence[str]) -> None:
         for line in lines:
-            print(line, file=self._out, flush=True)
+            try:
+                print(line, file=self._out, flush=True)
+            except OSError as error:
+                # What there is no room for waits in the stream's buffer, and is written with what comes after it.
+                if error.errno not in FULL_DISK:
+                    raise
 
     def live(self, lines: Sequence[str]) -> None:
         return None

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 
 from tunewright.aws.sagemaker.extension import pack
 from tunewright.core.errors import Invalid, Problem
-from tunewright.core.space import Value, decode_value
+from tunewright.core.space import Value
 from tunewright.sdk import inputs as channels
 from tunewright.sdk.analytics import TrainingJobAnalytics
 from tunewright.sdk.arguments import pairs, whole_problems
@@ -21,7 +21,7 @@ from tunewright.sdk.names import check_name, fresh_name
 from tunewright.sdk.session import Client, Session
 from tunewright.sdk.shapes import Shape
 from tunewright.sdk.training import TrainingJob
-from tunewright.sdk.values import encode_hyperparameters
+from tunewright.sdk.values import decode_hyperparameter, encode_hyperparameters
 
 Tags: TypeAlias = Sequence[Mapping[str, str]] | Mapping[str, str]
 MetricDefinitions: TypeAlias = Sequence[Mapping[str, str]] | Mapping[str, str]
@@ -322,10 +322,10 @@ def no_hosting(model: str | None) -> str:
     return f"Tunewright trains and tunes; it has no hosting, so there is no deploy().{where}"
 
 
-def visible(texts: Mapping[str, str]) -> dict[str, Value]:
+def visible(texts: Mapping[str, str]) -> dict[str, Any]:
     """The user's own hyperparameters among a training job's, with their types."""
     extension_free = join_extension(texts)[0]
-    return {name: decode_value(text) for name, text in extension_free.items() if not name.startswith(HIDDEN)}
+    return {name: decode_hyperparameter(text) for name, text in extension_free.items() if not name.startswith(HIDDEN)}
 
 
 def first_tags(*lists: Iterable[Shape]) -> list[Shape]:

@@ -282,7 +282,7 @@ class HyperparameterTuner(Tuned):
         try:
             client.create_hyper_parameter_tuning_job(**request)
             created = True
-            jobs = "the whole grid" if self.max_jobs is None else f"{self.max_jobs} training jobs"
+            jobs = "the whole grid" if self.max_jobs is None else f"{self.max_jobs:.0f} training jobs"
             print(f"Tuning job {name} started: {jobs}, {self.max_parallel_jobs} at a time.", flush=True)
             if wait:
                 session.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -37,6 +38,16 @@ def encode_hyperparameter(value: object) -> str:
         return json.dumps(value, allow_nan=False, default=_refuse)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{value!r} is neither text, a number, a boolean nor JSON ({error})") from None
+
+
+def decode_hyperparameter(text: str) -> Any:
+    """The native value in a hyperparameter string: what JSON makes of it, else the text itself."""
+    value = decode_value(text)
+    if value == text:
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(text, parse_constant=_no_constant)
+            return found if isinstance(found, list | dict) or found is None else value
+    return value
 
 
 def encode_hyperparameters(values: Mapping[str, object]) -> dict[str, str]:
@@ -144,3 +155,7 @@ def _bound(parameter: ContinuousParameter | IntegerParameter, value: float) -> s
 
 def _refuse(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not strict JSON")

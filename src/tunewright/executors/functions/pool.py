@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tunewright.core.ports import Objects
+from tunewright.executors import processes
 from tunewright.executors.functions.worker_modules import stale
 from tunewright.executors.functions.worker_process import Kind, WorkerProcess
 
@@ -73,6 +74,9 @@ class Pool(Generic[C]):
         """End every worker, after their sockets were closed."""
         for worker in self._workers:
             worker.end()
+        if self._workers:
+            # What their functions started may have left their groups.
+            processes.end_remains((), [worker.marker for worker in self._workers])
         self._workers.clear()
 
 

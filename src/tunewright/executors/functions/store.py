@@ -121,6 +121,8 @@ def _name(function: Callable[..., Any]) -> str | None:
 
 def _importable(module: types.ModuleType) -> bool:
     """Whether importing the module by its name leads to the file that it came from."""
+    if module.__name__ in sys.builtin_module_names:
+        return True
     file = getattr(module, "__file__", None)
     parent = module.__name__.rpartition(".")[0]
     if file is None or (parent and parent not in sys.modules):

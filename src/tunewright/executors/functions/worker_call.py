@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
+from weakref import WeakSet
 
 from tunewright import script
 from tunewright.core.ports import Task
@@ -29,6 +30,12 @@ UNNAMED = "objective"
 
 REPORT_SECONDS = 2.0
 """How long a function that is to end, and has reported before, is given until its next report."""
+
+
+STRANGER = (
+    "report() in a thread that an earlier training job began: its values would be taken for those of the one that runs"
+    " now, and are dropped. Let the function wait for its threads before it returns."
+)
 
 
 class Stopped(BaseException):
@@ -53,6 +60,7 @@ class Terminator:
         self._running = False
         self._reports = False
         self._over = threading.Event()
+        self._strangers: WeakSet[threading.Thread] = WeakSet()
 
     @property
     def replaced(self) -> bool:
@@ -71,6 +79,11 @@ class Terminator:
         self.broke_in = True
         raise Stopped
 
+    def tunewright_reporting(self) -> None:
+        """Something is to be reported. Raises RuntimeError in a thread that an earlier call began."""
+        if threading.current_thread() in self._strangers:
+            raise RuntimeError(STRANGER)
+
     def tunewright_reported(self) -> None:
         """The function has reported: if it was to end, it ends here."""
         self._reports = True
@@ -82,6 +95,8 @@ class Terminator:
     def __enter__(self) -> None:
         self.tunewright_asked = self.came = self.broke_in = self._reports = False
         self._over = threading.Event()
+        self._strangers = WeakSet(threading.enumerate())
+        self._strangers.discard(threading.current_thread())
         signal.signal(signal.SIGTERM, self)
         self._running = True
 

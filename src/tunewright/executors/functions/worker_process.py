@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from weakref import WeakSet
 
 from tunewright.core.ports import Objects, Task
 from tunewright.executors import processes, wire
+from tunewright.executors.clock import pause
 
 C = TypeVar("C")
 
@@ -218,8 +220,10 @@ class WorkerProcess(Generic[C]):
         """End the worker now, after its socket was closed: an idle one may clean up, a busy one is killed."""
         self.detach()
         if self.call is None and self.ready:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(END_SECONDS)
+            until = time.monotonic() + END_SECONDS
+            # Not waited for: then its id would be nobody's, and what it started could not be ended by its group.
+            while not self.gone() and time.monotonic() < until:
+                pause(0.005)
         self.reap()
         self.release()
 

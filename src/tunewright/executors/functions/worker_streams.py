@@ -65,7 +65,9 @@ def _c_flush() -> object:
 
 
 class Surroundings:
-    """What a call may change and the next one must not see: variables, the current directory, the search path."""
+    """What a call may change in its process and the next one must not see: variables, the current directory, the search
+    path, signal handlers (that of SIGTERM is the worker's), what new files may be, how deep calls may go.
+    """
 
     def __init__(self) -> None:
         self.variables: Mapping[str, str] = dict(os.environ)
@@ -74,6 +76,11 @@ class Surroundings:
         except FileNotFoundError:  # it was removed under the controller
             self._directory = os.path.expanduser("~")
         self._path = list(sys.path)
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        self._depth = sys.getrecursionlimit()
+        handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._handlers = {number: handler for number, handler in handlers.items() if handler is not None}
 
     def enter(self, variables: Mapping[str, str]) -> None:
         """Make these the environment, and everything else what it was when the worker started."""
@@ -85,5 +92,9 @@ class Surroundings:
         sys.path[:] = self._path
         with contextlib.suppress(OSError):  # the directory may be gone
             os.chdir(self._directory)
+        os.umask(self._umask)
+        sys.setrecursionlimit(self._depth)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for number, handler in self._handlers.items():
+            if number != signal.SIGTERM and signal.getsignal(number) != handler:
+                signal.signal(number, handler)
