@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -79,3 +83,29 @@ def test_the_same_numbers_in_every_thread(size: int) -> None:
             return bytes(scipy.linalg.lapack.dpotri(lower, lower=1)[0].tobytes())
 
     assert aside(inverse) == inverse()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library decides otherwise")
+def test_memory_that_is_given_back_is_not_faulted_in_anew() -> None:
+    code = """
+import resource, sys
+import numpy as np
+from tunewright.search.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def work():
+    for array in [np.ones(50_000) for _ in range(8)]:
+        array += 1.0
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    faults = {}
+    for how in ("keep", "leave"):
+        command = [sys.executable, "-c", code, how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        faults[how] = int(done.stdout)
+    assert faults["keep"] < 0.1 * faults["leave"]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import numpy  # noqa: F401 - loaded, not used
 import scipy.linalg.lapack  # noqa: F401 - loaded, not used
 
+from tunewright.search.memory import keep_freed_memory
+
 _given = os.environ.get("KMP_DUPLICATE_LIB_OK")
 from threadpoolctl import LibController, ThreadpoolController  # noqa: E402 - after what it sets was looked at
 
@@ -45,6 +47,7 @@ def _enter() -> list[int]:
     global _libraries, _inside, _before
     with _lock:
         if _libraries is None:
+            keep_freed_memory()
             _libraries = [each for each in ThreadpoolController().lib_controllers if each.user_api == "blas"]
         own = [int(library.get_num_threads()) for library in _libraries]
         if not _inside:
