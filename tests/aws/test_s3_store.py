@@ -120,6 +120,18 @@ def test_an_upload_that_another_request_ends_is_none(store: S3Store, monkeypatch
     assert raised.value.code == "NoSuchUpload"
 
 
+def test_names_that_are_no_text_are_no_keys(store: S3Store) -> None:
+    put(store, "a/b", b"1")
+    for name in (b"data/\xff", b"data/a/\xff"):
+        folder = os.path.join(os.fsencode(store.root), name)
+        os.mkdir(folder)
+        for inner in (b"x", b"\xfe"):
+            with open(os.path.join(folder, inner), "wb"):
+                pass
+    for delimiter, found in (("", ["a/b"]), ("/", ["a/"])):
+        assert [entry.key for entry in list_keys(store, "data", "", delimiter, "", 9).entries] == found
+
+
 def test_of_those_who_write_on_one_condition_one_does(store: S3Store) -> None:
     def absent(there: Found | None) -> None:
         check_write({"if-none-match": "*"}, "lock", there)

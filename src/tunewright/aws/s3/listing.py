@@ -116,7 +116,7 @@ def _past(folder: str, after: str) -> bool:
 
 
 def _sorted(folder: str) -> list[tuple[str, os.DirEntry[str]]]:
-    """Names in a folder, folders with a slash behind; links that lead elsewhere are left out."""
+    """Names in a folder, folders with a slash behind; links that lead elsewhere, and what is no text, are left out."""
     try:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if not entry.name.startswith(_PASSING)]
@@ -124,15 +124,17 @@ def _sorted(folder: str) -> list[tuple[str, os.DirEntry[str]]]:
         return []
     named = []
     for entry in found:
+        if not _text(entry.name):
+            continue
         if entry.is_dir(follow_symlinks=False):
             named.append((f"{entry.name}/", entry))
-        elif entry.is_file(follow_symlinks=False) and _text(entry.name):
+        elif entry.is_file(follow_symlinks=False):
             named.append((entry.name, entry))
-    return sorted(named, key=lambda each: each[0].encode("utf-8", "surrogateescape"))
+    return sorted(named, key=lambda each: each[0].encode())
 
 
 def _text(name: str) -> bool:
-    """Whether a file's name can be a key: text in UTF-8."""
+    """Whether a name on disk can be a part of a key: text in UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
