@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from tunewright.core.errors import Problem
 from tunewright.core.lattice import Lattice, exact, lattice_of
@@ -50,11 +50,16 @@ def encode_value(value: Value) -> str:
 
 def decode_value(text: str) -> Value:
     """The native value in a hyperparameter string: JSON where it is JSON of a scalar, else the text itself."""
+    value = decode_json(text)
+    return value if isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value)) else text
+
+
+def decode_json(text: str) -> Any:
+    """What JSON makes of a hyperparameter string, lists and tables too; the text itself where it is no strict JSON."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value)) else text
 
 
 def _refuse_constant(name: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 from tunewright.core.coercion import normalised
 from tunewright.core.errors import Invalid, Problem
-from tunewright.core.parameters import plain
+from tunewright.core.parameters import decode_json, plain
 from tunewright.core.space import (
     CategoricalParameter,
     ContinuousParameter,
@@ -42,12 +41,8 @@ def encode_hyperparameter(value: object) -> str:
 
 def decode_hyperparameter(text: str) -> Any:
     """The native value in a hyperparameter string: what JSON makes of it, else the text itself."""
-    value = decode_value(text)
-    if value == text:
-        with contextlib.suppress(ValueError, RecursionError):
-            found = json.loads(text, parse_constant=_no_constant)
-            return found if isinstance(found, list | dict) or found is None else value
-    return value
+    found = decode_json(text)
+    return found if isinstance(found, list | dict) or found is None else decode_value(text)
 
 
 def encode_hyperparameters(values: Mapping[str, object]) -> dict[str, str]:
@@ -155,7 +150,3 @@ def _bound(parameter: ContinuousParameter | IntegerParameter, value: float) -> s
 
 def _refuse(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not strict JSON")

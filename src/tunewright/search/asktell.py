@@ -247,7 +247,7 @@ class Search:
 
     @property
     def converged(self) -> bool:
-        """Whether further trials are unlikely to improve the best by 1 %, as of the last `ask`."""
+        """Whether at some `ask` so far further trials were unlikely to improve the best by 1 %; it stays so."""
         return self._converged
 
     def importance(self) -> dict[str, float]:

@@ -7,13 +7,11 @@ other means it no longer counts. A folder that was put as an object of its own (
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -98,21 +96,3 @@ def empty_folder() -> Facts:
 
 def _etag(content: bytes, more: str = "") -> str:
     return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}{more}"'
-
-
-class Turns:
-    """One change at a time, among the threads of this process and the servers that share the objects.
-
-    Args:
-        path: a file whose `flock` says whose turn it is; it goes with the process.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path, self._lock = path, threading.Lock()
-
-    @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for a turn, and hold it."""
-        with self._lock, open(self._path, "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield

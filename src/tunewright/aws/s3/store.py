@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from tunewright.aws.s3.faults import S3Fault, no_bucket, no_key
-from tunewright.aws.s3.keeping import Facts, Keeping, Turns, empty_folder
+from tunewright.aws.s3.keeping import Facts, Keeping, empty_folder
+from tunewright.aws.s3.turns import Turns
 from tunewright.core.errors import Invalid
 from tunewright.objects.local import LocalObjects
 

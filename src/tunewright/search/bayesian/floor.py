@@ -1,8 +1,9 @@
 """No categorical value is forgotten: each keeps getting a share of the trials.
 
 A model that is wrong about a value gathers no evidence against itself, so the model has no say here. With n
-trials, a value of a parameter with L values is due while it has at most `share` n / L of them. At most one
-trial in three is given away so, and it looks for the best of its own value rather than of all. Of a parameter with
+trials, a value of a parameter with L values is due while it has at most `share` n / L of them. One trial in three,
+and the first ones after the initial design, are given away so, and look for the best of their own value rather than
+of all: several poor values share them, and have less. Of a parameter with
 a condition only the trials count in which it is active.
 """
 
