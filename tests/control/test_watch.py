@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -119,3 +120,48 @@ def test_what_stderr_prints_draws_no_line_of_stdout_again(stream: str, says: str
         streams.data[stream] += b"loss=%d;\r" % epoch
         one.position = one.read(streams, 1.0).position
     assert (says in one.scraper.note()) and bool(says) == bool(one.scraper.note())
+
+
+def test_who_takes_over_remarks_what_the_one_before_would_have_remarked() -> None:
+    streams, training = Streams(), Training(metrics=(MetricDefinition("loss", r"loss=(\d\.\d)"),))
+    task = Task("job", "job-001", 1, 1, training, {}, objective="loss")
+    first = Watch.of(task, trial(), judged=False)
+    streams.data |= {"stdout": b"loss=1.2e-05;\n", "metrics": b'{"values": {"size": 1}}\n'}
+    (reported,) = first.told(trial(), first.read(streams, 1.0), 1.0)
+    assert isinstance(reported, Reported) and "took 1.2 of 1.2e-05" in reported.note
+    known = replace(trial(), cursor=reported.cursor, last=1.2, note=reported.note, epoch=1)
+
+    second = Watch.of(task, known, judged=False)
+    streams.data["stdout"] += b"loss=2.5;\n"
+    second.exit = ExitReport("job-001", 1, 0)
+    told: list[Event] = []
+    while not second.drained:
+        told += second.told(known, second.read(streams, 2.0), 2.0)
+        for event in told:
+            assert not isinstance(event, Reported) or event.cursor.metrics >= known.cursor.metrics
+    assert values(told) == [2.5], "what is committed is told once"
+    assert [event.note for event in told if isinstance(event, Reported)] == [reported.note]
+
+
+@pytest.mark.parametrize("left", [b"", b"loss="], ids=["gone", "cut"])
+def test_a_stream_that_is_shorter_than_it_was_when_it_was_read_ends(left: bytes) -> None:
+    streams = Streams()
+    known = replace(trial(), cursor=Cursor(stdout=8), last=1.0, epoch=1)
+    one = Watch.of(watch().task, known, judged=False)
+    streams.data["stdout"] = left
+    one.exit = ExitReport("job-001", 1, 0)
+    told: list[Event] = []
+    for _ in range(3):
+        told += one.told(known, one.read(streams, 2.0), 2.0)
+        if one.drained:
+            break
+    (end,) = told
+    assert isinstance(end, Exited), "no remark, and no move of the cursor backwards"
+
+
+def test_an_attempt_after_a_pause_that_ends_without_a_value_has_the_one_before() -> None:
+    streams, carried = Streams(), replace(trial(), attempt=2, carried=1, last=0.5, epoch=3)
+    one = Watch.of(replace(watch().task, attempt=2), carried, judged=False)
+    one.exit = ExitReport("job-001", 2, 0)
+    (end,) = one.told(carried, one.read(streams, 2.0), 2.0)
+    assert isinstance(end, Exited)

@@ -150,3 +150,32 @@ def test_what_is_heard_late_of_one_trial_does_not_move_the_end_of_another() -> N
         trial = drive.trials[number]
         assert (trial.ended, trial.ran) == (began + 5, 5.0)
         assert [each.at for each in trial.transitions[-2:]] == [began + 4, began + 5]
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["runs", "ended"])
+def test_a_start_that_was_heard_of_late_counts_from_when_the_program_began(ended: bool) -> None:
+    drive = Drive(spec())
+    drive.propose()
+    began = drive.now + 1
+    drive.later(100).launch(1)  # by a controller that took over: the one before was gone before it could tell
+    if not ended:
+        drive.tell(Progressed(began, 1, 1, Phase.DOWNLOADING))
+        drive.tell(Progressed(began + 2, 1, 1, Phase.TRAINING))
+        assert drive.trials[1].runtime(drive.now) == 99.0
+    drive.report(1, 0.5)
+    drive.tell(Exited(drive.now, 1, 1, 0, started=began))
+    trial = drive.trials[1]
+    assert (trial.started, trial.ran) == (began, 99.0)
+    if not ended:
+        assert [each.at for each in trial.transitions[-3:]] == [began, began + 2, drive.now]
+
+
+def test_no_program_began_before_it_was_to_start() -> None:
+    drive = Drive(spec(retries=1))
+    drive.start()
+    first = drive.now
+    interrupted(drive.later(50), failure=Failure.INTERNAL)
+    again = drive.now
+    drive.later(10).launch(1)
+    drive.tell(Progressed(again - 30, 1, 2, Phase.DOWNLOADING))
+    assert (drive.trials[1].started, drive.trials[1].since) == (first, again)

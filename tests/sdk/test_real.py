@@ -417,6 +417,17 @@ def test_a_job_that_has_ended_goes_on_from_python(home: Path, capsys: pytest.Cap
     assert len(tuner.analytics().training_job_summaries()) == 5
 
 
+def test_only_whole_configurations_are_added(home: Path) -> None:
+    space = {"x": ContinuousParameter(0, 1)}
+    function = FunctionEstimator(lambda x: x)
+    tuner = HyperparameterTuner(function, "x", space, max_jobs=2, strategy="Random", replicates=2)
+    tuner.fit(job_name="pairs")
+    with pytest.raises(WrongState, match=r"add_jobs: 3 is not a multiple of replicates 2, .*; use 2 or 4"):
+        tuner.resume(add_jobs=3)
+    tuner.resume(add_jobs=2)
+    assert [each.runs for each in tuner.configurations()] == [2, 2]
+
+
 def test_strict_and_distant_jobs_are_not_resumed(home: Path, script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuner = HyperparameterTuner(
         estimator(script), "loss", RANGES, objective_type="Minimize", strategy="Random", strict=True

@@ -193,7 +193,9 @@ class Story(ProgressModel):
             lines.append(f"Most important: {shares}")
         lines.append(f"All results: tunewright jobs {name}   Export: tunewright export {name} --output {name}.csv")
         if status in (JobStatus.COMPLETED, JobStatus.STOPPED):
-            lines.append(onward(name, 10 if status == JobStatus.COMPLETED else 0, strict=self.facts.strict))
+            lines.append(
+                onward(name, self.facts.more if status == JobStatus.COMPLETED else 0, strict=self.facts.strict)
+            )
         return lines
 
 

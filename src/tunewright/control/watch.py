@@ -31,10 +31,11 @@ class Scraped:
 
 @dataclass(slots=True)
 class Watch:
-    """Memory that may be lost: a new watch begins again at the committed cursor.
+    """Memory that may be lost: a new watch reads all again, for its remarks, and tells what is beyond `known`.
 
     Args:
         position: how far the streams were read; ahead of the committed cursor while nothing was found.
+        known: how far they were read, and what was found committed, when the watch began.
         exit: the executor's word that the task is over; told to the job when all was read.
         killed: the grace with which it was told to end, or None.
         refused: since when the system does not let it be started, or None.
@@ -42,7 +43,8 @@ class Watch:
 
     task: Task
     scraper: Scraper
-    position: Cursor
+    known: Cursor
+    position: Cursor = field(default_factory=Cursor)
     phases: list[PhaseReport] = field(default_factory=list)
     exit: ExitReport | None = None
     reading: Future[Scraped] | None = None
@@ -53,7 +55,10 @@ class Watch:
     @classmethod
     def of(cls, task: Task, trial: Trial, *, judged: bool) -> Watch:
         """Of a task that begins, or that is taken over; `judged`: values of the objective count as epochs."""
-        return cls(task, Scraper(task.training.metrics, task.objective, judged=judged), trial.cursor)
+        scraper = Scraper(task.training.metrics, task.objective, judged=judged)
+        if trial.last is not None:  # by an attempt before a pause, perhaps, whose streams are not read again
+            scraper.learn([Observation(task.objective, trial.last, 0.0)])
+        return cls(task, scraper, trial.cursor)
 
     def backlog(self, executor: Executor) -> int:
         """Bytes not yet read."""
@@ -69,12 +74,16 @@ class Watch:
         done = True
         for stream in ("stdout", "stderr", "metrics"):
             start: int = getattr(moved, stream)
-            data = executor.read(self.task.name, self.task.attempt, stream, start, CHUNK)
-            last = final and len(data) < CHUNK
+            ahead: int = getattr(self.known, stream) - start
+            size = min(CHUNK, ahead) if ahead > 0 else CHUNK
+            data = executor.read(self.task.name, self.task.attempt, stream, start, size)
+            short = len(data) < size
+            last = (final and short) or 0 < ahead == len(data)
             observations, consumed = _scraped(self.scraper, stream, data, at, final=last)
-            found += observations
-            done = done and len(data) < CHUNK
-            moved = replace(moved, **{stream: start + consumed})
+            found += observations if ahead <= 0 else ()
+            done = done and short
+            # What is gone of a stream was read when it was there.
+            moved = replace(moved, **{stream: start + (ahead if ahead > 0 and short else consumed)})
         if final and done and self.task.training.hosts > 1:
             found += self._last_words(executor, at)
         return Scraped(moved, tuple(found), final and done)
@@ -125,11 +134,17 @@ class Watch:
         note = self.scraper.note()
         over = self.exit is not None and self.drained
         found = scraped.observations if scraped is not None else ()
-        if found or (over and (self.position != trial.cursor or note != trial.note)):
-            events.append(Reported(at, number, attempt, trial.cursor, self.position, found, note))
+        cursor = self._cursor()
+        if found or (over and (cursor != trial.cursor or note != trial.note)):
+            events.append(Reported(at, number, attempt, trial.cursor, cursor, found, note))
         if over and self.exit is not None:
             events.append(self._exited(number, self.exit, at))
         return events
+
+    def _cursor(self) -> Cursor:
+        """How far the streams were read in all; while one is read again, another may be beyond what was known."""
+        here, known = self.position, self.known
+        return Cursor(max(here.stdout, known.stdout), max(here.stderr, known.stderr), max(here.metrics, known.metrics))
 
     def _exited(self, number: int, report: ExitReport, at: float) -> Exited:
         return Exited(

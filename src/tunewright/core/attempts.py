@@ -38,7 +38,19 @@ def launched(draft: Draft, event: Launched) -> None:
 def progressed(draft: Draft, event: Progressed) -> None:
     trial = draft.current(event.number, event.attempt)
     if trial is not None and trial.status is not TrialStatus.STOPPING and event.phase not in _entered(trial):
+        trial = _begun(trial, event.at)
         draft.put(trial.entered(event.phase, _moment(trial, event, draft.at)))
+
+
+def _begun(trial: Trial, at: float) -> Trial:
+    """The trial as begun by `at`: its start is heard of late where a controller ended between a start and its commit.
+
+    It is not begun before it was to start.
+    """
+    if trial.since is None or at >= trial.since:
+        return trial
+    since = min(trial.since, max(at, *(each.at for each in trial.transitions[-1:]), 0.0))
+    return replace(trial, started=since if trial.started == trial.since else trial.started, since=since)
 
 
 def _entered(trial: Trial) -> list[Phase]:
@@ -122,6 +134,7 @@ def exited(draft: Draft, event: Exited) -> None:
         trial = replace(trial, cause=trial.cause or cause_of(draft.job.ending))
         finish(draft, _ended(trial, replace(event, killed=True, failure=None), _moment(trial, event, draft.at)))
     else:
+        trial = trial if event.started is None else _begun(trial, event.started)
         finish(draft, _ended(trial, event, _moment(trial, event, draft.at)))
 
 

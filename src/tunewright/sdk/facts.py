@@ -165,6 +165,11 @@ class Facts:
         replicates = replicates_in(join_extension(definitions[0].get("StaticHyperParameters", {}))[1])
         return cls(name, objectives, patterns, kind == "Maximize", total, judged, replicates)
 
+    @property
+    def more(self) -> int:
+        """Training jobs to add where one likes to go on: ten, or as many more as make whole configurations."""
+        return -(-10 // self.replicates) * self.replicates
+
     def better(self, one: float, other: float) -> bool:
         return one > other if self.maximize else one < other
 

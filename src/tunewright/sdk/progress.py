@@ -243,6 +243,11 @@ class ProgressModel:
         lines = [f"Look further: tunewright jobs {name} | tunewright export {name} | tuner.analytics().dataframe()"]
         if status in ("Stopped", "Completed"):
             lines.append(
-                onward(name, 10 if status == "Completed" else 0, strict=self.facts.strict, python=self.facts.python)
+                onward(
+                    name,
+                    self.facts.more if status == "Completed" else 0,
+                    strict=self.facts.strict,
+                    python=self.facts.python,
+                )
             )
         return lines

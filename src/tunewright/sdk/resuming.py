@@ -6,6 +6,7 @@ import os
 
 from tunewright.core.errors import WrongState
 from tunewright.core.job import Job, JobStatus
+from tunewright.core.replicates import budget_problem
 from tunewright.core.space import decode_value
 from tunewright.objects.uri import FileName, parse
 from tunewright.sdk.arguments import whole_problems
@@ -51,6 +52,8 @@ def cannot_resume(job: Job, add_jobs: int) -> str:
         )
     if add_jobs and not job.status.terminal:
         return f"The tuning job {job.name!r} is {job.status}; training jobs can be added when it has ended."
+    if problem := budget_problem(add_jobs, job.spec.replicates):
+        return f"add_jobs: {problem}"
     return _without_source(job)
 
 

@@ -57,12 +57,13 @@ class Tuned:
         """Go on with the latest tuning job: one that was stopped, one that completed, or one that nobody runs.
 
         Args:
-            add_jobs: training jobs to add to those that it may have; for a job that has ended.
+            add_jobs: training jobs to add to those that it may have, a multiple of `replicates`; for a job that has
+                ended.
             wait: return when the job has ended; else at once, and the job goes on without this process.
 
         Raises:
             InvalidArguments: `add_jobs` is no whole number >= 0.
-            WrongState: the job failed, is strict and has ended, or is a server's.
+            WrongState: the job failed, is strict and has ended, or is a server's; or `add_jobs` does not go with it.
             TuningJobFailed: the job ended Failed.
             KeyboardInterrupt: the user interrupted; the job was asked to stop, if this process had taken it on.
         """
