@@ -197,6 +197,7 @@ def test_a_range_with_one_value_is_for_extended_mode(parameter: Parameter) -> No
         (ContinuousParameter(0.0, 1.0, "ReverseLogarithmic"), "ReverseLogarithmic needs"),
         (ContinuousParameter(-0.1, 0.5, "ReverseLogarithmic"), "ReverseLogarithmic needs"),
         (IntegerParameter(1.5, 3.0), "whole bounds"),
+        (IntegerParameter(2**60, 2**60 + 10), "are not told from their neighbours, being beyond 2**50; tune the dis"),
         (IntegerParameter(0, 3, "ReverseLogarithmic"), "continuous ranges only"),
         (CategoricalParameter([]), "at least one value"),
         (CategoricalParameter(["a", "b", "a"]), "more than once"),

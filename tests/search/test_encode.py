@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -179,3 +181,24 @@ def test_fine_steps_are_seldom_looked_up_one_by_one(monkeypatch: pytest.MonkeyPa
     rows = cube.draw(np.random.default_rng(0).random((1000, 2)))
     assert np.array_equal(cube.snap(rows), rows)
     assert len(asked) < 20
+
+
+@pytest.mark.parametrize("lowest", [1, 10**9, 10**12, 2**50 - 11])
+def test_a_narrow_logarithmic_range_has_all_its_values(lowest: int) -> None:
+    parameter = IntegerParameter(lowest, lowest + 10, "Logarithmic")
+    axis = NumericAxis.of(parameter)
+    assert [axis.value(axis.at(place)) for place in range(11)] == list(range(lowest, lowest + 11))
+    assert len(set(axis.draw(np.random.default_rng(1).random(500)))) == 11
+
+
+def test_a_space_with_rules_is_counted_by_many_threads_at_once() -> None:
+    parameters = {"k": CategoricalParameter(["a", "b"]), "n": IntegerParameter(1, 4000)}
+    cube = Cube(Space(parameters, forbidden=("n > 3000 and k == a",)))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda index: cube.row_at(index).tolist(), [*range(0, 6000, 50)] * 4))
+    finally:
+        sys.setswitchinterval(before)
+    assert found[:120] * 4 == found

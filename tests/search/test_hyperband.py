@@ -95,3 +95,11 @@ def test_a_training_without_a_finite_value_is_behind_all_others() -> None:
     number = one.ask().number
     assert not one.report(number, 1, math.nan)
     assert Engine().judge(one.history, number, 1).why.startswith("stopped at epoch 1: no finite value up to rung 1")
+
+
+def test_a_training_without_a_finite_value_is_behind_others_that_still_run_too() -> None:
+    options = {"hyperband_proposals": json.dumps("random")}
+    one = Search(SPACE, strategy="Hyperband", seed=1, min_resource=1, max_resource=9, options=options)
+    numbers = [one.ask().number for _ in range(3)]
+    assert one.report(numbers[0], 1, 0.5) and one.report(numbers[1], 1, 0.4)
+    assert not one.report(numbers[2], 1, math.nan)

@@ -283,3 +283,30 @@ def test_random_does_not_try_again_what_an_identical_parent_has_tried(space: dic
         assert set(tried(new, 4)) == set(known), "the parent's when no other is left"
     other_data = Search(space, strategy="Random", seed=42, parents=[old])
     assert tried(other_data, 4) == known, "with other data they are worth trying"
+
+
+@pytest.mark.parametrize("width", [1e7, 1e150, 1e300])
+@pytest.mark.parametrize("pooled", [True, False], ids=["told", "parent"])
+def test_results_however_far_outside_the_ranges_leave_the_search_at_work(width: float, pooled: bool) -> None:
+    space = {"x": ContinuousParameter(0.0, 1.0), "lr": ContinuousParameter(1e-4, 1e-1, "Logarithmic")}
+    far = [({"x": width * (1 + k % 5), "lr": 10.0 ** (-4 + 3 * k / 20)}, float(k % 7)) for k in range(20)]
+    search = Search(space, seed=1, parents=[] if pooled else [far])
+    for point, value in far if pooled else ():
+        search.add(point, value)
+    for _ in range(20):
+        one = search.ask()
+        search.tell(one, (float(one.values["x"]) - 0.3) ** 2)
+    assert search.best is not None and search.best.value < 0.01
+    assert sum(search.importance().values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("strategy", ["Random", "Hyperband"])
+def test_results_outside_the_ranges_do_not_end_a_search_without_a_model(strategy: str) -> None:
+    options = {"max_resource": 9} if strategy == "Hyperband" else {}
+    search = Search({"x": ContinuousParameter(0.0, 1.0)}, strategy, seed=1, **options)
+    for k in range(200):
+        search.add({"x": 5.0}, -1.0)
+        if k < 12:
+            search.tell(search.ask(), 1.0 / (k + 1))
+    search.ask()
+    assert not search.converged

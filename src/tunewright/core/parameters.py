@@ -12,6 +12,9 @@ from typing import Any, ClassVar, TypeAlias
 from tunewright.core.errors import Problem
 from tunewright.core.lattice import Lattice, exact, lattice_of
 
+_EXACT = 2**50
+"""Whole numbers up to this are floats, and what is reckoned with them is right to a quarter."""
+
 Value: TypeAlias = str | int | float | bool
 Point: TypeAlias = Mapping[str, Value]
 
@@ -209,10 +212,21 @@ class IntegerParameter(_Numeric):
         for bound in (self.min_value, self.max_value):
             if _is_finite(bound) and bound != int(bound):
                 yield Problem(name, f"an integer range needs whole bounds, got {bound}; use a continuous range.")
+        if _is_finite(self.min_value) and _is_finite(self.max_value) and self._blurred():
+            yield Problem(
+                name,
+                f"whole numbers around {shown(self.max_value)} are not told from their neighbours, being beyond 2**50;"
+                " tune the distance from one of them, and add it in the training program.",
+            )
         if self.scaling_type == Scaling.REVERSE_LOGARITHMIC:
             yield Problem(name, "ReverseLogarithmic is for continuous ranges only; use Linear or Logarithmic.")
         if _is_step(self.step) and self.step != int(self.step or 1):
             yield Problem(name, f"an integer range needs a whole step, got {self.step!r}; use a continuous range.")
+
+    def _blurred(self) -> bool:
+        """Whether it is a narrow range of numbers that are no floats; in a wide one neighbours are all the same."""
+        far = max(abs(self.min_value), abs(self.max_value)) > _EXACT
+        return far and 0 < exact(self.max_value) - exact(self.min_value) < _EXACT
 
     def cast(self, text: str) -> int:
         try:

@@ -114,7 +114,8 @@ class Engine:
         if chosen_name(history.spec) == Name.BAYESIAN or answer.converged:
             return answer
         table = self._tables.of(history)
-        return replace(answer, converged=stagnant(table.values, table.cube.d, model=False))
+        own = table.values[table.cube.inside(table.rows)]
+        return replace(answer, converged=stagnant(own, table.cube.d, model=False))
 
     def judge(self, history: History, number: int, upto: int) -> Verdict:
         """Whether trial `number` goes on, having seen its curve up to epoch `upto`."""

@@ -28,6 +28,14 @@ MAX_LATTICE = 4096
 """Lattices with more values than this are continuous to the model, and rounded when decoded."""
 
 
+FAR = 100.0
+"""Numbers further than so many widths from their range are taken to lie there: nothing inside depends on them, and
+distances keep their digits."""
+
+_FLAT = 1e-6
+"""A logarithm over a range that is narrower than this, scaled, is a straight line, and its digits would be lost."""
+
+
 def _identity(value: float) -> float:
     return value
 
@@ -77,6 +85,8 @@ class NumericAxis:
     def of(cls, parameter: ContinuousParameter | IntegerParameter) -> NumericAxis:
         scaling, lattice = parameter.scaling(), parameter.lattice()
         last = parameter.max_value if lattice is None else lattice.last
+        if _FORWARD[scaling](last) - _FORWARD[scaling](parameter.min_value) < _FLAT:
+            scaling = Scaling.LINEAR
         low, high = _FORWARD[scaling](parameter.min_value), _FORWARD[scaling](last)
         steps = None if lattice is None else Steps(lattice)
         axis = cls(parameter, scaling, low, high, lattice, steps, None, None)
@@ -88,14 +98,15 @@ class NumericAxis:
         return replace(axis, grid=grid, edges=_edges(lattice, scaling))
 
     def unit(self, value: Value) -> float:
-        """The unit coordinate, unclipped outside the range; NaN where the scaling is not defined."""
+        """The unit coordinate, outside the range as far as `FAR`; NaN where the scaling is not defined."""
         if isinstance(value, str | bool):
             return math.nan
         scaled = _FORWARD[self.scaling](float(value))
         if self.low == self.high:
-            return 0.5 + (scaled - self.low) / max(1.0, abs(self.low))
-        # Halves keep a range such as [-1e308, 1e308] from overflowing.
-        return (0.5 * scaled - 0.5 * self.low) / (0.5 * self.high - 0.5 * self.low)
+            unit = 0.5 + (scaled - self.low) / max(1.0, abs(self.low))
+        else:  # halves keep a range such as [-1e308, 1e308] from overflowing
+            unit = (0.5 * scaled - 0.5 * self.low) / (0.5 * self.high - 0.5 * self.low)
+        return min(max(unit, -FAR), 1.0 + FAR)
 
     def units(self, numbers: Floats) -> Floats:
         """`unit` of each of many numbers, where the range is more than one value."""

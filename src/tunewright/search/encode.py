@@ -9,6 +9,7 @@ two different values are at squared distance 1; one that is not active is none o
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from tunewright.search.activity import Activity
 from tunewright.search.arrays import Bools, Floats, Ints
 from tunewright.search.axes import Axis, CategoricalAxis, axis_of
 
+_EDGE = 1e-9
 _SWEEPS = 4
 _PATIENCE = 10 * MOST_WORK
 """A search goes on for longer than the check of a request, for which somebody waits."""
@@ -73,7 +75,7 @@ class Cube:
         middle = np.where(self.is_categorical, 0.0, 0.5)[None]
         self.rest: Floats = self._each(middle, lambda axis, column: axis.snap(column))[0]
         self.size = space.size()
-        self._walking, self._walked = self.walk(), list[Floats]()
+        self._walking, self._walked, self._turn = self.walk(), list[Floats](), threading.Lock()
 
     @property
     def d(self) -> int:
@@ -85,7 +87,7 @@ class Cube:
         return self.activity.rules.none
 
     def encode(self, point: Point) -> Floats:
-        """The row of a point, shape (d,); unclipped outside the ranges, NaN where there is no coordinate."""
+        """The row of a point, shape (d,); outside the ranges as far as `axes.FAR`, NaN where there is no coordinate."""
         row = np.array(
             [a.unit(point[n]) if n in point else math.nan for n, a in zip(self.names, self.axes, strict=True)]
         )
@@ -117,6 +119,11 @@ class Cube:
     def allowed(self, rows: Floats) -> Bools:
         """Which rows no rule forbids, shape (m,)."""
         return self.activity.allowed(rows)
+
+    def inside(self, rows: Floats) -> Bools:
+        """Which rows (n, d) lie within the ranges of all numeric parameters, but for rounding."""
+        numbers = rows[:, self.numeric]
+        return np.asarray(((numbers >= -_EDGE) & (numbers <= 1.0 + _EDGE)).all(axis=1))
 
     def lawful(self, row: Floats) -> bool:
         """Whether no rule forbids a row."""
@@ -171,8 +178,9 @@ class Cube:
     def row_at(self, index: int) -> Floats:
         """The row with this index in the counting order of a finite space."""
         if not self.plain:
-            while len(self._walked) <= index:
-                self._walked.append(next(self._walking))
+            with self._turn:  # a cube is everybody's who has its space
+                while len(self._walked) <= index:
+                    self._walked.append(next(self._walking))
             return self._walked[index]
         row = np.empty(self.d)
         for j in range(self.d - 1, -1, -1):

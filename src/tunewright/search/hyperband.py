@@ -89,13 +89,14 @@ class SuccessiveHalving:
         passed = rungs(settings, upto)
         if not passed:
             return Verdict(False)
+        finished, running = self._others(history, number, passed[-1])
         value = Curve.of(record).value_at(passed[-1])
         if value is None:
-            return without_value(upto, passed[-1], len(self._book.of(history, record.definition).values(passed[-1])))
-        return self._compare(history, number, upto, passed[-1], value)
+            return without_value(upto, passed[-1], len(finished) + len(running))
+        return _compared(value, finished, running, f"epoch {upto}", passed[-1], maximise=history.spec.sign < 0)
 
-    def _compare(self, history: History, number: int, upto: int, rung: int, value: float) -> Verdict:
-        """The trial's value at a rung against all that passed it, its own included."""
+    def _others(self, history: History, number: int, rung: int) -> tuple[list[float], list[float]]:
+        """The values at a rung of the others that passed it: of those that have ended, ascending, and that run."""
         definition = history.records[number].definition
         finished = self._book.of(history, definition).values(rung)
         running = []
@@ -104,20 +105,25 @@ class SuccessiveHalving:
                 at_rung = Curve.of(other).value_at(rung)
                 if at_rung is not None:
                     running.append(at_rung)
-        maximise = history.spec.sign < 0
-        count = len(finished) + len(running) + 1
-        if count < ETA:
-            return Verdict(False)
-        better = _better(finished, value, maximise) + sum(v > value if maximise else v < value for v in running)
-        places = max(1, count // ETA)
-        pool = sorted([*finished, *running, value], reverse=maximise)
-        stop = better >= places
-        verb = "stopped" if stop else "goes on"
-        why = (
-            f"{verb} at epoch {upto}: {value:.6g} at rung {rung} is number {better + 1} of {count} jobs, "
-            f"the best {places} go on (up to {pool[places - 1]:.6g})"
-        )
-        return Verdict(stop, why, value, pool[places - 1])
+        return finished, running
+
+
+def _compared(
+    value: float, finished: list[float], running: list[float], when: str, rung: int, *, maximise: bool
+) -> Verdict:
+    """The verdict on a trial by its value at a rung and those of all others that passed it."""
+    count = len(finished) + len(running) + 1
+    if count < ETA:
+        return Verdict(False)
+    better = _better(finished, value, maximise) + sum(v > value if maximise else v < value for v in running)
+    places = max(1, count // ETA)
+    pool = sorted([*finished, *running, value], reverse=maximise)
+    stop = better >= places
+    why = (
+        f"{'stopped' if stop else 'goes on'} at {when}: {value:.6g} at rung {rung} is number {better + 1} of"
+        f" {count} jobs, the best {places} go on (up to {pool[places - 1]:.6g})"
+    )
+    return Verdict(stop, why, value, pool[places - 1])
 
 
 def _better(ascending: list[float], value: float, maximise: bool) -> int:

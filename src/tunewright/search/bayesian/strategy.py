@@ -36,7 +36,6 @@ from tunewright.search.threads import one_blas_thread
 from tunewright.search.transfer import Warm, WarmStarts, best_rows, promising_row
 
 _SALT = 3_000_017
-_EDGE = 1e-9
 DESIGN_MOST = 100
 """With more trials than these a search is past its beginning."""
 
@@ -150,7 +149,7 @@ class Batch:
     def _own(self, seen: Seen) -> Floats:
         """The job's own results within its ranges."""
         first = len(self._warm.pooled.values)
-        return seen.values[first:][inside_of(self._table.cube, seen.rows[first:])]
+        return seen.values[first:][self._table.cube.inside(seen.rows[first:])]
 
     def _by_model(self, seen: Seen, taken: Taken, rng: np.random.Generator, initial: int) -> Floats | None:
         cube = self._table.cube
@@ -160,7 +159,7 @@ class Batch:
         if found is None:
             return None
         if forced is None:
-            inside = inside_of(cube, seen.rows)
+            inside = cube.inside(seen.rows)
             if stagnant(self._own(seen), cube.d, model=True) and (seen.good & inside).any():
                 self.converged |= hopeless(found.log_gain, unit_of(seen.values), seen.values[inside])
         if found.noisy and found.log_gain < math.log(LUCK):
@@ -257,18 +256,12 @@ class Batch:
         if not among.any():
             return ~among
         # What is better outside the ranges cannot be reached, and would make every trial look hopeless.
-        inside = among & inside_of(self._table.cube, seen.rows[evidence.kept])
+        inside = among & self._table.cube.inside(seen.rows[evidence.kept])
         among = inside if inside.any() else among
         if forced is not None:
             of_level = among & (seen.rows[evidence.kept, forced[0]] == forced[1])
             return of_level if of_level.any() else among
         return among
-
-
-def inside_of(cube: Cube, rows: Floats) -> Bools:
-    """Which rows (n, d) lie within the ranges of all numeric parameters."""
-    numeric = rows[:, ~cube.is_categorical]
-    return np.asarray(((numeric >= -_EDGE) & (numeric <= 1.0 + _EDGE)).all(axis=1))
 
 
 def free_row(cube: Cube, seed: int, number: int, row: Floats, taken: Taken) -> Floats | None:
