@@ -72,7 +72,7 @@ def test_logs_of_a_training_job_that_is_not_there(logged: StillEngine, cli: Run)
 
 
 def test_logs_before_anything_started(digits: StillEngine, cli: Run) -> None:
-    assert "has started none yet" in cli("logs", "digits").stderr
+    assert "It has started no training job yet" in cli("logs", "digits").stderr
 
 
 def test_logs_are_followed_until_the_training_job_ends(logged: StillEngine, cli: Run) -> None:

@@ -177,6 +177,27 @@ def test_a_start_waits_for_room_on_a_full_disk(tmp_path: Path) -> None:
     assert refused[-1] - refused[0] > 100.0 and site.store.load(uid).job.counters.completed == 1
 
 
+def test_a_program_that_cannot_be_watched_for_a_moment_is_followed_after_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site(tmp_path, Disk(at_length))
+    uid = site.create(spec("job", jobs=1))
+    site.until(uid, ended=False)
+    site.loop.close()
+    watch, left = site.executor.watch, [errno.EACCES] * 3
+
+    def refuse(task: Task, handle: str | None) -> None:
+        if left:
+            raise OSError(left.pop(), "refused")
+        watch(task, handle)
+
+    site.executor.watch = refuse  # type: ignore[method-assign]
+    site.loop = Loop(site.recorder, site.executor, DrawByNumber(), ME, LoopOptions(arn=str))
+    site.until(uid)
+    assert not left and site.store.load(uid).job.counters.completed == 1
+    assert ["cannot be watched yet" in record.message for record in caplog.records] == [True]
+
+
 # ---- leases ----
 
 

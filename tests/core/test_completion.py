@@ -267,6 +267,7 @@ def test_the_job_that_reached_the_target_may_save_its_model() -> None:
     assert drive.todo() == []
     drive.later(0.001).tick()
     assert drive.todo() == [Kill(1, 1)]
+    assert deadline(drive.job) is None, "what is being stopped waits for its end alone"
 
 
 def test_a_user_stop_spares_nobody() -> None:

@@ -14,6 +14,7 @@ from tunewright.core.ports import Task
 from tunewright.core.spec import Function, Training
 from tunewright.core.trial import Failure
 from tunewright.executors import processes
+from tunewright.executors.workdir import Workdir
 
 from .functions_bench import FunctionBench, eventually, gone, opened, sleeper
 
@@ -122,3 +123,16 @@ def test_what_a_crash_left_of_spare_directories_is_swept(bench: FunctionBench) -
     assert bench.run("sweep-2", lambda: 1.0).failure is None
     eventually(lambda: not left.exists())
     assert len(list((bench.home / "spare").iterdir())) >= 1
+
+
+def test_an_end_on_record_that_cannot_be_read_is_a_failure_and_keeps_nobody_waiting(bench: FunctionBench) -> None:
+    function = Function("short:train", path=(str(bench.module("short", "def train():\n    return 1.0\n")),))
+    bench.run("cut-1", function)
+    task = bench.task("cut-1", function)
+    bench.executor.close()
+    record = Path(Workdir.of(str(bench.home), "cut-1", 1).exit)
+    record.write_text(record.read_text()[:-5])
+    bench.start()
+    bench.executor.watch(task, None)
+    report = bench.seen.exit("cut-1")
+    assert report.failure is Failure.INTERNAL and "how the training job ended cannot be read" in report.reason

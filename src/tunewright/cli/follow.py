@@ -18,6 +18,7 @@ from tunewright.cli.out import hush, warn
 from tunewright.cli.story import Story, Watched, moved_line, opening
 from tunewright.cli.views import described, dumped, iso, training_job
 from tunewright.control.clock import SteadyClock
+from tunewright.core.errors import NotFound
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.reads import TrialView
 from tunewright.core.trial import Trial, trial_name
@@ -196,10 +197,7 @@ def ways_back(name: str) -> str:
 def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts, *, owns: bool, heir: bool) -> int:
     view = engine.reads.job(name)
     if owns:
-        interrupts.parting = (
-            f"training jobs of {name} that run go on, and no new ones begin. "
-            f"Go on: tunewright resume {name}   Stop it: tunewright stop {name}"
-        )
+        interrupts.parting = parting(view.job)
     looking = _Looking(engine, view.job, teller, owns)
     attended = not owns
     if not engine.in_charge(view) and not owns:
@@ -219,6 +217,14 @@ def _followed(engine: Engine, name: str, teller: Teller, interrupts: Interrupts,
             teller.leave(looking.look(""), forced)
             return INTERRUPTED
         engine.wait(name, POLL_SECONDS)
+
+
+def parting(job: Job) -> str:
+    """What becomes of a job whose command is told to end: programs outlive it, functions end with their workers."""
+    called = any(definition.training.function is not None for definition in job.spec.definitions)
+    fate = "are ended, and called again when it goes on" if called else "go on, and no new ones begin"
+    name = job.name
+    return f"training jobs of {name} that run {fate}. Go on: tunewright resume {name}   Stop it: tunewright stop {name}"
 
 
 def _left_alone(engine: Engine, name: str, teller: Teller, *, heir: bool) -> None:
@@ -252,9 +258,16 @@ class _Looking:
         self.unattended = 0 if self._engine.in_charge(view) else self.unattended + 1
         moved = self._watched.moved(job)
         numbers = self._watched.ended(job)
-        ended = [self._engine.reads.trial(trial_name(job.name, job.uid, number)) for number in numbers]
-        self._teller.look(job, moved, ended, note)
+        ended = [self._trial(trial_name(job.name, job.uid, number)) for number in numbers]
+        self._teller.look(job, moved, [each for each in ended if each is not None], note)
         return job
+
+    def _trial(self, name: str) -> TrialView | None:
+        """A training job that has ended; None when it was deleted."""
+        try:
+            return self._engine.reads.trial(name)
+        except NotFound:
+            return None
 
 
 class _Stopping:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from tunewright.cli.engine import Engine
-from tunewright.core.errors import NotFound
+from tunewright.cli.out import warn
+from tunewright.core.errors import NotFound, WrongState
 from tunewright.core.job import Job
 from tunewright.core.suggest import did_you_mean
 from tunewright.core.trial import trial_name
@@ -28,12 +30,13 @@ def chosen(engine: Engine, job: Job, wanted: str | None) -> str:
     """The training job that is meant: by name, by number, or the newest.
 
     Raises:
-        NotFound: there is none, or it belongs to another tuning job.
+        NotFound: there is none of that name, or it belongs to another tuning job.
+        WrongState: there is none at all.
     """
-    if job.launched == 0:
-        raise NotFound("training job", wanted or "", f"{job.name} has started none yet.")
     if wanted is None:
-        return trial_name(job.name, job.uid, job.next_number - 1)
+        return _newest(engine, job)
+    if job.launched == 0:
+        raise NotFound("training job", wanted, f"{job.name} has started none yet.")
     if wanted.isdecimal() and 1 <= int(wanted) < job.next_number:
         return trial_name(job.name, job.uid, int(wanted))
     try:
@@ -45,6 +48,15 @@ def chosen(engine: Engine, job: Job, wanted: str | None) -> str:
     if view.job_uid != job.uid:
         raise NotFound("training job", wanted, f"It belongs to {view.job_name}.")
     return view.trial.name
+
+
+def _newest(engine: Engine, job: Job) -> str:
+    """The newest training job that was not deleted."""
+    for number in range(job.next_number - 1, 0, -1):
+        with contextlib.suppress(NotFound):
+            return engine.reads.trial(trial_name(job.name, job.uid, number)).trial.name
+    why = "All of its training jobs were deleted." if job.launched else "It has started no training job yet."
+    raise WrongState(f"There is no log of {job.name}. {why}")
 
 
 def hosts_of(engine: Engine, training_job: str, wanted: str | None) -> list[str]:
@@ -90,7 +102,10 @@ def tail(
     lines: int,
     going_on: Callable[[], bool],
 ) -> None:
-    """Print files (or their last lines), and what is added while `going_on` and the training job runs."""
+    """Print files (or their last lines), and what is added while `going_on` and the training job runs.
+
+    Where there is no file at all, standard error says so.
+    """
     places = [_last_lines(path, lines) if lines else 0 for path, _ in files]
     decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in files]
     while True:
@@ -98,8 +113,11 @@ def tail(
         for index, (path, out) in enumerate(files):
             places[index] = _copy(path, out, places[index], decoders[index])
         if not view.trial.status.live or not going_on():
-            return
+            break
         engine.wait(view.job_name, POLL_SECONDS)
+    if not any(path.exists() for path, _ in files):
+        why = "It has not started yet." if view.trial.status.live else "Its directory was removed."
+        warn(f"There is no log of {training_job} at {files[0][0]}. {why}")
 
 
 def _copy(path: Path, out: Out, place: int, decoder: codecs.IncrementalDecoder) -> int:

@@ -173,7 +173,9 @@ class Loop:
     def _observe(self, held: Held, now: float) -> None:
         """Read what trials printed, and turn it and their ends into events."""
         looking = now >= held.look_at
-        held.look_at = now + LOOK_SECONDS if looking else held.look_at
+        if looking:
+            held.look_at = now + LOOK_SECONDS
+            self._programs.adopt(held)
         for number, watch in list(held.watches.items()):
             trial = held.job.live.get(number)
             if trial is None or trial.attempt != watch.task.attempt:

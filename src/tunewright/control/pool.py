@@ -36,8 +36,9 @@ class DaemonPool:
         def run() -> None:
             try:
                 future.set_result(call(*args, **kwargs))
-            # Broad, as in every future: it is raised again where the result is asked for, and the thread goes on.
-            except Exception as error:
+            # Broad, as in every future, SystemExit too: it is raised again where the result is asked for, and
+            # the thread goes on.
+            except BaseException as error:
                 future.set_exception(error)
             self._done()
 

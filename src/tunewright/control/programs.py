@@ -31,6 +31,7 @@ class Programs:
         self._by_name: dict[tuple[str, int], tuple[str, int]] = {}
         self._crowded: set[tuple[object, ...]] = set()
         self._hurried: set[str] = set()
+        self._unwatched: set[tuple[str, int]] = set()
 
     def look_for_room(self) -> None:
         """Try launches again: there may be slots by now."""
@@ -41,14 +42,19 @@ class Programs:
         self._hurried.add(uid)
 
     def adopt(self, held: Held) -> None:
-        """Watch the trials that an earlier controller launched."""
+        """Watch the trials that an earlier controller launched, and those that could not be watched before."""
         for trial in held.job.live.values():
             if trial.handle is None or trial.number in held.watches:
                 continue
             try:
                 self._executor.watch(self._watch(held, trial).task, trial.handle)
-            except OSError:  # of one; all others are watched
-                _LOG.exception("%s: the program of %s cannot be watched", held.job.name, trial.name)
+            except OSError:  # of one; all others are watched, and this one is tried again
+                watch = held.watches.pop(trial.number)
+                key = watch.task.name, watch.task.attempt
+                self._by_name.pop(key, None)
+                if key not in self._unwatched:
+                    self._unwatched.add(key)
+                    _LOG.exception("%s: the program of %s cannot be watched yet", held.job.name, trial.name)
 
     def collect(self, jobs: Mapping[str, Held]) -> None:
         """Hand the executor's reports to the watches they belong to."""

@@ -120,7 +120,8 @@ def deadline(job: Job) -> float | None:
     times = []
     if job.spec.limits.max_runtime is not None and job.ending is None:
         times.append(job.since + job.spec.limits.max_runtime + job.granted - job.ran)
-    if job.ending is not None and job.ending.spared in job.live:
+    spared = None if job.ending is None or job.ending.spared is None else job.live.get(job.ending.spared)
+    if job.ending is not None and spared is not None and spared.status is not TrialStatus.STOPPING:
         times.append(job.ending.at + SPARE_SECONDS)
     for trial in (*job.live.values(), *job.paused.values()):
         training = job.spec.definitions[trial.definition].training

@@ -59,7 +59,7 @@ class Listener:
                     return
                 wishes, self._wishes = self._wishes, []
             for wish in wishes:
-                wish()
+                _granted(wish)
             for key, _ in self._selector.select(TICK if self._looks else None):
                 if key.fd == self._reading:
                     os.read(self._reading, 4096)
@@ -82,6 +82,13 @@ class Listener:
                 os.close(key.fd)
         self._selector.close()
         os.close(self._writing)
+
+
+def _granted(wish: Callable[[], object]) -> None:
+    try:
+        wish()
+    except Exception:  # of one, such as a descriptor that cannot be watched; the others go on
+        traceback.print_exc()
 
 
 def _safely(callback: Callable[[], bool]) -> bool:

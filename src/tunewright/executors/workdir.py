@@ -20,13 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.core.errors import Invalid
-from tunewright.core.ports import FIRST_HOST, ExitReport
+from tunewright.core.ports import FIRST_HOST, ExitReport, Task
 from tunewright.core.reads import LogTail
-from tunewright.core.trial import Cursor
+from tunewright.core.trial import Cursor, Failure
+from tunewright.executors.clock import now
 from tunewright.executors.codec import exit_from_json, exit_to_json
 
 STREAMS = ("stdout", "stderr", "metrics")
 TAIL_BYTES = 1 << 18
+UNREADABLE = (IsADirectoryError, NotADirectoryError, PermissionError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a record raises that is there and is none."""
 APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _FILES = {"stdout": "stdout.log", "stderr": "stderr.log", "metrics": "metrics.jsonl", "hosts": "hosts/ended"}
@@ -196,7 +199,7 @@ def write_whole(path: str, text: str) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        _write_all(handle, text.encode())
+        write_all(handle, text.encode())
     finally:
         os.close(handle)
     os.replace(temporary, path)
@@ -206,12 +209,13 @@ def write_plain(path: str, text: str) -> None:
     """Write a small file that nobody reads before its writer is done."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        _write_all(handle, text.encode())
+        write_all(handle, text.encode())
     finally:
         os.close(handle)
 
 
-def _write_all(handle: int, data: bytes) -> None:
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of it: on a disk that is nearly full the system may take a part and refuse the rest the next time."""
     while data:
         data = data[os.write(handle, data) :]
 
@@ -229,3 +233,12 @@ def read_exit(workdir: Workdir) -> ExitReport | None:
             return exit_from_json(json.load(file))
     except FileNotFoundError:
         return None
+
+
+def read_settled(workdir: Workdir, task: Task) -> ExitReport | None:
+    """`read_exit` of an attempt that nobody works on any more: what cannot be read now never can, and is a failure."""
+    try:
+        return read_exit(workdir)
+    except UNREADABLE as error:
+        reason = f"how the training job ended cannot be read: {error}"
+        return ExitReport(task.name, task.attempt, None, Failure.INTERNAL, reason, ended=now())

@@ -12,7 +12,7 @@ from tunewright.core.trial import Failure
 from tunewright.executors.contract import packing
 from tunewright.executors.contract.files import script
 from tunewright.executors.reasons import Refused
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import Workdir, write_all
 
 MAX_FILES = 20_000
 MAX_BYTES = 1024**3
@@ -113,7 +113,7 @@ class _Copy:
         writing = os.open(goal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, info.st_mode & 0o777 | 0o600)
         try:
             while data := os.read(reading, 1 << 20):
-                os.write(writing, data)
+                write_all(writing, data)
         finally:
             os.close(reading)
             os.close(writing)

@@ -21,7 +21,7 @@ from tunewright.core.errors import Invalid
 from tunewright.core.ports import Task
 from tunewright.core.spec import Channel
 from tunewright.executors.clock import pause
-from tunewright.executors.workdir import Workdir
+from tunewright.executors.workdir import Workdir, write_all
 
 MODE = "Pipe"
 GZIP, RECORD_IO = "Gzip", "RecordIO"
@@ -134,7 +134,7 @@ def _feed(channel: Channel, folder: str, pipe: str, parent: int) -> NoReturn:
             with contextlib.suppress(BrokenPipeError):  # the program had enough of this epoch
                 for path in order(channel, folder, files, epoch):
                     for data in content(channel, path):
-                        _write(data, writing)
+                        write_all(writing, data)
             os.close(writing)
             epoch += 1
     finally:
@@ -151,11 +151,6 @@ def _wait_for_reader(pipe: str, parent: int) -> int:
         os.set_blocking(handle, True)
         return handle
     raise SystemExit
-
-
-def _write(data: bytes, writing: int) -> None:
-    while data:
-        data = data[os.write(writing, data) :]
 
 
 def _make(path: str) -> None:

@@ -15,7 +15,7 @@ from tunewright.executors.contract import artifacts
 from tunewright.executors.contract.packing import is_empty
 from tunewright.executors.functions.worker_place import END
 from tunewright.executors.reasons import LIMIT, Refused, signal_name, tail
-from tunewright.executors.workdir import Workdir, read_exit, write_exit
+from tunewright.executors.workdir import UNREADABLE, Workdir, read_exit, read_settled, write_exit
 
 INTERRUPTED = "the worker process ended with its controller while the function ran; the training job begins again."
 NOT_STARTED = "the worker process could not be started"
@@ -44,7 +44,7 @@ class Lost:
 def conclude(lost: Lost, workdir: Workdir, objects: Objects) -> ExitReport:
     """The report for a lost call; it is on record afterwards. May take as long as storing its model does."""
     processes.end_remains((), [lost.marker])
-    report = read_exit(workdir)
+    report = read_settled(workdir, lost.task)
     if report is not None:
         return report
     report = _report(lost, workdir, objects)
@@ -93,14 +93,14 @@ def end_of(task: Task, workdir: Workdir) -> ExitReport | None:
 
     An attempt that nobody holds and that has no end on record went down with its controller.
     """
-    report = read_exit(workdir)
-    if report is not None:
-        return report
+    with contextlib.suppress(*UNREADABLE):  # it may be read when nobody is at it any more
+        if (report := read_exit(workdir)) is not None:
+            return report
     lock = tasklock.take(workdir)
     if lock is None:
         return None
     try:
-        report = read_exit(workdir)
+        report = read_settled(workdir, task)
         if report is None:
             report = _abandoned(task, workdir)
             record(workdir, report)

@@ -6,6 +6,7 @@ attempted again (`Failure.INTERRUPTED`), for nobody else could go on with it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -326,11 +327,16 @@ class FunctionExecutor(News):
         """Find out how an attempt stands that another controller began."""
         self._calls[call.task.name, call.task.attempt] = call
         call.foreign = True
-        report = functions_end.end_of(call.task, call.workdir)
-        if report is None:
+        self._settle(call)
+        if not call.over:
             self._look()
-        else:
-            self._finish(call, report)
+
+    def _settle(self, call: Call) -> None:
+        """Tell the end of a foreign call, if it has one; what cannot be looked into now is looked at again."""
+        with contextlib.suppress(OSError):
+            report = functions_end.end_of(call.task, call.workdir)
+            if report is not None:
+                self._finish(call, report)
 
     def _look(self) -> None:
         """Look at deadlines and at foreign calls from time to time while there are any."""
@@ -347,9 +353,7 @@ class FunctionExecutor(News):
                     call.kill_at = None
                     self._signal(call, signal.SIGKILL)
                 if call.foreign:
-                    report = functions_end.end_of(call.task, call.workdir)
-                    if report is not None:
-                        self._finish(call, report)
+                    self._settle(call)
             self._looking = any((call.foreign or call.kill_at is not None) and not call.over for call in waiting)
             return self._looking
 

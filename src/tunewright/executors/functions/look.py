@@ -15,6 +15,7 @@ from dataclasses import asdict
 from tunewright.core.spec import Function
 from tunewright.executors.functions.store import Unloadable, load_function
 from tunewright.executors.functions.takes import Takes
+from tunewright.executors.workdir import write_all
 
 LOOK_SECONDS = 120.0
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         answer: object = None if takes is None else {**asdict(takes), "needed": sorted(takes.needed)}
     except Unloadable as error:
         answer = str(error)
-    os.write(answers, json.dumps(answer).encode())
+    write_all(answers, json.dumps(answer).encode())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tunewright.executors.codec import exit_to_json
 from tunewright.executors.contract.files import write_config
 from tunewright.executors.contract.packing import is_empty
 from tunewright.executors.patience import patiently
-from tunewright.executors.workdir import APPENDING, Workdir
+from tunewright.executors.workdir import APPENDING, Workdir, write_all
 
 END = "exit.json.tmp"
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
@@ -63,7 +63,7 @@ class Place:
 
     def conclude(self, report: ExitReport) -> None:
         """Put the end on record, whole or not at all. Raises OSError."""
-        os.write(self.end, json.dumps(exit_to_json(report)).encode())
+        write_all(self.end, json.dumps(exit_to_json(report)).encode())
         os.rename(self.workdir.at(END), self.workdir.exit)
 
     def close(self) -> None:

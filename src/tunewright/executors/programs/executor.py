@@ -15,7 +15,6 @@ from tunewright.core.trial import Failure, Phase
 from tunewright.executors import processes, tasklock
 from tunewright.executors.bell import Bell
 from tunewright.executors.claims import claim, keep
-from tunewright.executors.clock import now
 from tunewright.executors.contract.cluster import MAX_HOSTS
 from tunewright.executors.listener import Listener
 from tunewright.executors.news import News
@@ -23,13 +22,11 @@ from tunewright.executors.programs.end import LOST, Entry, ended_alone, looked_a
 from tunewright.executors.programs.forkclient import ForkClient, NoForkServer
 from tunewright.executors.runtime import Runtime
 from tunewright.executors.slots import Held, Slots
-from tunewright.executors.workdir import Workdir, read_exit, write_exit
+from tunewright.executors.workdir import UNREADABLE, Workdir, read_exit, read_settled, write_exit
 
 _LOG = logging.getLogger("tunewright")
 
 BEGIN_SECONDS = 5.0
-UNREADABLE = (IsADirectoryError, NotADirectoryError, PermissionError, ValueError, KeyError, TypeError, AttributeError)
-"""What reading a record raises that is there and is none."""
 _Key = tuple[str, int]
 
 
@@ -143,8 +140,12 @@ class LocalExecutor(News):
                 return
             entry = self._entry(task, Workdir.of(self._home, task.name, task.attempt))
             entry.launched = True
-            if not self._find(entry):
-                self._adopt(entry)
+            try:
+                if not self._find(entry):
+                    self._adopt(entry)
+            except OSError:
+                del self._entries[task.name, task.attempt]
+                raise
 
     def kill(self, task: Task) -> None:
         """Begin to end a task; its ExitReport follows. A second call with a smaller grace hurries it."""
@@ -253,13 +254,9 @@ class LocalExecutor(News):
             over: its shim is gone, so that an end which cannot be read now never can.
         """
         try:
-            report = read_exit(entry.workdir)
-        except UNREADABLE as error:
-            if not over:
-                return False
-            reason = f"how the training job ended cannot be read: {error}"
-            name, attempt = entry.task.name, entry.task.attempt
-            report = ExitReport(name, attempt, None, Failure.INTERNAL, reason, ended=now())
+            report = read_settled(entry.workdir, entry.task) if over else read_exit(entry.workdir)
+        except UNREADABLE:
+            return False
         if report is not None:
             self._finish(entry, report)
         return report is not None
