@@ -278,10 +278,14 @@ class Local:
         """All that a strategy may see of a tuning job."""
         return self.host.store.history(uid)
 
-    def log_paths(self, training_job: str, host: str = FIRST_HOST) -> tuple[Path, Path]:
-        """The files that hold a training job's standard output and standard error (its latest attempt)."""
+    def log_paths(self, training_job: str, host: str = FIRST_HOST, attempt: int | None = None) -> tuple[Path, Path]:
+        """The files that hold a training job's standard output and standard error.
+
+        Args:
+            attempt: None: the latest.
+        """
         view = self.reads.trial(training_job)
-        place = Workdir.of(self.settings.home, view.trial.name, view.trial.attempt)
+        place = Workdir.of(self.settings.home, view.trial.name, attempt or view.trial.attempt)
         here = place.of_host(host)
         return Path(here.stream("stdout")), Path(here.stream("stderr"))
 

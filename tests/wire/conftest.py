@@ -45,8 +45,8 @@ class Server:
         self.uvicorn = make_server(app, CERTIFICATE if tls else None, PRIVATE if tls else None)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.socket]})
 
-    def log_paths(self, name: str, host: str = "algo-1") -> tuple[Path, Path]:
-        place = Workdir.of(self.world.settings.home, name).of_host(host)
+    def log_paths(self, name: str, host: str = "algo-1", attempt: int = 1) -> tuple[Path, Path]:
+        place = Workdir.of(self.world.settings.home, name, attempt).of_host(host)
         return Path(place.stream("stdout")), Path(place.stream("stderr"))
 
     def client(self, service: str, key: Key | None = None, *, region: str = "eu-west-1", **options: Any) -> Any:

@@ -17,6 +17,9 @@ import pytest
 from aws.world import ROLE, tuning
 from botocore.exceptions import ClientError
 
+from tunewright.core.events import Exited
+from tunewright.core.trial import Failure
+
 from .conftest import WRITER, Server, served
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -41,8 +44,8 @@ def trained(server: Server, name: str = "job", *values: float) -> str:
     return server.world.job(uid).live[1].name
 
 
-def write(server: Server, name: str, stdout: str = "", stderr: str = "") -> None:
-    for path, text in zip(server.log_paths(name), (stdout, stderr), strict=True):
+def write(server: Server, name: str, stdout: str = "", stderr: str = "", attempt: int = 1) -> None:
+    for path, text in zip(server.log_paths(name, attempt=attempt), (stdout, stderr), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
@@ -145,6 +148,23 @@ def test_a_server_with_keys_hands_out_none(keyed_server: Server) -> None:
 
 
 # ---- logs ----
+
+
+def test_a_stream_goes_on_when_its_training_job_is_attempted_again(server: Server) -> None:
+    name, logs = trained(server), server.client("logs")
+    write(server, name, "lost\nunfinished", "warning\n")
+    [stream] = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
+    where = {"logGroupName": GROUP, "logStreamName": stream["logStreamName"], "startFromHead": True}
+    first = logs.get_log_events(**where)
+    assert [event["message"] for event in first["events"]] == ["lost", "warning"]
+    uid = server.world.reads.trial(name).job_uid
+    lost = Exited(server.world.tick(), 1, 1, None, Failure.INTERRUPTED, "its machine was taken")
+    server.world.recorder.record(uid, [lost])
+    assert server.world.job(uid).live[1].attempt == 2
+    write(server, name, "again\nand more\n", attempt=2)
+    rest = logs.get_log_events(**where, nextToken=first["nextForwardToken"])["events"]
+    assert [event["message"] for event in rest] == ["unfinished", "again", "and more"]
+    assert logs.get_log_events(**where)["events"] == [*first["events"], *rest]
 
 
 def test_logs_grow_at_their_end(server: Server) -> None:

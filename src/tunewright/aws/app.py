@@ -39,7 +39,7 @@ class Ports:
     """What a server stands on.
 
     Args:
-        log_paths: where the streams of a training job's host lie, by the names of both.
+        log_paths: where the streams of a training job's host lie, by the names of both and the attempt.
         wake: told the uid of a job for which something may be owed now.
     """
 
@@ -47,7 +47,7 @@ class Ports:
     store: Store
     reads: Reads
     objects: Objects
-    log_paths: Callable[[str, str], Sequence[Path]]
+    log_paths: Callable[[str, str, int], Sequence[Path]]
     wake: Callable[[str], None]
 
     def now(self) -> float:

@@ -97,7 +97,7 @@ class Labelled:
 def tail(
     engine: Engine,
     training_job: str,
-    files: Sequence[tuple[Path, Out]],
+    files: Callable[[], Sequence[tuple[Path, Out]]],
     *,
     lines: int,
     going_on: Callable[[], bool],
@@ -105,19 +105,24 @@ def tail(
     """Print files (or their last lines), and what is added while `going_on` and the training job runs.
 
     Where there is no file at all, standard error says so.
+
+    Args:
+        files: those of the latest attempt; each further one is printed whole.
     """
-    places = [_last_lines(path, lines) if lines else 0 for path, _ in files]
-    decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in files]
+    places = {path: _last_lines(path, lines) if lines else 0 for path, _ in files()}
+    decoders: dict[Path, codecs.IncrementalDecoder] = {}
     while True:
         view = engine.reads.trial(training_job)
-        for index, (path, out) in enumerate(files):
-            places[index] = _copy(path, out, places[index], decoders[index])
+        found = files()
+        for path, out in found:
+            decoder = decoders.setdefault(path, codecs.getincrementaldecoder("utf-8")("replace"))
+            places[path] = _copy(path, out, places.get(path, 0), decoder)
         if not view.trial.status.live or not going_on():
             break
         engine.wait(view.job_name, POLL_SECONDS)
-    if not any(path.exists() for path, _ in files):
+    if not any(path.exists() for path, _ in found):
         why = "It has not started yet." if view.trial.status.live else "Its directory was removed."
-        warn(f"There is no log of {training_job} at {files[0][0]}. {why}")
+        warn(f"There is no log of {training_job} at {found[0][0]}. {why}")
 
 
 def _copy(path: Path, out: Out, place: int, decoder: codecs.IncrementalDecoder) -> int:

@@ -42,24 +42,30 @@ class _Segment:
 
 
 class Book:
-    """One training job's events."""
+    """The events of one host of a training job, over all its attempts.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = tuple(paths)
-        self._offsets = dict.fromkeys(self.paths, 0)
+    Args:
+        paths: where the streams of an attempt lie.
+    """
+
+    def __init__(self, paths: Callable[[int], Sequence[Path]]) -> None:
+        self._paths, self._attempt = paths, 1
+        self._offsets: dict[Path, int] = {}
         self._segments: list[_Segment] = []
         self._lock = threading.Lock()
         self.length = 0
 
-    def look(self, now: float, *, ended: bool) -> None:
-        """Add what is new. An unfinished last line counts once the program has ended."""
+    def look(self, attempt: int, now: float, *, ended: bool) -> None:
+        """Add what is new up to an attempt. An unfinished last line counts once its program has ended."""
         with self._lock:
-            for path in self.paths:
-                while self._extend(path, now, ended):
-                    pass
+            for number in range(self._attempt, attempt + 1):
+                for path in self._paths(number):
+                    while self._extend(path, now, ended or number < attempt):
+                        pass
+            self._attempt = max(self._attempt, attempt)
 
     def _extend(self, path: Path, now: float, ended: bool) -> bool:
-        start = self._offsets[path]
+        start = self._offsets.get(path, 0)
         try:
             info = path.stat()
             if info.st_size <= start:
@@ -125,15 +131,14 @@ class Shelf:
     """The books that were looked at last."""
 
     def __init__(self) -> None:
-        self._books: OrderedDict[tuple[str, int], Book] = OrderedDict()
+        self._books: OrderedDict[str, Book] = OrderedDict()
         self._lock = threading.Lock()
 
-    def book(self, name: str, attempt: int, paths: Callable[[], Sequence[Path]]) -> Book:
+    def book(self, name: str, paths: Callable[[int], Sequence[Path]]) -> Book:
         with self._lock:
-            key = (name, attempt)
-            if key not in self._books:
-                self._books[key] = Book(paths())
-            self._books.move_to_end(key)
+            if name not in self._books:
+                self._books[name] = Book(paths)
+            self._books.move_to_end(name)
             while len(self._books) > KEPT_BOOKS:
                 self._books.popitem(last=False)
-            return self._books[key]
+            return self._books[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ class Logs:
     """Answers from training jobs' log files.
 
     Args:
-        paths: where the streams of a training job's host lie, by the names of both.
+        paths: where the streams of a training job's host lie, by the names of both and the attempt.
         account: whose ARNs are told.
         now: seconds since the epoch.
     """
 
     def __init__(
-        self, reads: Reads, paths: Callable[[str, str], Sequence[Path]], account: str, now: Callable[[], float]
+        self, reads: Reads, paths: Callable[[str, str, int], Sequence[Path]], account: str, now: Callable[[], float]
     ):
         self._reads, self._paths, self._account, self._now = reads, paths, account, now
         self._shelf = Shelf()
@@ -204,8 +205,9 @@ class Logs:
 
     def _book(self, view: TrialView, host: str) -> Book:
         trial = view.trial
-        book = self._shelf.book(f"{trial.name}/{host}", trial.attempt, lambda: self._paths(trial.name, host))
-        book.look(self._now(), ended=not trial.status.live)
+        # A training job of the same name, after this one was deleted, has another stream.
+        book = self._shelf.book(stream_of(view, host), partial(self._paths, trial.name, host))
+        book.look(trial.attempt, self._now(), ended=not trial.status.live)
         return book
 
     def _arn(self, region: str) -> str:

@@ -53,12 +53,16 @@ class Announcer:
 
     def __call__(self, before: Job | None, after: Job, trials: Sequence[Trial]) -> None:
         live = {} if before is None else {**before.live, **before.paused}
-        if after.spec.tuning and (before is None or before.status is not after.status):
+        moved = after.spec.tuning and (before is None or before.status is not after.status)
+        # It begins before its training jobs do, and ends after them.
+        if moved and not after.status.terminal:
             self._tell(TUNING, self._arns.tuning(after.name), self._job(after), after.updated)
         for trial in trials:
             old = live.get(trial.number)
             if old is None or wire_status(old) != wire_status(trial):
                 self._tell(TRAINING, self._arns.training(trial.name), self._trial(after, trial), after.updated)
+        if moved and after.status.terminal:
+            self._tell(TUNING, self._arns.tuning(after.name), self._job(after), after.updated)
 
     def _job(self, job: Job) -> Wire:
         told = describe_job(job, None, None, job.updated, self._arns)

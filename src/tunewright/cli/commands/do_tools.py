@@ -23,12 +23,14 @@ def logs(name: str, training_job: str | None, *, host: str | None, follow: bool,
     engine = connect()
     training = chosen(engine, find(engine, name).job, training_job)
     hosts = hosts_of(engine, training, host)
-    streams: list[tuple[Path, Out]] = []
-    labels: list[Labelled] = []
-    for each in hosts:
-        for path, out in zip(engine.log_paths(training, each), (sys.stdout, sys.stderr), strict=True):
-            labels.append(Labelled(out, each))
-            streams.append((path, labels[-1] if len(hosts) > 1 else out))
+    labels = [Labelled(out, each) for each in hosts for out in (sys.stdout, sys.stderr)]
+    outs: list[Out] = [*labels] if len(hosts) > 1 else [sys.stdout, sys.stderr]
+
+    def streams() -> list[tuple[Path, Out]]:
+        """The files of the latest attempt."""
+        paths = [path for each in hosts for path in engine.log_paths(training, each)]
+        return list(zip(paths, outs, strict=True))
+
     with Interrupts().heard() as interrupts:
         tail(engine, training, streams, lines=lines, going_on=lambda: follow and not interrupts.count)
         for label in labels:
