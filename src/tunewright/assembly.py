@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -129,6 +129,7 @@ class Host:
     recorder: Recorder
     objects: Objects
     reads: SqlReads
+    announcer: Announcer | None = None
     stays: bool = False
     asked: set[str] = field(default_factory=set)
     background: Background = field(init=False)
@@ -148,7 +149,7 @@ class Host:
         targets = targets_of(settings.events, settings.home)
         announcer = Announcer(store, reads, Arns.of(settings), targets) if targets else None
         recorder = Recorder(store, SteadyClock(), pause, announcer)
-        return cls(settings, store, recorder, open_objects(settings.objects, settings.region), reads, stays)
+        return cls(settings, store, recorder, open_objects(settings.objects, settings.region), reads, announcer, stays)
 
     def make_executor(self) -> Executor:
         bell = Bell()
@@ -190,6 +191,12 @@ class Host:
         if self.background.stop() and self._left():
             spawn_controller(self.settings.home, self.environment())
         self.detached.let_go()
+        self.part()
+
+    def part(self) -> None:
+        """Let go of the store, when those who are told of state changes have heard them."""
+        if self.announcer is not None:
+            self.announcer.close()
         self.store.close()
 
     def _left(self) -> bool:
@@ -338,10 +345,10 @@ def close_all() -> None:
 atexit.register(close_all)
 
 
-def main(environment: Mapping[str, str] | None = None) -> None:
+def main() -> None:
     """A detached controller."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    host = Host.open(Settings.load(environment), stays=True)
+    host = Host.open(Settings.load(), stays=True)
     loop = host.make_loop()
     rounds = Rounds(loop, pause)
     idle_since = time.monotonic()
@@ -354,7 +361,7 @@ def main(environment: Mapping[str, str] | None = None) -> None:
     finally:
         loop.close()
         loop.executor.close()
-        host.store.close()
+        host.part()
 
 
 if __name__ == "__main__":

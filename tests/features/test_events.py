@@ -78,6 +78,7 @@ def test_row_86_events(tmp_path: Path) -> None:
     assert all(event["source"] == "aws.sagemaker" for event in told)
     tuning = [event for event in told if event["detail-type"] == TUNING]
     assert [event["detail"]["HyperParameterTuningJobStatus"] for event in tuning] == ["InProgress", "Completed"]
+    assert told[0] in tuning and told[-1] in tuning, "it begins before its training jobs and ends after them"
     last = tuning[-1]
     assert last["resources"] == [arn]
     detail = last["detail"]
@@ -109,6 +110,18 @@ def test_a_webhook_that_stumbles_is_told_again_in_order(tmp_path: Path, monkeypa
         for number in (1, 2):
             told(json.dumps({"number": number}))
         assert [event["number"] for event in hook.until(4)] == [1, 1, 1, 2]
+
+
+def test_the_end_of_a_process_waits_for_a_slow_webhook(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with listening() as (hook, url):
+        [told] = targets_of(url, tmp_path)
+        with hook.news:  # it cannot answer meanwhile
+            for number in (1, 2, 3):
+                told(json.dumps({"number": number}))
+            told.close(0.0)
+        assert "was not told 3 state changes before the end" in caplog.text
+        told.close(60.0)
+        assert [event["number"] for event in hook.heard] == [1, 2, 3]
 
 
 def test_a_refusal_is_final_and_many_stumbles_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 Each change of a tuning job's or a training job's status becomes one JSON object: a line of a file, or the body of
 a POST to a webhook. Telling never holds up a job: what cannot be delivered is tried again a few times, later each
-time, then logged and left. A webhook hears of an event at least once, and of events in their order.
+time, then logged and left. A webhook hears of events in their order, of some of them twice when its answer is lost. A
+process that ends waits a moment for those that are still on their way.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import logging
 import os
 import queue
 import threading
+import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -39,6 +41,8 @@ TRAINING = "SageMaker Training Job State Change"
 WAITING = 10_000
 """Events that may wait for a webhook; later ones are dropped with a word in the log."""
 POST_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
+"""How long the end of a process waits for webhooks in all; what they have not heard then is logged."""
 PAUSES = (1.0, 3.0, 9.0)
 """Seconds before each further try of a webhook that is out of reach, busy (429) or broken (5xx)."""
 _TIMES = ("Time", "Timestamp")
@@ -48,7 +52,7 @@ _LOG = logging.getLogger("tunewright")
 class Announcer:
     """Called with a job before and after a commit, and the training jobs that it wrote."""
 
-    def __init__(self, store: Store, reads: Reads, arns: Arns, targets: Sequence[Callable[[str], None]]) -> None:
+    def __init__(self, store: Store, reads: Reads, arns: Arns, targets: Sequence[Target]) -> None:
         self._store, self._reads, self._arns, self._targets = store, reads, arns, targets
 
     def __call__(self, before: Job | None, after: Job, trials: Sequence[Trial]) -> None:
@@ -63,6 +67,12 @@ class Announcer:
                 self._tell(TRAINING, self._arns.training(trial.name), self._trial(after, trial), after.updated)
         if moved and after.status.terminal:
             self._tell(TUNING, self._arns.tuning(after.name), self._job(after), after.updated)
+
+    def close(self) -> None:
+        """Wait for what is on its way, a few seconds at most."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for target in self._targets:
+            target.close(max(0.0, deadline - time.monotonic()))
 
     def _job(self, job: Job) -> Wire:
         told = describe_job(job, None, None, job.updated, self._arns)
@@ -113,6 +123,16 @@ def _milliseconds(value: Any, name: str = "") -> Any:
     return round(value * 1000) if isinstance(value, float) and name.endswith(_TIMES) else value
 
 
+class Target(Protocol):
+    """Who is told."""
+
+    def __call__(self, line: str) -> None:
+        """Tell one event. Raises OSError."""
+
+    def close(self, seconds: float) -> None:
+        """Wait for what is on its way, so long at most."""
+
+
 class File:
     """Appends one line an event; several processes may write to the same file."""
 
@@ -122,6 +142,9 @@ class File:
     def __call__(self, line: str) -> None:
         with open(self._path, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(line.encode() + b"\n")
+
+    def close(self, seconds: float) -> None:
+        """Nothing is on its way."""
 
 
 class Webhook:
@@ -145,6 +168,14 @@ class Webhook:
         except queue.Full:
             _LOG.warning("%s does not keep up; a state change is not told to it", self._shown)
 
+    def close(self, seconds: float) -> None:
+        """Wait for what is on its way, so long at most."""
+        queue = self._queue
+        with queue.all_tasks_done:
+            told = queue.all_tasks_done.wait_for(lambda: not queue.unfinished_tasks, seconds)
+        if not told:
+            _LOG.warning("%s was not told %d state changes before the end", self._shown, queue.unfinished_tasks)
+
     def _deliver(self) -> None:
         while True:
             line = self._queue.get()
@@ -156,6 +187,7 @@ class Webhook:
                 trouble = self._post(line)
             if trouble is not None:
                 _LOG.warning("%s did not take a state change: %s", self._shown, trouble.why)
+            self._queue.task_done()
 
     def _post(self, line: str) -> _Trouble | None:
         headers = {"Content-Type": "application/json"}
@@ -180,13 +212,13 @@ class _Trouble:
     passing: bool
 
 
-def targets_of(setting: str, home: Path) -> list[Callable[[str], None]]:
+def targets_of(setting: str, home: Path) -> list[Target]:
     """The files and webhooks of a setting such as `events.jsonl,http://127.0.0.1:9000/hook`.
 
     Raises:
         Invalid: an address of another kind than http and https, or one that cannot be read.
     """
-    targets: list[Callable[[str], None]] = []
+    targets: list[Target] = []
     for part in filter(None, (part.strip() for part in setting.split(","))):
         if part.startswith(("http://", "https://")):
             try:
