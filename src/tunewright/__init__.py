@@ -57,8 +57,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
-    elif name == "plots":
-        value = import_module("tunewright.plots")
     elif name == "__version__":
         value = import_module("importlib.metadata").version("tunewright")
     else:

@@ -72,6 +72,8 @@ class _LocalClient:
         self._client, self._output = client, output
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_client":  # of a copy that is being made, which has none yet
+            raise AttributeError(name)
         return getattr(self._client, name)
 
     def create_training_job(self, **request: Any) -> Any:

@@ -77,7 +77,7 @@ class Settings:
             raise Invalid(problems)
         home = Path(str(found.get("home") or "~/.tunewright")).expanduser().absolute()
         values: dict[str, Any] = {"store": f"sqlite:///{home / 'tunewright.db'}", "objects": str(home / "objects")}
-        values |= {name: str(value) for name, value in found.items() if value}
+        values |= {name: str(value) for name, value in found.items() if value not in (None, "")}
         values |= {name: float(str(found[name])) for name in SECONDS if name in found}
         if (images := found.get("images")) and not isinstance(images, str):
             values["images"] = json.dumps(images)
@@ -103,8 +103,8 @@ def _problems(found: Mapping[str, object]) -> Iterator[Problem]:
         if name not in known:
             yield Problem(f"{FILE}: {name}", f"is not a setting; known are {', '.join(sorted(known))}.")
     for name in SECONDS:
-        if name in found and not _is_seconds(found[name]):
-            yield _wrong(name, "must be a number of seconds", found[name])
+        if name in found and not _is_seconds(found[name], more=name == "lease_seconds"):
+            yield _wrong(name, "must be a number of seconds, above 0 for a lease", found[name])
     for name, words in WORDS.items():
         if found.get(name) not in (None, "", *words):
             yield _wrong(name, f"must be {' or '.join(words)}", found[name])
@@ -113,9 +113,11 @@ def _problems(found: Mapping[str, object]) -> Iterator[Problem]:
             yield _wrong(name, rule, value)
 
 
-def _is_seconds(value: object) -> bool:
+def _is_seconds(value: object, *, more: bool) -> bool:
+    """Whether it is a finite number from 0 on, or of `more` than 0."""
     try:
-        return 0 <= float(str(value)) < float("inf")
+        seconds = float(str(value))
+        return 0 <= seconds < float("inf") and (seconds > 0 or not more)
     except ValueError:
         return False
 

@@ -142,6 +142,22 @@ BOTH = {
         "MaxResource parameter is not provided and could not be inferred from provided static hyperparameters of"
         " TrainingJobDefinition.",
     ),
+    "hyperband without a maximum of one definition": (
+        several(
+            listed("first", StaticHyperParameters={"epochs": "9"}),
+            listed("second", StaticHyperParameters={}),
+            **HYPERBAND,
+        ),
+        "TrainingJobDefinition. 'second' has none. Set it, or one of the static hyperparameters epochs",
+    ),
+    "script and algorithm": (
+        changed(
+            of_static({"sagemaker_program": "train.py"}),
+            "TrainingJobDefinition.AlgorithmSpecification",
+            {"AlgorithmName": "xgboost", "TrainingInputMode": "File"},
+        ),
+        "'xgboost' runs no script; leave out AlgorithmName or the hyperparameter sagemaker_program.",
+    ),
     "hyperband with early stopping": (
         tuning(**HYPERBAND, TrainingJobEarlyStoppingType="Auto"),
         "must be Off with Hyperband",

@@ -229,6 +229,10 @@ def test_an_unknown_name_is_told_with_the_nearest_one(digits: StillEngine, cli: 
 def test_a_training_jobs_name_is_told_to_be_one(finished: StillEngine, cli: Run) -> None:
     name = finished.job("digits").best.name  # type: ignore[union-attr]
     assert "It is a training job of 'digits'." in cli("describe", name).stderr
+    assert cli("delete", "digits").exit_code == 0
+    told = cli("logs", name)
+    place = finished.home / "jobs" / name / "stdout.log"
+    assert f"It is a training job of 'digits', which was deleted; its log is at {place}." in told.stderr
 
 
 @pytest.mark.parametrize(

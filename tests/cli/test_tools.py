@@ -319,6 +319,8 @@ def test_doctor_of_wrong_settings_and_a_store_that_does_not_open(
     monkeypatch.setenv("TUNEWRIGHT_LEASE_SECONDS", "soon")
     result = cli("doctor")
     assert result.exit_code == 1 and "lease_seconds" in result.stdout
+    monkeypatch.setenv("TUNEWRIGHT_LEASE_SECONDS", "0")
+    assert "must be a number of seconds, above 0 for a lease" in cli("doctor").stdout
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,8 @@ def test_the_end_says_reason_best_model_and_what_next() -> None:
 def test_a_tuner_is_named_where_it_can_resume() -> None:
     telling = model(facts=replace(FACTS, python=True))
     ways = [telling.summary(status, "", 3.0, None)[-1] for status in ("Completed", "Stopped")]
+    spent = model(facts=FACTS).summary("Completed", "search space exhausted (20)", 3.0, None)[-1]
+    assert spent == "Go on with it: a new tuning job over other ranges, with a warm start from j"
     several = model(facts=replace(FACTS, replicates=4)).summary("Completed", "", 3.0, None)[-1]
     assert several == "Go on with it: tunewright resume j --add-jobs 12", "whole configurations"
     assert ways == [

@@ -115,7 +115,7 @@ def _home(settings: Settings) -> Finding:
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
-        return Finding("bad", "home", f"{home} cannot be written: {error.strerror}; set TUNEWRIGHT_HOME")
+        return Finding("bad", "home", f"{home} cannot be written: {error.strerror or error}; set TUNEWRIGHT_HOME")
     return Finding("ok", "home", f"{home} is writable")
 
 

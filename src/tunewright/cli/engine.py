@@ -130,6 +130,11 @@ def _hint(engine: Engine, name: str) -> str:
     except NotFound:
         pass
     else:
+        try:
+            engine.reads.job(owner.job_name)
+        except NotFound:
+            stdout, _ = engine.log_paths(name)
+            return f"It is a training job of {owner.job_name!r}, which was deleted; its log is at {stdout}."
         return f"It is a training job of {owner.job_name!r}."
     newest = engine.reads.jobs(JobQuery(sort="CreationTime", descending=True, limit=100)).items
     known = [view.job.name for view in newest]

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TextIO
 
-from tunewright.aws.sagemaker.translate_trial import final_metrics
+from tunewright.aws.sagemaker.translate_trial import final_metrics, start_time
 from tunewright.cli.views import iso, plain, typed
 from tunewright.core.change import CurvePoint
 from tunewright.core.job import Job
@@ -61,7 +61,8 @@ def rows(reads: Reads, job: Job) -> Iterator[tuple[TrialView, list[MetricValue]]
 def record(view: TrialView) -> dict[str, Value | None]:
     """The columns of one training job that every tuning job has."""
     trial = view.trial
-    took = None if trial.started is None or trial.ended is None else max(0.0, trial.ended - trial.started)
+    started = start_time(trial)
+    took = None if started is None or trial.ended is None else max(0.0, trial.ended - started)
     status = trial.status.shown
     values: tuple[Value | None, ...] = (
         trial.name,
@@ -69,7 +70,7 @@ def record(view: TrialView) -> dict[str, Value | None]:
         str(trial.objective_status),
         trial.value,
         iso(trial.created),
-        None if trial.started is None else iso(trial.started),
+        None if started is None else iso(started),
         None if trial.ended is None else iso(trial.ended),
         took,
         trial.reason or (trial.objective_reason if trial.value is None else "") or None,

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tunewright.cli.causes import failure_lines
-from tunewright.core.job import Job, JobStatus
+from tunewright.core.job import Job
 from tunewright.core.spec import Direction, JobSpec, Strategy
 from tunewright.core.trial import Trial, TrialStatus
 from tunewright.sdk.causes import cause, in_short, kind
 from tunewright.sdk.facts import Facts, Row, Running
-from tunewright.sdk.phrases import STOPPED, onward
+from tunewright.sdk.phrases import STOPPED
 from tunewright.sdk.progress import Logs, ProgressModel
 from tunewright.sdk.values import short
 
@@ -185,17 +185,13 @@ class Story(ProgressModel):
         why = in_short(job.reason) or (job.ending.why if job.ending else "")
         return self.summary(str(job.status), why, job.runtime(now), model)
 
-    def _ways(self, status: str) -> list[str]:
+    def _ways(self) -> list[str]:
         name = self.facts.name
         lines = self.failures()
         if self._shares:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in self._shares[:3])
             lines.append(f"Most important: {shares}")
         lines.append(f"All results: tunewright jobs {name}   Export: tunewright export {name} --output {name}.csv")
-        if status in (JobStatus.COMPLETED, JobStatus.STOPPED):
-            lines.append(
-                onward(name, self.facts.more if status == JobStatus.COMPLETED else 0, strict=self.facts.strict)
-            )
         return lines
 
 

@@ -12,6 +12,8 @@ from tunewright.core.trial import StopCause, Trial, TrialStatus
 
 MAX_ATTEMPTS = 5
 IMPROVEMENT = 0.01
+EXHAUSTED = "search space exhausted"
+"""What the reason begins with when every configuration has run."""
 FIVE_ATTEMPTS = (
     "No training job succeeded after 5 attempts. For additional details, please take a look at the training "
     "job failures by listing training jobs for the hyperparameter tuning job."
@@ -83,7 +85,7 @@ def state_ending(job: Job, now: float) -> Ending | None:
     if job.budget is not None and job.launched >= job.budget:
         return Ending(JobStatus.COMPLETED, f"all {job.budget} training jobs have run{left}", now)
     if job.exhausted:
-        return Ending(JobStatus.COMPLETED, f"search space exhausted ({job.launched}{left})", now)
+        return Ending(JobStatus.COMPLETED, f"{EXHAUSTED} ({job.launched}{left})", now)
     return None
 
 

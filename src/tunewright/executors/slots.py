@@ -139,11 +139,6 @@ class Slots:
             self._capacity = capacity(self._setting)
         return self._capacity
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the last acquire found no room."""
-        return self._want is not None
-
     def impossible(self, gpus: int) -> str:
         """Why this host can never offer so many GPUs, or "" when it can; CPU slots are cut to what there is."""
         have = len(self.capacity.gpus)

@@ -11,14 +11,21 @@ class InvalidArguments(Invalid, ValueError):
 
 
 class NoBestTrainingJob(TunewrightError):
-    """No training job of this tuning job has brought a value yet."""
+    """No training job of this tuning job has brought a value yet, or the one that had the best was deleted.
 
-    def __init__(self, name: str, status: str) -> None:
+    Args:
+        succeeded: how many have brought one.
+    """
+
+    def __init__(self, name: str, status: str, succeeded: int = 0) -> None:
         self.name, self.status = name, status
-        super().__init__(
-            f"Best training job not available for tuning job {name!r} ({status}): no training job has a value of the"
-            " objective yet. Wait for the first one to finish, or look at the failures with analytics().dataframe()."
+        why = (
+            "it was deleted. Look at those that are left with analytics().dataframe()."
+            if succeeded
+            else "no training job has a value of the objective yet. Wait for the first one to finish, or look at the"
+            " failures with analytics().dataframe()."
         )
+        super().__init__(f"Best training job not available for tuning job {name!r} ({status}): {why}")
 
 
 class NotStarted(TunewrightError):

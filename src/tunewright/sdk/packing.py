@@ -72,8 +72,13 @@ def write_once(target: Path, content: bytes) -> None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(target)
+        try:
+            file.write(content)
+            file.flush()
+            Path(file.name).replace(target)
+        except BaseException:  # raised again: no half archive stays behind
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

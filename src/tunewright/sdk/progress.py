@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from tunewright.core.completion import EXHAUSTED
 from tunewright.core.outcome import DIVERGED, NEVER
 from tunewright.core.reads import LogTail
 from tunewright.core.replicates import configuration_of, mean_and_spread, needed
@@ -222,7 +223,7 @@ class ProgressModel:
         if self.facts.judged:
             lines.append(saved(list(self.rows.values())))
         lines += self._best_lines(model)
-        return lines + self._ways(status)
+        return lines + self._ways() + self._onward(status, reason)
 
     def _best_lines(self, model: str | None) -> list[str]:
         ranked = self.top(5)
@@ -238,16 +239,16 @@ class ProgressModel:
             lines.append(f"Best model: {model}")
         return lines
 
-    def _ways(self, status: str) -> list[str]:
+    def _ways(self) -> list[str]:
         name = self.facts.name
-        lines = [f"Look further: tunewright jobs {name} | tunewright export {name} | tuner.analytics().dataframe()"]
-        if status in ("Stopped", "Completed"):
-            lines.append(
-                onward(
-                    name,
-                    self.facts.more if status == "Completed" else 0,
-                    strict=self.facts.strict,
-                    python=self.facts.python,
-                )
-            )
-        return lines
+        return [f"Look further: tunewright jobs {name} | tunewright export {name} | tuner.analytics().dataframe()"]
+
+    def _onward(self, status: str, reason: str) -> list[str]:
+        """How to go on, where there is a way."""
+        facts = self.facts
+        if reason.startswith(EXHAUSTED):
+            return [f"Go on with it: a new tuning job over other ranges, with a warm start from {facts.name}"]
+        if status not in ("Stopped", "Completed"):
+            return []
+        more = facts.more if status == "Completed" else 0
+        return [onward(facts.name, more, strict=facts.strict, python=facts.python)]

@@ -176,7 +176,8 @@ class Tuned:
         job = self.describe()
         best: Shape | None = job.get("BestTrainingJob")
         if best is None:
-            raise NoBestTrainingJob(job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"])
+            succeeded = job.get("ObjectiveStatusCounters", {}).get("Succeeded", 0)
+            raise NoBestTrainingJob(job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"], succeeded)
         return best
 
     def _summary(self, given: Mapping[str, Any] | str) -> Shape:

@@ -42,13 +42,15 @@ XGBOOST_RANGES = {
     ),
 }
 """What matters most for boosted trees, over the widths in which it does: name, bounds and scaling."""
+SCRIPT = "sagemaker_program"
+"""The hyperparameter that names a script: what an image does then is to run it."""
 _IMAGE = re.compile(r"(?:^|/)(?:sagemaker-)?(xgboost)(?:[:@]|$)")
 _NAME = re.compile(r"(?:^|/)(xgboost)$")
 
 
 def algorithm_of(specification: Mapping[str, Any], static: Mapping[str, str]) -> str | None:
     """The built-in algorithm that a definition runs, or None: custom images, and script mode on its image."""
-    if "sagemaker_program" in static:
+    if SCRIPT in static:
         return None
     found = _IMAGE.search(specification.get("TrainingImage", ""))
     found = found or _NAME.search(specification.get("AlgorithmName", ""))

@@ -222,10 +222,18 @@ def _hyperband(request: Wire, parts: Sequence[Part]) -> Iterator[Problem]:
         yield Problem(f"{CONFIG}.trainingJobEarlyStoppingType", text)
     path = f"{CONFIG}.strategyConfig.hyperbandStrategyConfig"
     low, high = hyperband_resources(request, parts)
-    if high is None:
-        if parts:
-            text = f"{NO_MAX_RESOURCE} Set it, or one of the static hyperparameters {', '.join(MAX_RESOURCE_KEYS)}."
-            yield Problem("", text)
+    told = "MaxResource" in config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    lacking = [part for part in parts if not told and inferred_max_resource(part.static) is None]
+    if lacking:
+        of = (
+            f" {', '.join(repr(part.body.get('DefinitionName')) for part in lacking)} has none."
+            if len(parts) > 1
+            else ""
+        )
+        text = f"{NO_MAX_RESOURCE}{of} Set it, or one of the static hyperparameters {', '.join(MAX_RESOURCE_KEYS)}."
+        yield Problem("", text)
+    elif high is None:
+        return
     elif high > LIMITS["max_resource"].strict:
         yield Problem(f"{path}.maxResource", f"{high} is over the maximum of {LIMITS['max_resource'].strict:,}.")
     elif low > high:

@@ -55,6 +55,9 @@ def _algorithm(path: str, body: Wire, static: dict[str, str]) -> Iterator[Proble
         yield Problem(path, f"has both TrainingImage {image!r} and AlgorithmName {name!r}; give one of them.")
     elif not image and not name:
         yield Problem(path, "needs TrainingImage or AlgorithmName.")
+    elif name and builtin.SCRIPT in static:
+        text = f"{name!r} runs no script; leave out AlgorithmName or the hyperparameter {builtin.SCRIPT}."
+        yield Problem(f"{path}.algorithmName", text)
     elif name and builtin.algorithm_of(body, static) is None:
         known = ", ".join(builtin.ALGORITHMS)
         yield Problem(f"{path}.algorithmName", f"{name!r} is not an algorithm known here; known are {known}.")
@@ -152,7 +155,7 @@ def _source(path: str, source: Wire, objects: Objects) -> Iterator[Problem]:
         yield from (Problem(f"{path}.s3Uri", f"{shorten(uri)!r}: {problem.message}") for problem in error.problems)
         return
     except OSError as error:
-        yield Problem(f"{path}.s3Uri", f"{shorten(uri)!r} can't be read: {error.strerror}.")
+        yield Problem(f"{path}.s3Uri", f"{shorten(uri)!r} can't be read: {error.strerror or error}.")
         return
     if found:
         return

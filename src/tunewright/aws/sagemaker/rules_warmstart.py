@@ -77,7 +77,7 @@ def inherited_metrics(request: Wire, parents: Sequence[Job]) -> tuple[MetricDefi
     """The first parent's metric definitions, for a request without any (SDK v2's warm-start helpers drop them)."""
     if not parents or any(part.metrics() for part in parts_of(request)):
         return ()
-    return next((job.spec.definitions[0].training.metrics for job in parents), ())
+    return parents[0].spec.definitions[0].training.metrics
 
 
 def warm_start_problems(spec: JobSpec, request: Wire, parents: Sequence[Job]) -> list[Problem]:

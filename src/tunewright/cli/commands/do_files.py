@@ -56,7 +56,7 @@ def _write(target: Path, text: str, *, force: bool) -> None:
         remedy = "is there already; give --force to write over it, or another --output."
         raise Invalid.one(str(target), remedy) from None
     except OSError as error:
-        raise Invalid.one(str(target), f"cannot be written: {error.strerror}.") from error
+        raise Invalid.one(str(target), f"cannot be written: {error.strerror or error}.") from error
 
 
 def validate(file: Path, name: str | None, *, request: bool, strict: bool, as_json: bool) -> int | None:

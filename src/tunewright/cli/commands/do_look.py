@@ -174,6 +174,6 @@ def export(name: str, form: str | None, output: Path | None, *, curves: bool) ->
         with output.open("w", encoding="utf-8", newline="") as file:
             count = write(engine.reads, view.job, file)
     except OSError as error:
-        raise Invalid.one(str(output), f"cannot be written: {error.strerror}.") from error
+        raise Invalid.one(str(output), f"cannot be written: {error.strerror or error}.") from error
     print(f"Wrote {count} {'values' if curves else 'training jobs'} to {output}.", file=sys.stderr)
     return None

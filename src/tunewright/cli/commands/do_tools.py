@@ -63,7 +63,7 @@ def test_metric(regex: str, logfile: Path, *, as_json: bool) -> int | None:
     try:
         data = sys.stdin.buffer.read() if str(logfile) == "-" else logfile.read_bytes()
     except OSError as error:
-        raise Invalid.one(str(logfile), f"cannot be read: {error.strerror}.") from error
+        raise Invalid.one(str(logfile), f"cannot be read: {error.strerror or error}.") from error
     result = tried(regex, data)
     if as_json:
         emit(result.shape())

@@ -58,7 +58,7 @@ def read_script(path: Path) -> Script:
     except FileNotFoundError:
         raise Invalid.one(str(path), "there is no such file.") from None
     except OSError as error:
-        raise Invalid.one(str(path), f"cannot be read: {error.strerror}.") from error
+        raise Invalid.one(str(path), f"cannot be read: {error.strerror or error}.") from error
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         reason = error.msg if isinstance(error, SyntaxError) else str(error)

@@ -104,7 +104,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise Invalid.one(str(path), "there is no such file; `tunewright init SCRIPT` writes a first one.") from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Invalid.one("", f"cannot be read: {reason}.") from error
 
 

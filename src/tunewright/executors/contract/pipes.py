@@ -12,6 +12,7 @@ import contextlib
 import gzip
 import os
 import random
+import resource
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +126,8 @@ def order(channel: Channel, folder: str, files: list[str], epoch: int) -> list[s
 def _feed(channel: Channel, folder: str, pipe: str, parent: int) -> NoReturn:
     """Write all files into the pipe of one epoch after the other, until the parent is gone."""
     try:
-        os.closerange(3, 1024)  # locks and lines of the parent must end with the parent
+        # Locks and lines of the parent must end with the parent.
+        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         files = _files(folder)
         epoch = 0
         while True:

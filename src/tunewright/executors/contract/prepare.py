@@ -173,8 +173,11 @@ def check(task: Task) -> None:
     if training.entrypoint or script(task.hyperparameters) is not None:
         return
     if training.algorithm is not None:
-        _algorithm(training.algorithm)
-        return
+        raise Refused(
+            Failure.CLIENT,
+            f"There is no built-in training program for the algorithm {training.algorithm!r} here. Name a TrainingImage"
+            " with a script, or one that the setting images maps to a container engine.",
+        )
     raise Refused(
         Failure.CLIENT,
         f"The training image {training.image or ''!r} cannot be run here by itself. Name a script with the"
@@ -187,7 +190,7 @@ def check(task: Task) -> None:
 
 
 def plan(task: Task, base: str, program: str | None, python: str, environment: Mapping[str, str]) -> Plan:
-    """The command that a task means: its entrypoint, else its script, else its built-in algorithm.
+    """The command that a task means: its entrypoint, else its script; `check` has refused one that has neither.
 
     Args:
         base: stands for `/opt/ml` in an entrypoint: the job's directory, a link to it, or in a room that path itself.
@@ -203,10 +206,9 @@ def plan(task: Task, base: str, program: str | None, python: str, environment: M
         words = [word.replace(OPT_ML, base) for word in (*training.entrypoint, *training.arguments)]
         return Plan(_executable(words, environment, directory), directory)
     given = [*arguments(program_parameters(task.hyperparameters)), *training.arguments]
-    if program is not None:
-        runner = _runner(program, python, directory, launcher(task, environment))
-        return Plan((*runner, *given), directory)
-    return Plan((sys.executable, "-m", _algorithm(training.algorithm or ""), *given), directory)
+    assert program is not None, "a task without entrypoint and script is refused"
+    runner = _runner(program, python, directory, launcher(task, environment))
+    return Plan((*runner, *given), directory)
 
 
 def _runner(program: str, python: str, directory: str, launched: tuple[str, ...]) -> tuple[str, ...]:
@@ -218,20 +220,6 @@ def _runner(program: str, python: str, directory: str, launched: tuple[str, ...]
     if os.access(path, os.X_OK):
         return (path,)
     return ("/bin/sh", program) if program.endswith(".sh") else (python, program)
-
-
-def _algorithm(name: str) -> str:
-    """The module of a built-in training program. Raises Refused for a name that has none."""
-    module = name.replace("-", "_")
-    folder = os.path.join(Path(__file__).parents[2], "algorithms")
-    here = (f"{folder}/{module}.py", f"{folder}/{module}/__main__.py")
-    if not module.isidentifier() or not any(map(os.path.isfile, here)):
-        reason = (
-            f"There is no built-in training program for the algorithm {name!r} here. Name a TrainingImage"
-            " with a script, or one that the setting images maps to a container engine."
-        )
-        raise Refused(Failure.CLIENT, reason)
-    return f"tunewright.algorithms.{module}"
 
 
 def _executable(words: list[str], environment: Mapping[str, str], directory: str) -> tuple[str, ...]:

@@ -211,7 +211,7 @@ def _unpickle(digest: str, home: str) -> object:
             about = os.fstat(file.fileno())
             data = file.read()
     except OSError as error:
-        raise Unloadable(f"the stored function {path} cannot be read: {error.strerror}", error) from error
+        raise Unloadable(f"the stored function {path} cannot be read: {error.strerror or error}", error) from error
     if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o022:
         raise Unloadable(f"the stored function {path} could have been written by another user; it is not loaded")
     if hashlib.sha256(data).hexdigest() != digest:
