@@ -16,6 +16,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import pytest
+
 from tunewright.core.errors import Invalid
 from tunewright.core.events import Proposal
 from tunewright.core.history import Appeared, Ended, Fact, History
@@ -173,7 +175,7 @@ class StrategySuite:
 
     def test_a_finite_space_ends_aloud(self) -> None:
         if not self.ends:
-            return
+            pytest.skip("this strategy says nothing at the end of a space")
         history = History(self.spec(FINITE))
         played = self.play(history, [4] * 20)
         assert len({key(p.point) for p in played}) == len(played) == 27
@@ -208,14 +210,14 @@ class StrategySuite:
 
     def test_seeds_differ(self) -> None:
         if self.finite_only:
-            return
+            pytest.skip("this strategy draws nothing")
         one = self.play(History(self.spec(MIXED, seed=1)), [8])
         other = self.play(History(self.spec(MIXED, seed=2)), [8])
         assert [p.point for p in one] != [p.point for p in other]
 
     def test_the_kth_configuration_follows_from_the_seed(self) -> None:
         if not self.by_number_only:
-            return
+            pytest.skip("this strategy goes by results too")
         one = self.play(History(self.spec(self.space(), seed=42)), [1] * 20)
         other = self.play(History(self.spec(self.space(), seed=42)), [4, 3, 7, 6], lambda p: -bowl(p.point))
         assert [p.point for p in one] == [p.point for p in other]
@@ -254,7 +256,7 @@ class StrategySuite:
 
     def test_the_kth_configuration_follows_from_the_seed_where_there_are_rules(self) -> None:
         if not self.by_number_only:
-            return
+            pytest.skip("this strategy goes by results too")
         one = self.play(History(self.spec(self.ruled(), seed=42)), [1] * 15)
         other = self.play(History(self.spec(self.ruled(), seed=42)), [4, 3, 7, 1], lambda p: -bowl(p.point))
         assert [p.point for p in one] == [p.point for p in other]
@@ -278,6 +280,7 @@ class StrategySuite:
             outside = {n: v * 2 if type(v) is float and abs(v) < 0.4 else v for n, v in proposal.point.items()}
             history.apply([Appeared(number, 0, outside), ended(number, bowl(outside))])
         answer = self.make().propose(history, 7, 3)
+        assert len(answer.proposals) == 3
         assert all(history.spec.definitions[0].space.contains(p.point) for p in answer.proposals)
 
 
