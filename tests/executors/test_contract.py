@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.core.errors import Invalid
+from tunewright.core.parameters import decode_json
 from tunewright.core.ports import ExitReport, Task
 from tunewright.core.reads import LogTail
 from tunewright.core.space import encode_value
@@ -18,7 +19,7 @@ from tunewright.core.spec import Channel, Training
 from tunewright.core.trial import Cursor, Failure
 from tunewright.executors.contract import access
 from tunewright.executors.contract.environment import MAX_VARIABLE, environment
-from tunewright.executors.contract.files import arguments, decode, program_parameters, script, write_config
+from tunewright.executors.contract.files import arguments, program_parameters, script, write_config
 from tunewright.executors.workdir import Workdir, end_of_log, last_lines, read_exit, write_exit
 
 HPS = {
@@ -60,12 +61,12 @@ def task(**training: object) -> Task:
     ],
 )
 def test_decode(text: str, value: object) -> None:
-    assert decode(text) == value and type(decode(text)) is type(value)
+    assert decode_json(text) == value and type(decode_json(text)) is type(value)
 
 
 @given(st.one_of(st.text(), st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)))
 def test_decode_undoes_our_own_encoding(value: str | int | float | bool) -> None:
-    assert decode(encode_value(value)) == value
+    assert decode_json(encode_value(value)) == value
 
 
 def test_arguments() -> None:

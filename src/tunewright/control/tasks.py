@@ -8,13 +8,11 @@ from dataclasses import replace
 from tunewright.core.job import Job
 from tunewright.core.ports import Task
 from tunewright.core.replicates import replicate_of
-from tunewright.core.spec import Training
+from tunewright.core.spec import OBJECTIVE_KEY, Training
 from tunewright.core.trial import Trial
 
 REPLICATE = "TUNEWRIGHT_REPLICATE"
 """The variable that holds a training job's number among those of its configuration, from 1."""
-
-OBJECTIVE_KEY = "_tuning_objective_metric"
 
 
 def hyperparameters(job: Job, trial: Trial) -> dict[str, str]:

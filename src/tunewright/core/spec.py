@@ -9,6 +9,12 @@ from enum import StrEnum
 
 from tunewright.core.space import Point, Space
 
+OBJECTIVE_KEY = "_tuning_objective_metric"
+"""The hyperparameter in which AMT tells a training program the objective's name."""
+
+IDENTICAL, TRANSFER = "IdenticalDataAndAlgorithm", "TransferLearning"
+"""AMT's types of warm start: parents' results count as the job's own, or say what may be expected of it."""
+
 
 class Strategy(StrEnum):
     """AMT's Strategy."""

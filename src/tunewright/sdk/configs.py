@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tunewright.core.spec import IDENTICAL, TRANSFER
 from tunewright.sdk.shapes import Shape
 
 
 class WarmStartTypes(StrEnum):
     """How a new tuning job uses its parents' results."""
 
-    IDENTICAL_DATA_AND_ALGORITHM = "IdenticalDataAndAlgorithm"
-    TRANSFER_LEARNING = "TransferLearning"
+    IDENTICAL_DATA_AND_ALGORITHM = IDENTICAL
+    TRANSFER_LEARNING = TRANSFER
 
 
 class WarmStartConfig:

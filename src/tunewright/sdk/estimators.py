@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 from tunewright.aws.sagemaker.extension import pack
 from tunewright.core.errors import Invalid, Problem
 from tunewright.core.space import Value
+from tunewright.core.spec import OBJECTIVE_KEY
 from tunewright.sdk import inputs as channels
 from tunewright.sdk.analytics import TrainingJobAnalytics
 from tunewright.sdk.arguments import pairs, whole_problems
@@ -28,7 +29,7 @@ MetricDefinitions: TypeAlias = Sequence[Mapping[str, str]] | Mapping[str, str]
 
 ROLE = "arn:aws:iam::000000000000:role/tunewright"
 LOCAL_INSTANCE = "ml.m5.large"
-HIDDEN = ("sagemaker_", "_tuning_objective_metric")
+HIDDEN = ("sagemaker_", OBJECTIVE_KEY)
 
 
 def tag_list(tags: Tags | None) -> list[Shape]:

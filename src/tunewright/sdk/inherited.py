@@ -9,7 +9,7 @@ from tunewright.core.errors import NotFound
 from tunewright.core.history import History
 from tunewright.core.job import Job
 from tunewright.core.reads import Reads
-from tunewright.core.spec import Strategy
+from tunewright.core.spec import IDENTICAL, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def inherited(job: Job, reads: Reads, history: Callable[[str], History]) -> list
     warm = job.spec.warm_start
     if warm is None:
         return []
-    from tunewright.search.parents import IDENTICAL, places
+    from tunewright.search.parents import places
 
     found = []
     for name in warm.parents:

@@ -19,9 +19,8 @@ from tunewright.core.space import (
     Value,
     remedy,
 )
-from tunewright.core.spec import Direction, Strategy
+from tunewright.core.spec import IDENTICAL, TRANSFER, Direction, Strategy
 from tunewright.core.suggest import did_you_mean
-from tunewright.search.parents import IDENTICAL, TRANSFER
 
 _CHOICES = {"hyperband_proposals": ("model", "random"), "hyperband_mode": ("stopping", "promotion")}
 _OPTIONS = ("strategy", "initial_points", "replicates", *_CHOICES)

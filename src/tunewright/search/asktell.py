@@ -12,12 +12,12 @@ from typing import Any, SupportsIndex
 from tunewright.core.errors import Invalid, Problem, TunewrightError, TunewrightWarning
 from tunewright.core.history import Appeared, Emitted, Ended, History, Weighed
 from tunewright.core.space import Parameter, Point, Value
-from tunewright.core.spec import JobSpec
+from tunewright.core.spec import IDENTICAL, JobSpec
 from tunewright.core.trial import StopCause
 from tunewright.search.advisor import Engine
 from tunewright.search.arguments import known_of, objective_of, pairs_of, point_of, step_of
 from tunewright.search.asked import Asked, parents_in, spec_of
-from tunewright.search.parents import IDENTICAL, places
+from tunewright.search.parents import places
 from tunewright.search.replicate import merged
 
 

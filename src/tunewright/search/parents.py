@@ -13,16 +13,13 @@ import numpy as np
 
 from tunewright.core.history import History, Record
 from tunewright.core.space import CategoricalParameter, Space, Value
-from tunewright.core.spec import JobSpec
+from tunewright.core.spec import IDENTICAL, JobSpec
 from tunewright.search.arrays import Floats
 from tunewright.search.encode import Cube
 from tunewright.search.recent import Recent
 from tunewright.search.table import State, cube_of, state_of
 
 T = TypeVar("T")
-
-TRANSFER = "TransferLearning"
-IDENTICAL = "IdenticalDataAndAlgorithm"
 
 
 @dataclass(frozen=True, slots=True)

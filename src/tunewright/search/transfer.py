@@ -19,6 +19,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from tunewright.core.history import History
+from tunewright.core.spec import IDENTICAL
 from tunewright.search.arrays import Floats
 from tunewright.search.bayesian.model import Data, fit
 from tunewright.search.bayesian.optimise import scatter
@@ -26,7 +27,7 @@ from tunewright.search.bayesian.posterior import Posterior, means
 from tunewright.search.bayesian.priors import Layout, Prior
 from tunewright.search.bayesian.transforms import model_targets
 from tunewright.search.encode import Cube
-from tunewright.search.parents import IDENTICAL, FromParents, Parent, read_parent
+from tunewright.search.parents import FromParents, Parent, read_parent
 
 MOST_ROWS = 60
 """Rows kept of each parent in transfer learning: the best half, and others at random."""

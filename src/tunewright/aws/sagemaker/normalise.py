@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunewright.aws.sagemaker.names import Arns
-from tunewright.aws.sagemaker.parts import LISTS, OBJECTIVE_KEY
+from tunewright.aws.sagemaker.parts import LISTS
 from tunewright.aws.sagemaker.protocol import Wire
 from tunewright.aws.sagemaker.rules_training import DAY
 from tunewright.core.job import Job
-from tunewright.core.spec import Definition, MetricDefinition, Strategy
+from tunewright.core.spec import OBJECTIVE_KEY, Definition, MetricDefinition, Strategy
 
 OBJECTIVE_METRIC = "ObjectiveMetric"
 """The name under which the service shows the objective once more."""

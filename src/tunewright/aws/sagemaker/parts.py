@@ -25,7 +25,6 @@ from tunewright.core.space import (
 from tunewright.core.spec import MetricDefinition
 
 LISTS = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
-OBJECTIVE_KEY = "_tuning_objective_metric"
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _WIDEST = 2**53
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from tunewright.aws.sagemaker.limits import LIMITS
-from tunewright.aws.sagemaker.parts import OBJECTIVE_KEY, Part, parts_of, range_count, space_of, space_problems
+from tunewright.aws.sagemaker.parts import Part, parts_of, range_count, space_of, space_problems
 from tunewright.aws.sagemaker.protocol import Wire
 from tunewright.aws.sagemaker.rules_extended import differing_options, extended_problems, promotion_problems
 from tunewright.aws.sagemaker.rules_training import objective_problem, training_problems
@@ -14,7 +14,7 @@ from tunewright.core.errors import Invalid, LimitExceeded, Problem
 from tunewright.core.ports import Objects
 from tunewright.core.replicates import budget_problem
 from tunewright.core.space import CategoricalParameter, decode_value
-from tunewright.core.spec import MetricDefinition
+from tunewright.core.spec import OBJECTIVE_KEY, MetricDefinition
 
 CONFIG = "hyperParameterTuningJobConfig"
 MAX_RESOURCE_KEYS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")

@@ -9,12 +9,13 @@ from typing import Any
 
 from tunewright.aws.sagemaker.extension import PART_KEYS, Extension, plain, unpack
 from tunewright.aws.sagemaker.limits import DEFAULT_MAX_JOBS
-from tunewright.aws.sagemaker.parts import OBJECTIVE_KEY, Part, metrics_in, parts_of, points_of, space_of
+from tunewright.aws.sagemaker.parts import Part, metrics_in, parts_of, points_of, space_of
 from tunewright.aws.sagemaker.protocol import Wire
 from tunewright.aws.sagemaker.rules import combinations, hyperband_resources, replicates_of
 from tunewright.aws.sagemaker.rules_training import DAY
 from tunewright.core.space import Space
 from tunewright.core.spec import (
+    OBJECTIVE_KEY,
     Channel,
     Completion,
     Definition,

@@ -15,9 +15,9 @@ from tunewright.aws.sagemaker.normalise import (
     training_defaults,
     with_objective,
 )
-from tunewright.aws.sagemaker.parts import OBJECTIVE_KEY
 from tunewright.aws.sagemaker.protocol import Wire
 from tunewright.core.reads import MetricValue, TrialView
+from tunewright.core.spec import OBJECTIVE_KEY
 from tunewright.core.trial import Phase, Transition, Trial, TrialStatus
 
 SHOWN_METRICS = 40

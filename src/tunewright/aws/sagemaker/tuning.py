@@ -21,10 +21,8 @@ from tunewright.core.errors import AlreadyExists, NotFound, StaleVersion, WrongS
 from tunewright.core.events import StopAsked
 from tunewright.core.job import Job, JobStatus
 from tunewright.core.reads import JobQuery, JobView, TrialQuery
-from tunewright.core.spec import JobSpec
+from tunewright.core.spec import IDENTICAL, JobSpec
 from tunewright.core.trial import TrialStatus
-
-IDENTICAL = "IdenticalDataAndAlgorithm"
 
 
 class TuningOperations:

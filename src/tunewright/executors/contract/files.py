@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from tunewright.core.parameters import decode_json
 from tunewright.core.ports import FIRST_HOST, Task
-from tunewright.core.spec import Channel
+from tunewright.core.spec import OBJECTIVE_KEY, Channel
 from tunewright.executors.contract.cluster import Cluster
 from tunewright.executors.workdir import Workdir, write_plain
 
@@ -20,21 +21,7 @@ Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | 
 
 _COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
-OBJECTIVE_KEY = "_tuning_objective_metric"
 NETWORK = "lo"
-
-
-def decode(text: str) -> Json:
-    """A hyperparameter's value as the training toolkit reads it: JSON where it is (strict) JSON, else the text."""
-    try:
-        value: Json = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return text
-    return value
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(name)
 
 
 def compact(value: Json | Mapping[str, Json]) -> str:
@@ -45,7 +32,7 @@ def compact(value: Json | Mapping[str, Json]) -> str:
 def program_parameters(hyperparameters: Mapping[str, str]) -> dict[str, Json]:
     """What a program is told: decoded values by sorted name, without SageMaker's and our own keys."""
     return {
-        name: decode(hyperparameters[name])
+        name: decode_json(hyperparameters[name])
         for name in sorted(hyperparameters)
         if not name.startswith(("sagemaker_", "_tunewright")) and name != OBJECTIVE_KEY
     }
@@ -107,4 +94,4 @@ def script(hyperparameters: Mapping[str, str]) -> tuple[str, str] | None:
     program = hyperparameters.get("sagemaker_program", "")
     if not program:
         return None
-    return str(decode(program)), str(decode(hyperparameters.get("sagemaker_submit_directory", "")))
+    return str(decode_json(program)), str(decode_json(hyperparameters.get("sagemaker_submit_directory", "")))

@@ -6,8 +6,8 @@ import json
 import zlib
 from collections.abc import Mapping
 
+from tunewright.core.parameters import decode_json
 from tunewright.core.ports import Task
-from tunewright.executors.contract.files import decode
 
 TORCH = ("sagemaker_torch_distributed_enabled", "sagemaker_pytorch_ddp_enabled")
 """What SDK v2 sends for the distributions `torch_distributed` and `pytorchddp`."""
@@ -23,7 +23,7 @@ def launcher(task: Task, environment: Mapping[str, str]) -> tuple[str, ...]:
     Args:
         environment: the program's variables, which say who and where it is.
     """
-    if not any(decode(task.hyperparameters.get(name, "")) is True for name in TORCH):
+    if not any(decode_json(task.hyperparameters.get(name, "")) is True for name in TORCH):
         return ()
     hosts: list[str] = json.loads(environment["SM_HOSTS"])
     processes = max(1, int(environment["SM_NUM_GPUS"]))
