@@ -262,7 +262,8 @@ class Local:
         if view.job.status.terminal:
             done = self.host.recorder.record(view.job.uid, [Resumed(self.host.recorder.clock.now(), add_jobs)])
             if not done.changed:
-                text = f"The tuning job {name!r} is {done.job.status}: somebody has resumed it. Try when it has ended."
+                rule = "only Stopped and Completed ones are resumed, and none that was made in strict mode"
+                text = f"The tuning job {name!r} is {done.job.status} and was not resumed: {rule}."
                 raise WrongState(text)
         self.host.asked.add(view.job.uid)
         self.start()

@@ -1,4 +1,4 @@
-"""The command tree. Commands live by kind in `commands_*`; what they need is imported when they run."""
+"""The command tree. Commands live by kind in `commands/`; what they need is imported when they run."""
 
 from __future__ import annotations
 

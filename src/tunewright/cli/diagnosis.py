@@ -20,6 +20,7 @@ from tunewright.core.errors import TunewrightError
 from tunewright.core.reads import JobQuery
 from tunewright.executors import images, rooms
 from tunewright.executors.programs.containers import run_quietly
+from tunewright.executors.programs.forkclient import MODULE
 from tunewright.executors.slots import capacity
 from tunewright.settings import Settings, given
 from tunewright.store.database import HEAD
@@ -135,7 +136,7 @@ def _slots(settings: Settings) -> Iterator[Finding]:
 
 def _fork_server() -> Iterator[Finding]:
     """Whether a Python of our own starts with nothing but what the fork server needs."""
-    command = [sys.executable, "-P", "-c", "import tunewright.executors.programs.forkserver"]
+    command = [sys.executable, "-P", "-c", f"import {MODULE}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

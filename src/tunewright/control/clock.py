@@ -27,6 +27,6 @@ class SteadyClock:
 
 
 def pause(seconds: float) -> None:
-    """Wait a little before trying again: the one pause of this room, handed to whoever needs one."""
+    """Wait a little before trying again: the one pause of this room, and of the faces."""
     # The one place that truly waits: whoever retries is given this function, and in tests one that takes no time.
     time.sleep(seconds)

@@ -117,6 +117,7 @@ class LogTail:
     Args:
         path: the file, for a person.
         text: its last lines, decoded with replacement.
+        extra: the last lines of other streams by their name: `stdout` where `text` is standard error's.
     """
 
     path: str

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tunewright.aws.s3.faults import S3Fault
 from tunewright.aws.s3.store import S3Store
 
-# What other rooms write beside a goal before it is renamed, and what other servers left.
+# What is written beside a goal before it is renamed, by this process or another; a crash leaves it behind.
 _PASSING = ".tunewright-put-"
 
 
@@ -30,6 +30,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """A part of a listing, in order of key, and where the next one begins: behind `after`; None: nothing follows."""
+
     entries: tuple[Entry, ...]
     after: str | None
 

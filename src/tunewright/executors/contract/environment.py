@@ -35,15 +35,15 @@ def environment(
 ) -> dict[str, str]:
     """All variables for a task's program.
 
+    What is inherited is seen to by `access`. The request's Environment wins over everything that is inherited or of
+    convenience (`PYTHONUNBUFFERED`), and what the contract sets (`SM_*`, `TRAINING_JOB_NAME`, ...) wins over the
+    Environment.
+
     Args:
         base: what the program inherits.
         devices: the GPUs it may see (`CUDA_VISIBLE_DEVICES`); None leaves the variable as it is.
         python: absolute path of the interpreter; its directory comes first in `PATH`.
         host: which of the training job's hosts it runs on.
-
-    What is inherited is seen to by `access`. The request's Environment wins over everything that is inherited or of
-    convenience (`PYTHONUNBUFFERED`), and what the contract sets (`SM_*`, `TRAINING_JOB_NAME`, ...) wins over the
-    Environment.
     """
     training = task.training
     variables = access.surroundings(base, isolated=training.isolated)
