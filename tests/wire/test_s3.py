@@ -83,6 +83,14 @@ def test_a_folder_that_was_put_is_an_object(s3: Any, bucket: str) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
+def test_a_folder_that_nobody_put_is_none(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="dir/x", Body=b"1")
+    with pytest.raises(ClientError, match="404"):
+        s3.head_object(Bucket=bucket, Key="dir/")
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        s3.get_object(Bucket=bucket, Key="dir/")
+
+
 def test_files_in_parts_come_back_the_same(s3: Any, any_server: Server, bucket: str, tmp_path: Path) -> None:
     content = os.urandom(17 << 20)
     s3.upload_fileobj(io.BytesIO(content), bucket, "big/file.bin", Config=SMALL_PARTS)

@@ -133,9 +133,9 @@ class S3Store:
                 raise no_key(key) from None
             raise
         if stat.S_ISDIR(info.st_mode):
-            if not key.endswith("/"):
+            facts = self._kept.of_folder(bucket, key) if key.endswith("/") else None
+            if facts is None:
                 raise no_key(key)
-            facts = self._kept.of_folder(bucket, key) or empty_folder()
             return Found(os.devnull, 0, info.st_mtime, facts)
         if key.endswith("/") or not stat.S_ISREG(info.st_mode):
             # Whoever opens a pipe waits for its other end.
