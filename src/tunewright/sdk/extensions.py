@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
-from tunewright.aws.sagemaker.extension import KEY
+from tunewright.aws.sagemaker.extension import content, plain
 
 
 def join_extension(texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, object]]:
-    """Hyperparameters without our extensions, and the extensions."""
-    rest = {name: text for name, text in texts.items() if name != KEY and not name.startswith(f"{KEY}_")}
-    pieces: list[str] = []
-    while (name := KEY if not pieces else f"{KEY}_{len(pieces) + 1}") in texts:
-        pieces.append(texts[name])
-    found: object = json.loads("".join(pieces)) if pieces else {}
-    return rest, found if isinstance(found, dict) else {}
+    """Hyperparameters without our extensions, and the extensions. Raises Invalid when pieces do not fit."""
+    return plain(texts), content(texts)
 
 
 def replicates_in(extensions: Mapping[str, object]) -> int:

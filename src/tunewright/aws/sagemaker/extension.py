@@ -78,15 +78,22 @@ def pack(extension: Mapping[str, object]) -> dict[str, str]:
     return {KEY if n == 1 else f"{KEY}_{n}": piece for n, piece in enumerate(pieces, start=1)}
 
 
+def content(static: Mapping[str, str]) -> dict[str, Any]:
+    """What `pack` was given, unchecked; empty when there is no extension.
+
+    Raises:
+        Invalid: a piece is missing, or the text is not a JSON object.
+    """
+    return _object(_joined(static)) if any(map(is_piece, static)) else {}
+
+
 def unpack(static: Mapping[str, str]) -> Extension:
     """The extension in static hyperparameters, the empty one when there is none.
 
     Raises:
         Invalid: a piece is missing, the text is not a JSON object, or a member is unknown or of another kind.
     """
-    if not any(is_piece(key) for key in static):
-        return Extension()
-    found = _object(_joined(static))
+    found = content(static)
     problems = [*_unknown(found), *_wrong(found)]
     if problems:
         raise Invalid(problems)
