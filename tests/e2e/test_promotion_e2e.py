@@ -24,7 +24,7 @@ done = json.load(open(place))["epoch"] if os.path.exists(place) else 0
 rate = params()["rate"]
 stopping = should_stop()
 for epoch in range(done + 1, 10):
-    time.sleep(0.05)
+    time.sleep(0.15)
     with open(os.environ["LEDGER"], "a") as ledger:
         ledger.write(f"{os.environ['TRAINING_JOB_NAME']} {epoch} {os.getpid()}\\n")
     with open(place + ".part", "w") as out:
