@@ -292,8 +292,10 @@ class Local:
         Args:
             attempt: None: the latest.
         """
-        view = self.reads.trial(training_job)
-        place = Workdir.of(self.settings.home, view.trial.name, attempt or view.trial.attempt)
+        if attempt is None:
+            found = self.reads.trial(training_job).trial
+            training_job, attempt = found.name, found.attempt
+        place = Workdir.of(self.settings.home, training_job, attempt)
         here = place.of_host(host)
         return Path(here.stream("stdout")), Path(here.stream("stderr"))
 

@@ -57,7 +57,10 @@ def test_a_log_that_is_gone_is_told_of(digits: StillEngine, cli: Run) -> None:
     digits.exit("digits", 1)
     told = cli("logs", "digits", "1")
     place = digits.home / "jobs" / name(digits, 1) / "stdout.log"
-    assert told.stderr == f"There is no log of {name(digits, 1)} at {place}. Its directory was removed.\n"
+    assert (
+        told.stderr
+        == f"There is no log of {name(digits, 1)} at {place}. It never started, or its directory was removed.\n"
+    )
     assert "It has not started yet." in cli("logs", "digits", "2").stderr
 
 

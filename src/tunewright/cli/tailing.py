@@ -121,7 +121,7 @@ def tail(
             break
         engine.wait(view.job_name, POLL_SECONDS)
     if not any(path.exists() for path, _ in found):
-        why = "It has not started yet." if view.trial.status.live else "Its directory was removed."
+        why = "It has not started yet." if view.trial.status.live else "It never started, or its directory was removed."
         warn(f"There is no log of {training_job} at {found[0][0]}. {why}")
 
 

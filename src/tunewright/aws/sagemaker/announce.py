@@ -170,11 +170,11 @@ class Webhook:
 
     def close(self, seconds: float) -> None:
         """Wait for what is on its way, so long at most."""
-        queue = self._queue
-        with queue.all_tasks_done:
-            told = queue.all_tasks_done.wait_for(lambda: not queue.unfinished_tasks, seconds)
+        waiting = self._queue
+        with waiting.all_tasks_done:
+            told = waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, seconds)
         if not told:
-            _LOG.warning("%s was not told %d state changes before the end", self._shown, queue.unfinished_tasks)
+            _LOG.warning("%s was not told %d state changes before the end", self._shown, waiting.unfinished_tasks)
 
     def _deliver(self) -> None:
         while True:
