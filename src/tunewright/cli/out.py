@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from tunewright.core.errors import Invalid
+from tunewright.sdk.values import visible
 
 
 def say(text: str = "") -> None:
-    print(text)
+    print(visible(text))
 
 
 def hush() -> None:
@@ -41,7 +42,7 @@ def no_room(error: OSError) -> str:
 
 
 def warn(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> list[str]:
@@ -73,7 +74,7 @@ def _numeric(cells: Sequence[str]) -> bool:
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in table(headers, rows, width=width):
-        print(line)
+        print(visible(line))
 
 
 def error_text(error: Exception, source: str = "") -> str:

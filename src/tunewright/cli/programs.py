@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import ssl
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,12 +47,21 @@ def let_in(settings: Settings, endpoint: str, keys: Mapping[str, Key], certifica
 
 
 def _own_key(path: Path) -> Key:
-    """The key in the file of an earlier server, or a new one."""
-    earlier = access.read({access.VARIABLE: str(path)})
+    """The key in the file of an earlier server, or a new one where others could have written or read that."""
+    earlier = access.read({access.VARIABLE: str(path)}) if _is_ours(path) else {}
     secret = earlier.get("AWS_SECRET_ACCESS_KEY", "")
     if earlier.get("AWS_ACCESS_KEY_ID") != ACCESS or len(secret) < SECRET_CHARACTERS:
         secret = secrets.token_urlsafe(SECRET_CHARACTERS)
     return Key(ACCESS, secret)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is there, this user's, and closed to all others."""
+    try:
+        about = path.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not stat.S_IMODE(about.st_mode) & 0o077
 
 
 def _signs_itself(certificate: Path) -> bool:

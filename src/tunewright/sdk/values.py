@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from tunewright.core.space import (
     format_number,
 )
 from tunewright.sdk.shapes import Shape
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def encode_hyperparameter(value: object) -> str:
@@ -131,10 +134,15 @@ def natives(ranges: Mapping[str, Parameter], texts: Mapping[str, str]) -> dict[s
     return {name: native(ranges.get(name), texts[name]) for name in order}
 
 
+def visible(text: str) -> str:
+    """Text for a terminal: what would move its cursor or set its title is shown as an escape, lines and tabs stay."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def short(value: object) -> str:
     """A value for people: six significant digits, text as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
+        return visible(str(value))
     return str(value) if isinstance(value, int) else format(value, ".6g")
 
 

@@ -123,6 +123,7 @@ def make_server(app: Any, certificate: Path | None, key: Path | None) -> uvicorn
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever connects could name another address
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 from tunewright.aws.http.call import Call
 from tunewright.core.errors import TunewrightError
@@ -205,7 +205,7 @@ def _canonical_path(raw: str, service: str) -> str:
 
 def _canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
     encoded = (
-        (quote(unquote(name), safe="-_.~"), quote(unquote(value), safe="-_.~"))
+        (quote(unquote_plus(name), safe="-_.~"), quote(unquote_plus(value), safe="-_.~"))
         for name, value in pairs
         if name != "X-Amz-Signature"
     )
@@ -217,9 +217,9 @@ def _verify_2(signature: Signature, call: Call, secret: str, now: float) -> None
         raise Denied(Refusal.EXPIRED, "Request has expired")
     headers = call.headers
     amz = "".join(f"{name}:{_header(call, name).strip()}\n" for name in sorted(headers) if name.startswith("x-amz-"))
-    shown = [
-        f"{name}={unquote(value)}" if value else name for name, value in sorted(call.raw_query) if name in _SUBRESOURCES
-    ]
+    # Names are decoded first, as they are for whoever answers.
+    pairs = sorted((unquote_plus(name), value) for name, value in call.raw_query)
+    shown = [f"{name}={unquote(value)}" if value else name for name, value in pairs if name in _SUBRESOURCES]
     # Version 2 signs no host, but the bucket that it names.
     bucket = f"/{call.host_bucket}" if call.host_bucket else ""
     resource = bucket + call.raw_path + (f"?{'&'.join(shown)}" if shown else "")

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from tunewright.aws.faults import Fault
 
 _TERM = re.compile(r'([?-]?)(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))(?=\s|$)')
+MOST_CHARACTERS = 1024
+"""As CloudWatch takes them."""
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -23,6 +25,8 @@ def read_pattern(pattern: str) -> Callable[[str], bool]:
         Fault: the pattern is for JSON or for columns, or a regular expression, or a quote does not end.
     """
     text = pattern.strip()
+    if len(text) > MOST_CHARACTERS:
+        raise _invalid(f"it has {len(text)} characters, at most {MOST_CHARACTERS} are taken")
     if text[:1] in ("{", "[", "%"):
         kind = {"{": "for JSON", "[": "for columns", "%": "a regular expression"}[text[0]]
         raise _invalid(f"the pattern {text[:80]!r} is {kind}; only terms are read here")

@@ -259,6 +259,10 @@ def _text(request: Wire, name: str) -> str:
     value = request.get(name) or ""
     if not isinstance(value, str):
         raise Fault("InvalidParameterException", f"{name} has to be text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Fault("InvalidParameterException", f"{name} has to be valid Unicode text.") from None
     return value
 
 

@@ -27,6 +27,8 @@ STREAMING = "STREAMING-"
 MAX_LINE = 4096
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PREFIX = "x-amz-checksum-"
+_CHECKSUM = re.compile(r"[A-Za-z0-9+/]{1,128}={0,2}")
+MOST_TRAILERS = 16
 ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 
 
@@ -180,6 +182,8 @@ class _Framed:
         found: dict[str, str] = {}
         while line := await self._line(end_allowed=True):
             name, _, value = line.decode("latin-1").partition(":")
+            if len(found) == MOST_TRAILERS:
+                raise _malformed(f"it has more than {MOST_TRAILERS} trailers")
             found[name.strip().lower()] = value.strip()
         given = found.pop("x-amz-trailer-signature", None)
         if self._key is not None and "x-amz-trailer" in self._call.headers:
@@ -194,6 +198,8 @@ class _Framed:
             if name.startswith(_PREFIX):
                 if name not in found:
                     raise _malformed(f"the trailer {name} is missing")
+                if not _CHECKSUM.fullmatch(found[name]):
+                    raise _malformed(f"the trailer {name} is no checksum")
                 self._digests.given[name.removeprefix(_PREFIX)] = found[name]
 
     async def _line(self, *, end_allowed: bool = False) -> bytes:

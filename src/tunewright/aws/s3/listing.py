@@ -146,9 +146,16 @@ def _text(name: str) -> bool:
 
 def _holds_any(folder: str, key: str, marked: Callable[[str], bool]) -> bool:
     """Whether a folder is an object itself, or holds one."""
-    return marked(key) or any(
-        _holds_any(entry.path, key + name, marked) if name.endswith("/") else True for name, entry in _sorted(folder)
-    )
+    left = [(folder, key)]
+    while left:
+        place, name = left.pop()
+        if marked(name):
+            return True
+        for below, entry in _sorted(place):
+            if not below.endswith("/"):
+                return True
+            left.append((entry.path, name + below))
+    return False
 
 
 def token_of(after: str) -> str:

@@ -166,6 +166,10 @@ def has_structure(violations: Iterable[Violation]) -> bool:
     return not any(violation.structural for violation in violations)
 
 
+MOST_VIOLATIONS = 100
+"""With more of them, the rest of a list is not looked at."""
+
+
 class _Reader:
     """Walks a value along its shape, collecting violations."""
 
@@ -206,7 +210,12 @@ class _Reader:
         if not isinstance(value, list):
             return self._wrong(path, value, "a list")
         self._length(shape, value, path)
-        return [self._member(shape.member, item, f"{path}.{i}.member") for i, item in enumerate(value, start=1)]
+        known = []
+        for place, item in enumerate(value, start=1):
+            if len(self.found) > MOST_VIOLATIONS:
+                break  # it is refused in any case, and who sends a million mistakes is not told of each
+            known.append(self._member(shape.member, item, f"{path}.{place}.member"))
+        return known
 
     def _member(self, shape: Any, value: Any, path: str) -> Any:
         if value is None:

@@ -53,6 +53,8 @@ def _algorithm(path: str, body: Wire, static: dict[str, str]) -> Iterator[Proble
     image, name = body.get("TrainingImage"), body.get("AlgorithmName")
     if image and name:
         yield Problem(path, f"has both TrainingImage {image!r} and AlgorithmName {name!r}; give one of them.")
+    elif image and image.startswith("-"):
+        yield Problem(f"{path}.trainingImage", f"{image!r} begins with a hyphen, as no image's name does.")
     elif not image and not name:
         yield Problem(path, "needs TrainingImage or AlgorithmName.")
     elif name and builtin.SCRIPT in static:

@@ -38,6 +38,8 @@ def bring_code(task: Task, workdir: Workdir, objects: Objects) -> str | None:
         return None
     program, source = named
     if source.startswith("/opt/ml/"):
+        if not os.path.normpath(source).startswith("/opt/ml/"):
+            raise Refused(Failure.CLIENT, f"The training script's source {source} leads outside /opt/ml.")
         source = Path(workdir.base + source.removeprefix("/opt/ml")).as_uri()
     if not source and os.path.isabs(program):
         source, program = Path(program).as_uri(), os.path.basename(program)

@@ -139,6 +139,8 @@ def _fetch_manifest(channel: Channel, target: Path, objects: Objects) -> int:
         keys = listing[1:]
         if not all(isinstance(key, str) for key in [prefix, *keys]):
             raise ValueError("keys must be strings")
+        if not _may_name(channel, prefix):
+            raise ValueError(f"what a manifest in S3 lists lies in S3, not at {prefix!r}")
     except (ValueError, LookupError, TypeError) as error:
         raise Invalid.one(
             channel.uri, f"is not a manifest, [{{'prefix': 's3://...'}}, 'key', ...]: {error}."
@@ -168,12 +170,17 @@ def _fetch_augmented(channel: Channel, target: Path, objects: Objects) -> int:
             goal = folder / f"{place:02d}"
             if not name.endswith("-ref"):
                 goal.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
-            elif not isinstance(value, str) or objects.fetch(value, goal) != 1:
+            elif not isinstance(value, str) or not _may_name(channel, value) or objects.fetch(value, goal) != 1:
                 raise Invalid.one(
                     channel.uri, f"line {number + 1}: {name} is {value!r}, where there is no such object."
                 )
         count += 1
     return count
+
+
+def _may_name(channel: Channel, uri: str) -> bool:
+    """Whether a channel's manifest may list an object: what lies in S3 was written by others, who see no disk here."""
+    return uri.startswith("s3://") or not channel.uri.startswith("s3://")
 
 
 def _attributes(channel: Channel, number: int, line: str) -> list[tuple[str, object]]:

@@ -47,7 +47,11 @@ _SAID = re.compile(r"^(Error: |docker: ).*\bOCI\b", re.MULTILINE)
 """What the client says then, of whatever runs containers for it."""
 LOST = "worker lost: the container still ran when the {} that ran it ended with exit code {}; it was removed."
 
-_PLAIN_NAMES = ("PATH", "HOME", "TMPDIR", "XDG_", "DOCKER_", "CONTAINER", "PODMAN_", "BUILDAH_", "LD_")
+_PLAIN_NAMES = (
+    *("PATH", "HOME", "TMPDIR", "XDG_", "DOCKER_", "CONTAINER", "PODMAN_", "BUILDAH_", "LD_", "TUNEWRIGHT_"),
+    # An engine may be a script.
+    *("BASH", "SHELLOPTS", "PS4", "PYTHON", "PERL", "RUBY", "NODE_", "JAVA_", "GCONV_PATH", "GO"),
+)
 
 
 def container_name(home: str, task: Task) -> str:
@@ -135,6 +139,7 @@ class ContainerStage(Stage):
         self._devices: Sequence[str] = ()
         self._client: Mapping[str, str] = {}
         self._way: Mapping[str, str] = {}
+        self._programs = ""
         self._container: Container | None = None
 
     def prepare(
@@ -152,6 +157,8 @@ class ContainerStage(Stage):
                 " training job; ask for one, or map the image to a Python interpreter."
             )
             raise Refused(Failure.CLIENT, reason)
+        if (task.training.image or "-").startswith("-"):  # the engine would take it for an option
+            raise Refused(Failure.CLIENT, f"The image {task.training.image!r} begins with a hyphen.")
         engine = self._image.program()
         if engine is None:
             reason = f"There is no {self._image.engine} here, which the setting images names for {self._image.pattern}."
@@ -165,6 +172,7 @@ class ContainerStage(Stage):
         for directory in (workdir.data, workdir.code):
             _replace_links(directory)
         self._way = {} if task.training.isolated else access.read(inherited)
+        self._programs = inherited.get(access.VARIABLE, "")
         self._client = {
             **inherited,
             **{name: value for name, value in task.training.environment.items() if not _is_plain(name)},
@@ -203,7 +211,7 @@ class ContainerStage(Stage):
         for label, value in labels(self._home, task).items():
             words += ["--label", f"{label}={value}"]
         words += ["--network", "none"] if training.isolated else []
-        words += ["--env-file", self._client[access.VARIABLE]] if self._way else []
+        words += ["--env-file", self._programs] if self._way else []
         words += self._mounts()
         for variable, value in training.environment.items():
             words += ["--env", f"{variable}={value}" if _is_plain(variable) else variable]
