@@ -201,7 +201,9 @@ def test_init_of_a_script_without_anything(tmp_path: Path, cli: Run, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("bare.py").write_text("x = 1\n")
     result = cli("init", "bare.py")
-    assert "No metric was found" in result.stderr
+    assert "No metric was found" in result.stderr and "Nothing to tune was found in the script" in result.stderr
+    refused = cli("init", "bare.py", "-o", "bare.toml")
+    assert refused.exit_code == 2 and "would be read as TOML, and is YAML; write it to bare.yaml" in refused.stderr
     assert load(Path("bare.yaml"), strict=True, now=0).name == "bare"
 
 

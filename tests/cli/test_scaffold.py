@@ -197,3 +197,18 @@ def test_a_notebook_is_not_read_as_a_script(tmp_path: Path) -> None:
     path.write_text('{"cells": []}')
     with pytest.raises(Invalid, match="is a notebook: make a script of it"):
         read_script(path)
+
+
+@pytest.mark.parametrize("options", ["type=bool, default=False", "default=True", "type=bool"])
+def test_an_option_of_which_every_text_is_true_is_left_out(tmp_path: Path, options: str) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(f"import argparse\nargparse.ArgumentParser().add_argument('--nesterov', {options})\n")
+    text = tuning_file(read_script(path), "train.py", "train")
+    assert "nesterov:" not in text
+    assert "--nesterov is left out: argparse takes every text for true there, 'False' too." in text
+
+
+def test_metrics_that_are_reported_in_a_table_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text('from tunewright import report\nreport({"loss": 1.0, "size": 2}, step=1)\n')
+    assert list(read_script(path).reported) == ["loss", "size"]

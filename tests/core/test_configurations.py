@@ -134,3 +134,7 @@ def test_numbers_of_configurations() -> None:
     ]
     assert budget_problem(9, 3) is None and budget_problem(None, 3) is None
     assert "use 9 or 12" in (budget_problem(10, 3) or "") and (budget_problem(2, 3) or "").endswith("use 3.")
+
+
+def test_equal_values_have_no_spread() -> None:
+    assert mean_and_spread([0.48940911568940076] * 3) == (0.48940911568940076, 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 
 import typer
@@ -67,6 +69,9 @@ def everywhere(
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code: 0 completed, 1 failed, 2 wrong usage or invalid request, 130 interrupted."""
     code, refused = 0, ""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before Python began: nobody wants to hear anything
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as the process
     try:
         app(args=list(arguments), prog_name="tunewright")
     except SystemExit as left:

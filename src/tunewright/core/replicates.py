@@ -32,6 +32,8 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
     mean = math.fsum(value / len(values) for value in values)
     if len(values) < 2:
         return mean, None
+    if min(values) == max(values):
+        return values[0], 0.0
     gaps = [value - mean for value in values]
     scale = max(map(abs, gaps)) or 1.0
     spread = scale * math.sqrt(math.fsum((gap / scale) ** 2 for gap in gaps) / (len(values) - 1))

@@ -14,7 +14,7 @@ from tunewright.cli.engine import connect
 from tunewright.cli.names import clean, counted
 from tunewright.cli.out import error_text, say, warn
 from tunewright.cli.scripts.reading import read_script
-from tunewright.cli.scripts.scaffold import tuning_file
+from tunewright.cli.scripts.scaffold import NOTHING, tuning_file
 from tunewright.cli.tunefile.preflight import checked
 from tunewright.cli.tunefile.request import Request, TuningFile
 from tunewright.cli.views import emit
@@ -29,6 +29,9 @@ def init(script: Path, output: Path | None, *, force: bool, as_json: bool) -> in
     found = read_script(script)
     target = Path(f"{script.stem}.yaml") if output is None else output
     shown = str(target) == "-"
+    if target.suffix.lower() in (".toml", ".json"):
+        remedy = f"write it to {target.with_suffix('.yaml')}"
+        raise Invalid.one("--output", f"{target} would be read as {target.suffix[1:].upper()}, and is YAML; {remedy}.")
     base = Path.cwd() if shown else target.absolute().parent
     resolved = script.absolute()
     entry = resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else str(resolved)
@@ -44,6 +47,10 @@ def init(script: Path, output: Path | None, *, force: bool, as_json: bool) -> in
     say(f"Wrote {target} from {len(found.arguments)} arguments of {script.name}.")
     if not found.printed and not found.reported:
         warn("No metric was found in the script: print one as name=value, and name it under objective and metrics.")
+    if NOTHING in text:
+        warn(
+            "Nothing to tune was found in the script: put what it takes as --name VALUE in the place of learning_rate."
+        )
     say(f"Look at its ranges, then: tunewright validate {target}; tunewright run {target}")
     return None
 

@@ -14,13 +14,17 @@ _TAKING = ("store", "append", "extend")
 """Actions of argparse that take a value; `count`, `store_true` and the like take none."""
 
 
+TRUE = "always true"
+"""The kind of an option whose values argparse turns into booleans: every text is true, "False" too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One command-line argument of a script.
 
     Args:
         name: as a hyperparameter: the long option without its dashes; of a positional argument its own.
-        kind: `float`, `int`, `str`, `flag`, or the text of a type that is none of these.
+        kind: `float`, `int`, `str`, `flag`, `TRUE`, or the text of a type that is none of these.
         default: its value when it can be read, else None.
         choices: the values it is limited to.
         variable: the SM_* variable that its default comes from, or "".
@@ -139,9 +143,10 @@ def _kind(named: Mapping[str, ast.expr], default: Value | None, choices: Sequenc
     if isinstance(given, ast.Name) and given.id in ("float", "int", "str"):
         return given.id
     if given is not None:
-        return ast.unparse(given)
-    sample = default if default is not None else choices[0] if choices else ""
-    return type(sample).__name__
+        kind = ast.unparse(given)
+    else:
+        kind = type(default if default is not None else choices[0] if choices else "").__name__
+    return TRUE if kind == "bool" else kind
 
 
 def _variable(node: ast.expr | None) -> str:

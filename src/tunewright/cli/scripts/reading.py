@@ -155,13 +155,14 @@ def _metric(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _reported(call: ast.Call) -> Iterator[str]:
-    """Metrics in report(step=3, loss=x) and report(**{"validation:loss": x})."""
+    """Metrics in report({"loss": x}), report(step=3, loss=x) and report(**{"validation:loss": x})."""
     if called(call) != "report":
         return
     for keyword in call.keywords:
-        if keyword.arg is not None and keyword.arg != "step":
-            yield keyword.arg
-        elif keyword.arg is None and isinstance(keyword.value, ast.Dict):
-            for key in keyword.value.keys:
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value
+        if keyword.arg not in (None, "step"):
+            yield str(keyword.arg)
+    tables = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg is None)]
+    for table in tables:
+        for key in table.keys if isinstance(table, ast.Dict) else ():
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from tunewright.cli.scripts.arguments import Argument
+from tunewright.cli.scripts.arguments import TRUE, Argument
 from tunewright.cli.scripts.reading import FIXED, Script
 from tunewright.core.space import Value
 
@@ -20,6 +20,7 @@ _MANY = 10
 """Times the lower end that the upper end is where a logarithmic scale is guessed."""
 _FAR = {"int": 2**53, "float": sys.float_info.max}
 """No guess goes further: a default there stands for something else than a size, and stays as it is."""
+NOTHING = "no argument to tune was found"
 _Range = tuple[float | None, float | None]
 _NUMBER = "([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
 _SHARE = re.compile(r"drop|momentum|ratio|fraction|subsample|colsample|beta|prob|smooth")
@@ -43,7 +44,7 @@ def tuning_file(script: Script, entry_point: str, name: str) -> str:
         "max_jobs: 20",
         "max_parallel_jobs: 2",
         "parameters:",
-        *(tuned or ["  learning_rate: {type: continuous, min: 1.0e-4, max: 0.1}   # no argument to tune was found"]),
+        *(tuned or [f"  learning_rate: {{type: continuous, min: 1.0e-4, max: 0.1}}   # {NOTHING}"]),
         "training:",
         *_program(script, entry_point),
         *(["  hyperparameters:", *fixed] if fixed else []),
@@ -110,6 +111,11 @@ def _unpassed(argument: Argument) -> str:
         return f"{argument.name} is a positional argument, which cannot be given; make it an option, --{argument.name}."
     if argument.kind == "flag":
         return f"{argument.option} takes no value, so it cannot be given; make it an option with one."
+    if argument.kind == TRUE:
+        return (
+            f"{argument.option} is left out: argparse takes every text for true there, 'False' too. Let the script read"
+            f" it, as with type=lambda text: text == 'true', then name {argument.name} under hyperparameters."
+        )
     if argument.option != argument.passed:
         return (
             f"{argument.option} cannot be given: training jobs are given it as {argument.passed}. Let it be called"
