@@ -155,10 +155,18 @@ signal.signal(signal.SIGTERM, told if {hears} else signal.SIG_IGN)
 print("up", flush=True)
 time.sleep(600)
 """
+LINKS = """
+import os
+os.rmdir("/opt/ml/model")
+os.symlink("/etc", "/opt/ml/model")
+os.unlink("/opt/ml/stdout.log")
+os.symlink("/etc/hostname", "/opt/ml/stdout.log")
+"""
 IMAGES = {
     "trains:1": TRAINS,
     "fails:1": "import sys\nopen('/opt/ml/output/failure', 'w').write('bad data')\nsys.exit(3)\n",
     "lacks:1": "import sys\nprint('Error: sh: tool not found', file=sys.stderr)\nsys.exit(127)\n",
+    "links:1": LINKS,
     "waits:1": WAITS.format(hears=True),
     "deaf:1": WAITS.format(hears=False),
 }
@@ -242,6 +250,20 @@ def test_a_container_is_told_the_way_to_its_server(
 def test_the_exit_code_and_the_failure_file_of_a_container(contained: Bench) -> None:
     report = contained.run(job(contained, "fails", "fails:1"))
     assert (report.exit_code, report.failure, report.reason) == (3, Failure.ALGORITHM, "bad data")
+
+
+@needs_rooms
+def test_links_of_a_container_lead_nobody_out_of_it(contained: Bench) -> None:
+    report = contained.run(job(contained, "links", "links:1"))
+    assert report.failure is Failure.ALGORITHM
+    assert report.reason == "The container put a link in the place of /opt/ml/model; nothing of it is kept."
+    assert not report.model and not (contained.root / "out put" / "links").exists()
+    assert contained.executor.read("links", 1, "stdout", 0, 100) == b""
+
+
+def test_an_image_whose_name_is_an_option_is_refused(contained: Bench, engine: Engine) -> None:
+    report = contained.run(job(contained, "option", "--volume=/:/mnt/x:1"))
+    assert report.failure is Failure.CLIENT and "begins with a hyphen" in report.reason
 
 
 def test_an_image_that_is_not_there(contained: Bench) -> None:

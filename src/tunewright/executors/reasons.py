@@ -71,10 +71,14 @@ def signal_name(number: int) -> str:
 def written(workdir: Workdir) -> str:
     """What a program wrote to `output/failure`, at most 1,024 characters; empty when it wrote nothing."""
     try:
-        with open(workdir.failure, encoding="utf-8", errors="replace") as file:
+        with open(workdir.failure, encoding="utf-8", errors="replace", opener=_no_link) as file:
             return plain(file.read(LIMIT)).strip()
     except OSError:
         return ""
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def plain(text: str) -> str:

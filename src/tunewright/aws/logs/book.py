@@ -8,6 +8,7 @@ it knows. So a book remembers, per look, which bytes of which file came next, an
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -67,8 +68,8 @@ class Book:
     def _extend(self, path: Path, now: float, ended: bool) -> bool:
         start = self._offsets.get(path, 0)
         try:
-            info = path.stat()
-            if info.st_size <= start:
+            info = path.lstat()
+            if not stat.S_ISREG(info.st_mode) or info.st_size <= start:
                 return False
             data = _read(path, start, MAX_SEGMENT)
         except FileNotFoundError:
@@ -114,7 +115,7 @@ class Book:
 
 
 def _read(path: Path, start: int, size: int) -> bytes:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         return os.pread(handle, size, start)
     finally:

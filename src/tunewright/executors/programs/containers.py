@@ -205,6 +205,18 @@ class ContainerStage(Stage):
             return Refused(Failure.CLIENT, why)
         return None
 
+    def tampered(self) -> Refused | None:
+        """Links in the place of what is looked at outside: they would lead out of the container."""
+        workdir = self.workdir
+        own = (workdir.model, workdir.output, workdir.output_data, workdir.failure, workdir.checkpoints)
+        ours = (workdir.at("model.tar.gz"), workdir.at("output.tar.gz"), workdir.exit, workdir.tombstone)
+        for place in (*own, *ours):
+            if os.path.islink(place):
+                name = place.removeprefix(workdir.base)
+                reason = f"The container put a link in the place of {rooms.OPT_ML}{name}; nothing of it is kept."
+                return Refused(Failure.ALGORITHM, reason)
+        return None
+
     def _arguments(self, name: str) -> list[str]:
         task, training = self.task, self.task.training
         words = ["run", "--rm", "--name", name]

@@ -174,6 +174,8 @@ class _Shim:
         culprit = self._stages[ended.culprit or 0]
         if not ended.ordered and (refused := culprit.refused(ended.code)):
             raise refused
+        if tampered := culprit.tampered():
+            raise tampered
         self._enter(Phase.UPLOADING)
         if not tasklock.in_place(self._lock, self._workdir):
             return self._displaced(ended)

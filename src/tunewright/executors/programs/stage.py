@@ -138,6 +138,10 @@ class Stage:
         why = Program.refusal(code, self._tail() if code in (126, 127) else "")
         return Refused(Failure.CLIENT, f"{self.command[0]} cannot be started: {why}") if why else None
 
+    def tampered(self) -> Refused | None:
+        """Why nothing that the program left behind is looked at, or None."""
+        return None
+
     def _tail(self) -> str:
         return reasons.tail(self.workdir)
 
