@@ -162,6 +162,16 @@ def test_a_manifest_in_every_mode(bench: Bench, mode: str) -> None:
         assert listed(bench, "manifest", channel) == {"1.csv": b"a/1.csv", "sub/2.csv": b"a/sub/2.csv"}
 
 
+def test_a_manifest_in_s3_lists_what_is_in_s3(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of this machine")
+    put(bench, "list.json", json.dumps([{"prefix": f"file://{tmp_path}/"}, "secret"]).encode())
+    reason = refused(bench, "listed", Channel("train", "s3://bucket/list.json", data_type="ManifestFile"))
+    assert "what a manifest in S3 lists lies in S3" in reason
+    line: dict[str, object] = {"source-ref": secret.as_uri(), "label": 1}
+    assert "where there is no such object" in refused(bench, "lines", augmented(bench, line))
+
+
 # ---- augmented manifests ----
 
 

@@ -82,6 +82,11 @@ def test_a_source_in_a_channel(workdir: Workdir, objects: LocalObjects) -> None:
     assert code.bring_code(task("train.py", "/opt/ml/input/data/code"), workdir, objects) == "train.py"
 
 
+def test_a_source_in_a_channel_is_in_there(workdir: Workdir, objects: LocalObjects) -> None:
+    with pytest.raises(Refused, match="leads outside /opt/ml"):
+        code.bring_code(task("train.py", "/opt/ml/../../secrets"), workdir, objects)
+
+
 def test_an_s3_prefix(workdir: Workdir, objects: LocalObjects) -> None:
     write(objects.root / "bucket" / "src" / "pkg" / "train.py")
     assert code.bring_code(task("pkg/train.py", "s3://bucket/src/"), workdir, objects) == "pkg/train.py"

@@ -188,6 +188,9 @@ def test_a_training_program_reaches_the_server_and_is_let_in(secure: bool, home:
     if secure:
         Serving(home, *doors).end()
         assert f"AWS_SECRET_ACCESS_KEY={secret}\n" in file.read_text(), "programs that outlive a server need it"
+        file.chmod(0o644)
+        Serving(home, *doors).end()
+        assert secret not in file.read_text() and file.stat().st_mode & 0o777 == 0o600, "others could have read it"
 
 
 def named(summary: dict[str, Any]) -> dict[str, str]:
