@@ -70,8 +70,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code: 0 completed, 1 failed, 2 wrong usage or invalid request, 130 interrupted."""
     code, refused = 0, ""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed before Python began: nobody wants to hear anything
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as the process
+        # One that was closed before Python began is None, which is no file: what is said goes nowhere instead.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     try:
         app(args=list(arguments), prog_name="tunewright")
     except SystemExit as left:

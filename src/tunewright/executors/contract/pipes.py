@@ -26,6 +26,8 @@ from tunewright.executors.workdir import Workdir, write_all
 
 MODE = "Pipe"
 GZIP, RECORD_IO = "Gzip", "RecordIO"
+MOST_HANDLES = 1 << 20
+"""So many descriptors are looked at where the system names no limit."""
 MAX_RECORD = (1 << 29) - 1
 """The length of a record has 29 bits."""
 
@@ -127,7 +129,8 @@ def _feed(channel: Channel, folder: str, pipe: str, parent: int) -> NoReturn:
     """Write all files into the pipe of one epoch after the other, until the parent is gone."""
     try:
         # Locks and lines of the parent must end with the parent.
-        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        os.closerange(3, limit if 0 < limit < MOST_HANDLES else MOST_HANDLES)
         files = _files(folder)
         epoch = 0
         while True:

@@ -157,7 +157,7 @@ class ContainerStage(Stage):
                 " training job; ask for one, or map the image to a Python interpreter."
             )
             raise Refused(Failure.CLIENT, reason)
-        if (task.training.image or "-").startswith("-"):  # the engine would take it for an option
+        if (task.training.image or "").startswith("-"):  # the engine would take it for an option
             raise Refused(Failure.CLIENT, f"The image {task.training.image!r} begins with a hyphen.")
         engine = self._image.program()
         if engine is None:
