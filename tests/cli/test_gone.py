@@ -71,3 +71,8 @@ def test_what_becomes_of_training_jobs_when_the_command_ends_depends_on_what_the
     called = replace(definition, training=replace(definition.training, function=Function("a:b")))
     job = replace(job, spec=replace(job.spec, definitions=(called,)))
     assert parting(job).startswith("training jobs of digits that run are ended, and called again when it goes on.")
+
+
+def test_what_would_move_the_cursor_is_shown_as_an_escape(digits: StillEngine, cli: Run) -> None:
+    told = cli("describe", "\x1b]0;title\x07digits")
+    assert "\x1b" not in told.stderr and r"\x1b]0;title\x07digits" in told.stderr
